@@ -1,0 +1,84 @@
+"""`kirotrio demo`: simulator and gateway together, no account needed, nothing left behind."""
+
+from __future__ import annotations
+
+import functools
+import json
+import secrets
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX
+from kirotrio.cli.options import LOGGING, assignments, flags, log_of, overrides
+from kirotrio.cli.serve import ready_line, say
+from kirotrio.config import LoadedSettings
+from kirotrio.config.process import settings_apart_from_user
+
+if TYPE_CHECKING:
+    from kirotrio.telemetry.log import Log
+    from kirotrio.web.serving import Stop
+
+
+@click.command(short_help="Run simulator and gateway together, without an account.")
+@flags("port", *LOGGING)
+@assignments
+def demo(**given: Any) -> int:
+    """Run simulator and gateway together, and print a command that gets an answer.
+
+    It needs no account, uses a data folder that is removed at the end, and knows nothing of your own settings.
+    """
+    from kirotrio.cli.running import run_until_stopped
+
+    with tempfile.TemporaryDirectory(prefix="kirotrio-demo-", ignore_cleanup_errors=True) as folder:
+        own = {"server.api_key": PREFIX + "demo-" + secrets.token_urlsafe(12), "data.dir": folder}
+        loaded = settings_apart_from_user({**overrides(given), **own}, sections=("simulator", "log"))
+        return run_until_stopped(functools.partial(_demonstrate, loaded, Path(folder), log_of(loaded)))
+
+
+async def _demonstrate(loaded: LoadedSettings, folder: Path, log: Log, stop: Stop) -> None:
+    import trio
+
+    from kirotrio.accounts.sources.places import Places
+    from kirotrio.simulator import DEMO_REFRESH_TOKEN, Simulator
+    from kirotrio.web.serving import Surroundings, serve_gateway
+
+    async with trio.open_nursery() as simulation:
+        simulator = Simulator(loaded.settings.simulator)
+        upstream = await simulation.start(simulator.serve, "127.0.0.1", 0)
+        addresses = {"upstream.url": upstream, "upstream.auth_url": upstream, "upstream.portal_url": upstream}
+        settings = loaded.replaced({**addresses, "accounts.refresh_token": DEMO_REFRESH_TOKEN}, "demo").settings
+        surroundings = Surroundings({"demo": settings.server.api_key}, folder, Places(folder / "home"))
+        async with trio.open_nursery() as gateway:
+            serving = await gateway.start(functools.partial(serve_gateway, settings, surroundings, log, stop=stop))
+            say(ready_line(serving.base_url))
+            say(f"\nTry it:\n\n{curl_command(serving.base_url, settings.server.api_key)}\n")
+        # The gateway has stopped, its answers included: now what it asked may go.
+        simulation.cancel_scope.cancel()
+
+
+def curl_command(base_url: str, key: str) -> str:
+    """One line that streams an answer when it is pasted into this system's shell."""
+    body = {
+        "model": DEFAULT_MODEL,
+        "max_tokens": 1024,
+        "stream": True,
+        "messages": [{"role": "user", "content": "Say hello"}],
+    }
+    parts = [
+        "curl -sN",
+        f"{base_url}/v1/messages",
+        *("-H " + _quoted(header) for header in (f"x-api-key: {key}", "content-type: application/json")),
+        "-d " + _quoted(json.dumps(body)),
+    ]
+    return " ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    """For a POSIX shell, or for the Windows command line, which knows double quotes alone."""
+    if sys.platform == "win32":
+        return '"' + text.replace('"', '\\"') + '"'
+    return "'" + text.replace("'", "'\\''") + "'"

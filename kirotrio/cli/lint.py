@@ -1,0 +1,111 @@
+"""`kirotrio lint`: what Kiro would reject in a request body, by path."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+
+from kirotrio.cli.options import with_settings
+from kirotrio.config import LoadedSettings, Settings
+from kirotrio.errors import KirotrioError
+
+if TYPE_CHECKING:
+    from kirotrio.kiro.models import ModelProfile
+
+
+@frozen
+class Lint:
+    """What was found in one body. `notes` are changed or left out on the way to Kiro; `rejected` ends in an error.
+
+    `kind` says what the body was taken for.
+    """
+
+    kind: str
+    rejected: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@click.command(short_help="Say what Kiro would reject in a request body.")
+@with_settings()
+@click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+def lint(loaded: LoadedSettings, file: str) -> int:
+    """Say what Kiro would reject in the request body in FILE, by path. A minus sign reads standard input.
+
+    FILE holds the JSON of a POST to /v1/messages, which is translated first; what the translation changes or leaves
+    out is told as well. A body that is in Kiro's own form already (with conversationState) is checked as it is.
+    The exit code is 1 if something would be rejected.
+    """
+    raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    found = lint_body(raw, loaded.settings)
+    place = "standard input" if file == "-" else file
+    for note in found.notes:
+        click.echo(f"note      {note}")
+    for problem in found.rejected:
+        click.echo(f"rejected  {problem}")
+    verdict = f"{len(found.rejected)} would be rejected" if found.rejected else "nothing would be rejected"
+    click.echo(f"{place}: {found.kind}; {verdict}")
+    return 1 if found.rejected else 0
+
+
+def lint_body(raw: bytes, settings: Settings) -> Lint:
+    """Check one body, without any I/O."""
+    import orjson
+
+    try:
+        body = orjson.loads(raw)
+    except ValueError as error:
+        return Lint("not JSON", (f"the body is not JSON: {error}",))
+    if isinstance(body, dict) and "conversationState" in body:
+        return Lint("a body in Kiro's form", tuple(_violations(body)))
+    return _lint_messages(raw, settings)
+
+
+def _lint_messages(raw: bytes, settings: Settings) -> Lint:
+    """A body of the Messages API: decoded, translated and checked as `serve` would, but for the account."""
+    from kirotrio.dialects.anthropic import decode_request
+    from kirotrio.kiro.endpoints import shape_body
+    from kirotrio.kiro.models import STATIC_CATALOGUE
+    from kirotrio.kiro.request import RequestOptions, build_request, session_ids
+
+    kind = "a body of the Messages API"
+    try:
+        conversation = decode_request(raw, default_thinking=settings.thinking.default).conversation
+    except KirotrioError as error:
+        return Lint(kind, (error.message,))
+    notes = _told(conversation.diagnostics)
+    try:
+        model = STATIC_CATALOGUE.resolve(
+            conversation.model, aliases=settings.models.alias, default=settings.models.default
+        )
+    except KirotrioError as error:
+        return Lint(kind, (f"model: {error.message}",), notes)
+    conversation_id, continuation_id = session_ids(conversation, "")
+    request = build_request(
+        conversation,
+        model,
+        RequestOptions(
+            origin=settings.upstream.origin,
+            description_max_length=settings.tools.description_max_length,
+            conversation_id=conversation_id,
+            continuation_id=continuation_id,
+        ),
+    )
+    body = shape_body(settings.upstream.flavour, request.body)
+    return Lint(kind, tuple(_violations(body, model)), _told(request.diagnostics))
+
+
+def _violations(body: dict[str, Any], model: ModelProfile | None = None) -> Iterable[str]:
+    from kirotrio.kiro.lint import violations
+
+    for violation in violations(body, model):
+        reason = f" {violation.reason}" if violation.reason else ""
+        yield f"{violation.path}: {violation.rule} (Kiro answers {violation.status}{reason})"
+
+
+def _told(diagnostics: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(f"{note.path}: {note.message}" if note.path else note.message for note in diagnostics)

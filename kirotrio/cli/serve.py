@@ -1,0 +1,85 @@
+"""`kirotrio serve`: the gateway."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from kirotrio.cli.first_run import best_model, key_file, open_data_folder, refuse_open_door, welcome, with_client_key
+from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, log_of, with_settings
+from kirotrio.config import LoadedSettings
+
+if TYPE_CHECKING:
+    from kirotrio.telemetry.log import Log
+    from kirotrio.web.gateway import Gateway
+    from kirotrio.web.serving import Stop
+
+_MODELS_DEADLINE = 10.0
+"""Seconds that the lines to paste wait for the account's own list of models."""
+
+
+@click.command()
+@with_settings(*SERVING, *DATA, *ACCOUNT, *LOGGING)
+def serve(loaded: LoadedSettings) -> int:
+    """Run the gateway. It prints one line once it accepts connections, and stops at Ctrl-C.
+
+    A first Ctrl-C lets running answers finish (server.drain, 30 seconds by default), a second one ends at once.
+    """
+    from kirotrio.cli.running import run_until_stopped
+
+    loaded = with_client_key(loaded)
+    refuse_open_door(loaded.settings.server.host, loaded.settings.server.api_key)
+    return run_until_stopped(functools.partial(_serve, loaded, log_of(loaded)))
+
+
+def say(text: str) -> None:
+    """Write to stdout at once, whoever reads it."""
+    click.echo(text)
+    sys.stdout.flush()
+
+
+def ready_line(base_url: str) -> str:
+    """The line that CONTRACT promises to whoever started the gateway."""
+    return f"kirotrio ready on {base_url}"
+
+
+async def _serve(loaded: LoadedSettings, log: Log, stop: Stop) -> None:
+    import trio
+
+    from kirotrio.cli.surroundings import places_of_user
+    from kirotrio.web.serving import Surroundings, serve_gateway
+
+    settings = loaded.settings
+    surroundings = Surroundings({"default": settings.server.api_key}, open_data_folder(loaded), places_of_user())
+    async with trio.open_nursery() as nursery:
+        serving = await nursery.start(functools.partial(serve_gateway, settings, surroundings, log, stop=stop))
+        say(ready_line(serving.base_url))
+        if key_file(loaded) is not None:
+            nursery.start_soon(_greet, loaded, serving.base_url, serving.gateway, stop)
+
+
+async def _greet(loaded: LoadedSettings, base_url: str, gateway: Gateway, stop: Stop) -> None:
+    """Print the lines to paste, with a model that the account has."""
+    import trio
+
+    models: tuple[str, ...] = ()
+    with trio.move_on_after(_MODELS_DEADLINE):
+        models = await _models(gateway)
+    if not stop.asked.is_set():
+        key, terminal = loaded.settings.server.api_key, sys.stdout.isatty()
+        say(welcome(base_url, key, key_file(loaded), terminal=terminal, model=best_model(models)))
+
+
+async def _models(gateway: Gateway) -> tuple[str, ...]:
+    """What the account has, () where that cannot be told: the gateway's own log says why."""
+    from kirotrio.errors import KirotrioError
+
+    try:
+        account = await gateway.relay.lender.lend()
+        catalogue = await gateway.relay.models.current(account.name, account.credentials)
+    except KirotrioError:
+        return ()
+    return tuple(model.id for model in catalogue.models if model.listed)

@@ -1,0 +1,49 @@
+"""`kirotrio simulate`: a Kiro upstream in a box, alone."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import click
+
+from kirotrio.cli.options import flags, load, sources
+from kirotrio.cli.serve import say
+
+if TYPE_CHECKING:
+    from kirotrio.config.settings import ServerSettings, SimulatorSettings
+    from kirotrio.web.serving import Stop
+
+
+@click.command(short_help="Run the simulator of the Kiro service alone.")
+@flags("host", "port")
+@sources
+def simulate(**given: object) -> int:
+    """Run the simulator alone: a stand-in for the Kiro service, for trying things without an account.
+
+    The settings simulator.* say how it answers; [[name=value]] in a message says it for that message alone.
+    """
+    from kirotrio.cli.running import run_until_stopped
+
+    settings = load(given).settings
+    return run_until_stopped(functools.partial(_simulate, settings.server, settings.simulator))
+
+
+async def _simulate(server: ServerSettings, simulated: SimulatorSettings, stop: Stop) -> None:
+    import trio
+
+    from kirotrio.simulator import DEMO_REFRESH_TOKEN, Simulator
+    from kirotrio.web.server import open_listeners
+
+    simulator = Simulator(simulated)
+    listeners = await open_listeners(server.host, server.port)
+    async with trio.open_nursery() as nursery:
+        base_url = await nursery.start(functools.partial(simulator.serve, listeners=listeners))
+        say(f"simulator ready on {base_url}")
+        say(
+            "\nA gateway that uses it:\n"
+            f"  KIROTRIO_UPSTREAM_URL={base_url} KIROTRIO_AUTH_URL={base_url} "
+            f"kirotrio serve --refresh-token {DEMO_REFRESH_TOKEN} --port 0"
+        )
+        await stop.asked.wait()
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,195 @@
+"""The tree of settings: names, units, defaults, bounds.
+
+`[section] name` in TOML, `section.name` in messages and `KIROTRIO_SECTION_NAME` in the environment are one and
+the same setting (CONTRACT, Settings). Durations are seconds, sizes are bytes. Secrets have no `repr`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    secret: bool = False,
+    choices: tuple[str, ...] = (),
+    least: float | None = None,
+    most: float | None = None,
+    above: float | None = None,
+    form: str = "",
+) -> Any:
+    """One setting: what `kirotrio settings` shows of it, its default and what it may be.
+
+    A number lies from `least` to `most`, both allowed, and is greater than `above`. `form` is "url" for an address
+    that begins with http:// or https://, "proxy" for one that may also be SOCKS5, "region" for a name like us-east-1.
+    """
+    metadata = {
+        "help": help,
+        "unit": unit,
+        "secret": secret,
+        "choices": choices,
+        "least": least,
+        "most": most,
+        "above": above,
+        "form": form,
+    }
+    if callable(default):
+        return field(factory=default, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
+
+
+@frozen
+class ServerSettings:
+    host: str = setting("127.0.0.1", "address to listen on")
+    port: int = setting(8000, "port to listen on; 0 takes a free one", least=0, most=65535)
+    api_key: str = setting("", "key that clients must send; empty: one is generated on first run", secret=True)
+    allow_short_key: bool = setting(False, "accept a key of fewer than 16 characters")
+    max_body: int = setting(32 * 1024 * 1024, "largest request body", unit="bytes", least=1)
+    max_inflight: int = setting(64 * 1024 * 1024, "largest sum of the bodies held at one time", unit="bytes", least=1)
+    max_header: int = setting(16 * 1024, "largest head of a request", unit="bytes", least=1)
+    rate_per_minute: int = setting(0, "requests that one key may make; 0: any number", unit="per minute", least=0)
+    json_keepalive: bool = setting(False, "send leading blanks ahead of a JSON answer that takes long")
+    drain: float = setting(30.0, "how long a stop waits for running answers", unit="seconds", least=0)
+
+
+@frozen
+class UpstreamSettings:
+    flavour: str = setting("rest", "which of Kiro's protocols to speak", choices=("rest", "rpc", "runtime"))
+    url: str = setting("", "replaces scheme and host of every Kiro data call", form="url")
+    auth_url: str = setting("", "replaces scheme and host of every sign-in call", form="url")
+    portal_url: str = setting("", "replaces scheme and host of the portal", form="url")
+    region: str = setting("us-east-1", "region of data calls where no profile names one", form="region")
+    origin: str = setting("AI_EDITOR", "value of `origin` in every message")
+    user_agent: str = setting("", "User-Agent of upstream calls; empty: kirotrio/<version>")
+    proxy_url: str = setting("", "HTTP, HTTPS or SOCKS5 proxy for every upstream call", secret=True, form="proxy")
+    no_proxy: str = setting("", "hosts reached without the proxy, separated by commas")
+    certificates: str = setting("auto", "where trusted roots come from", choices=("auto", "system", "bundled"))
+    connections: int = setting(1000, "largest number of upstream connections", least=1)
+
+
+@frozen
+class DeadlineSettings:
+    connect: float = setting(10.0, "to connect to the upstream", unit="seconds", above=0)
+    first_event: float = setting(120.0, "to the upstream's first event", unit="seconds", above=0)
+    first_event_thinking: float = setting(300.0, "the same while thinking may run", unit="seconds", above=0)
+    silence: float = setting(300.0, "between two events before the answer is ended", unit="seconds", above=0)
+    total: float = setting(1800.0, "for one whole answer over all attempts", unit="seconds", above=0)
+    client_write: float = setting(30.0, "for a client to take what was written to it", unit="seconds", above=0)
+    prepare: float = setting(30.0, "for reading and preparing one request", unit="seconds", above=0)
+    tail: float = setting(
+        5.0, "how long to read on for the measured count after a limit was met", unit="seconds", above=0
+    )
+    sign_in: float = setting(20.0, "for one call that refreshes a token or looks a profile up", unit="seconds", above=0)
+
+
+@frozen
+class RelaySettings:
+    attempts: int = setting(3, "attempts for one request in all", least=1)
+    keepalive_live: float = setting(15.0, "send a sign of life after this much silence (live)", unit="seconds", above=0)
+    keepalive_buffered: float = setting(25.0, "the same in the buffered mode", unit="seconds", above=0)
+    spool: int = setting(64 * 1024 * 1024, "largest answer that the buffered mode holds", unit="bytes", least=1)
+
+
+@frozen
+class ThinkingSettings:
+    default: bool = setting(True, "think where the client says nothing about it")
+    show: str = setting("auto", "who is shown thinking", choices=("auto", "always", "never"))
+
+
+@frozen
+class LimitSettings:
+    enforce_max_tokens: str = setting("auto", "cut text at max_tokens", choices=("auto", "off"))
+
+
+@frozen
+class ToolSettings:
+    description_max_length: int = setting(
+        10_000, "longer tool descriptions move to the system text", unit="characters", least=0
+    )
+
+
+@frozen
+class ModelSettings:
+    alias: dict[str, str] = setting(dict, "other names for models: alias = model")  # noqa: RUF009 - an attrs field
+    default: str = setting("", "model for unknown names; empty: an unknown name is an error")
+
+
+@frozen
+class UsageSettings:
+    subtract_output: bool = setting(False, "take the output away from a measured context")
+
+
+@frozen
+class AccountSettings:
+    refresh_token: str = setting("", "refresh token of a social sign-in", secret=True)
+    api_key: str = setting("", "Kiro API key (ksk_…)", secret=True)
+    client_id: str = setting("", "OIDC client of the refresh token (Builder ID, Identity Center)")
+    client_secret: str = setting("", "secret of that client", secret=True)
+    sso_region: str = setting(
+        "", "region of the sign-in; empty: us-east-1, with a client_id the upstream region", form="region"
+    )
+    profile_arn: str = setting("", "profile ARN; empty: looked up where one is needed")
+    creds_file: str = setting("", "credentials file of the Kiro IDE's form")
+    write_back: bool = setting(True, "write rotated tokens back to the store that they came from")
+    refresh_ahead: float = setting(300.0, "refresh a token this long before it expires", unit="seconds", least=0)
+
+
+@frozen
+class DataSettings:
+    dir: Path | None = setting(None, "folder for what must last; default: the platform's")  # noqa: RUF009 - an attrs field
+
+
+@frozen
+class LogSettings:
+    level: str = setting("info", "least severe level to log", choices=("debug", "info", "warning", "error"))
+    format: str = setting("auto", "console, json, or auto (console on a terminal)", choices=("auto", "console", "json"))
+
+
+@frozen
+class SimulatorSettings:
+    """Defaults of the simulator's controls (CONTRACT, Simulator)."""
+
+    scenario: str = setting(
+        "text",
+        "what the simulated model does",
+        choices=("text", "thinking", "native-thinking", "tools", "parallel-tools", "web-search", "long", "empty"),
+    )
+    events: int = setting(0, "number of text events; 0: the scenario's own", least=0)
+    size: int = setting(0, "characters of each event; 0: the scenario's own", least=0)
+    gap_ms: float = setting(0.0, "pause between two events", unit="milliseconds", least=0)
+    first_ms: float = setting(0.0, "pause before the first event", unit="milliseconds", least=0)
+    context_pct: float = setting(
+        0.0, "context usage to report; 0: computed from the request", unit="percent", least=0, most=100
+    )
+    split: int = setting(0, "bytes per TCP write; 0: whole frames", least=0)
+    status: str = setting("", "HTTP error to answer with, by number or reason")
+    exception: str = setting("", "exception to send inside the stream")
+    cut_after: int = setting(0, "cut the connection after so many events; 0: never", least=0)
+    stall_after: int = setting(0, "fall silent after so many events; 0: never", least=0)
+    corrupt: str = setting("", "damage a frame", choices=("", "crc", "prelude", "json"))
+    fail_first: int = setting(0, "how many attempts fail before one succeeds", least=0)
+
+
+@frozen
+class Settings:
+    """All settings. Immutable; passed to whoever needs a part of it."""
+
+    server: ServerSettings = field(factory=ServerSettings)
+    upstream: UpstreamSettings = field(factory=UpstreamSettings)
+    deadlines: DeadlineSettings = field(factory=DeadlineSettings)
+    relay: RelaySettings = field(factory=RelaySettings)
+    thinking: ThinkingSettings = field(factory=ThinkingSettings)
+    limits: LimitSettings = field(factory=LimitSettings)
+    tools: ToolSettings = field(factory=ToolSettings)
+    models: ModelSettings = field(factory=ModelSettings)
+    usage: UsageSettings = field(factory=UsageSettings)
+    accounts: AccountSettings = field(factory=AccountSettings)
+    data: DataSettings = field(factory=DataSettings)
+    log: LogSettings = field(factory=LogSettings)
+    simulator: SimulatorSettings = field(factory=SimulatorSettings)

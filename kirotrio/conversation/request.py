@@ -1,0 +1,232 @@
+"""The request half of the waist: what any client asks, in terms of no client and of no upstream.
+
+A dialect decodes its JSON into a `Conversation`; the upstream room turns a `Conversation` into its own body.
+All values are immutable; JSON values inside (`input`, `input_schema`) are plain dicts that nobody changes.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from attrs import field, frozen
+
+Json: TypeAlias = Any
+"""A decoded JSON value."""
+
+
+@frozen
+class Text:
+    text: str
+
+
+@frozen
+class Image:
+    """`data` is base64 without a `data:` prefix; `media_type` is `image/png`, `image/jpeg`, …"""
+
+    media_type: str
+    data: str = field(repr=lambda data: f"<{len(data)} base64 characters>")
+
+
+@frozen
+class Document:
+    """A file given to the model. `data` is plain text where `media_type` begins `text/`, else base64."""
+
+    media_type: str
+    data: str = field(repr=lambda data: f"<{len(data)} characters>")
+    title: str | None = None
+    context: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        return self.media_type.startswith("text/")
+
+
+@frozen
+class Thinking:
+    """A thinking block of an earlier answer, with the signature as the client sent it back ("" if none)."""
+
+    text: str
+    signature: str = ""
+
+
+@frozen
+class RedactedThinking:
+    data: str
+
+
+@frozen
+class ToolUse:
+    """A call that an earlier answer made. `input` is always an object."""
+
+    id: str
+    name: str
+    input: Mapping[str, Json]
+
+
+@frozen
+class ToolReference:
+    """Names a tool that a tool search has loaded (`tool_reference` inside a tool result)."""
+
+    tool_name: str
+
+
+ResultPart: TypeAlias = Text | Image | Document | ToolReference
+
+
+@frozen
+class ToolResult:
+    tool_use_id: str
+    content: tuple[ResultPart, ...] = ()
+    is_error: bool = False
+
+
+@frozen
+class ServerToolUse:
+    """A tool call that the server itself ran in an earlier answer (`web_search`, …)."""
+
+    id: str
+    name: str
+    input: Mapping[str, Json]
+
+
+@frozen
+class ServerToolResult:
+    """The result block of a server tool; `kind` is the block's type, `content` its JSON as sent."""
+
+    tool_use_id: str
+    kind: str
+    content: Json
+
+
+Part: TypeAlias = (
+    Text | Image | Document | Thinking | RedactedThinking | ToolUse | ToolResult | ServerToolUse | ServerToolResult
+)
+
+Role: TypeAlias = Literal["user", "assistant", "system"]
+
+
+@frozen
+class Turn:
+    """One message. `path` is where it stood in the client's body (`messages.3`), for diagnostics.
+
+    A turn of role "system" stands in the middle of the conversation and keeps its place.
+    """
+
+    role: Role
+    parts: tuple[Part, ...]
+    path: str = ""
+
+
+@frozen
+class Tool:
+    """A tool offered to the model.
+
+    `kind` is "" for a tool that the client runs; otherwise the type of a server tool (`web_search_20250305`),
+    whose settings stand in `options`. `input_schema` is None where the client gave none.
+    """
+
+    name: str
+    description: str = ""
+    input_schema: Mapping[str, Json] | None = None
+    kind: str = ""
+    options: Mapping[str, Json] = field(factory=dict)
+    deferred: bool = False
+    path: str = ""
+
+
+@frozen
+class ToolChoice:
+    """`mode`: auto (model decides), any (some tool must be called), tool (the one in `name`), none (withheld)."""
+
+    mode: Literal["auto", "any", "tool", "none"] = "auto"
+    name: str | None = None
+    parallel: bool = True
+
+    @property
+    def forced(self) -> bool:
+        return self.mode in ("any", "tool")
+
+
+class Effort(enum.Enum):
+    """How hard a native model shall think, weakest first (KIRO_PROTOCOL 2.5)."""
+
+    NONE = "none"
+    MINIMAL = "minimal"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
+@frozen
+class ThinkingSetting:
+    """What the client asked about thinking, after the defaults.
+
+    `enabled`: whether the model shall think. `budget`: tokens, always positive. `asked`: the client itself asked
+    for thinking. `accepted`: the client is known to take thinking blocks (it asked, or its betas or its history
+    show them). `display`: `summarized`, `omitted`, `updates` or None. `effort`: None leaves the model's default.
+    """
+
+    enabled: bool = True
+    budget: int = 200_000
+    asked: bool = False
+    accepted: bool = False
+    display: str | None = None
+    effort: Effort | None = None
+
+
+@frozen
+class Limits:
+    """`max_tokens` of output (None: none given); `stop_sequences` are non-empty strings."""
+
+    max_tokens: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+
+
+@frozen
+class ClientSession:
+    """The client's own idea of a session: stable over its requests. `source` says where `id` was found."""
+
+    id: str
+    source: str
+
+
+@frozen
+class OutputSchema:
+    """A JSON schema that the answer's text has to meet."""
+
+    schema: Mapping[str, Json]
+    name: str = ""
+    strict: bool = False
+
+
+@frozen
+class Diagnostic:
+    """Something of the client's request that could not be carried over as it stood, and where."""
+
+    path: str
+    message: str
+
+
+@frozen
+class Conversation:
+    """One request. `model` is the name that the client used; `system` are the texts ahead of all turns."""
+
+    model: str
+    turns: tuple[Turn, ...]
+    system: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = ToolChoice()
+    thinking: ThinkingSetting = ThinkingSetting()
+    limits: Limits = Limits()
+    session: ClientSession | None = None
+    output_schema: OutputSchema | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def has_prefill(self) -> bool:
+        """Whether the client began the assistant's answer itself."""
+        return bool(self.turns) and self.turns[-1].role == "assistant"

@@ -1,0 +1,272 @@
+"""How many tokens a conversation has, as well as can be told before the upstream measures it.
+
+Text is counted with cl100k, in slices, and what was counted is remembered per turn and per tool: a conversation
+that grows costs its new part (plus one hash over the rest, about 1 ms a megabyte). What the model's own vocabulary
+and the upstream's own prompt make of it is learned from measured answers (`conversation.calibration`).
+Until the vocabulary is loaded, and without it, characters are counted instead.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import orjson
+
+from kirotrio.conversation.calibration import Calibration, Correction
+from kirotrio.conversation.request import (
+    Conversation,
+    Document,
+    Image,
+    Json,
+    Part,
+    RedactedThinking,
+    ResultPart,
+    ServerToolResult,
+    ServerToolUse,
+    Text,
+    Thinking,
+    Tool,
+    ToolReference,
+    ToolResult,
+    ToolUse,
+    Turn,
+)
+from kirotrio.conversation.tool_loading import loaded_tools
+from kirotrio.conversation.vocabulary import load_encoding
+from kirotrio.errors import KirotrioError
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
+
+__all__ = ["TokenEstimator", "load_encoding", "quick_count"]
+
+SLICE = 16_000
+"""Characters encoded in one go: a megabyte of blanks overflows the encoder's stack. Costs at most 0.04 %."""
+REMEMBERED = 16_384
+"""Turns and tools whose count is kept; about 4 MB."""
+
+IMAGE_TOKENS = 1_500
+"""For any image: what a large one costs; small ones are over-estimated."""
+_TEXTUAL = ("json", "xml", "yaml", "toml", "javascript", "sql")
+"""Ends of media types whose base64 is text, at four bytes a token. Of other documents only the name goes upstream."""
+TURN_TOKENS = 4
+PART_TOKENS = 3
+TOOL_TOKENS = 8
+"""For the marks around each turn, part and tool, which no text shows."""
+
+_START = {"claude": Correction(1.15, 4_000.0)}
+"""Claude's vocabulary cuts finer than cl100k; the offset is the middle of what was seen (KIRO_PROTOCOL 7.2)."""
+_START_OTHERWISE = Correction(1.0, 4_000.0)
+
+_WIDE = re.compile(
+    "[\u1100-\u11ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\U00020000-\U0003ffff]+"
+)
+
+
+def quick_count(text: str) -> int:
+    """About how many tokens: a quarter of the characters, two thirds of the Chinese, Japanese and Korean ones.
+
+    At least 1 for any text, so pieces of one or two characters are over-counted.
+    """
+    if not text:
+        return 0
+    wide = 0 if text.isascii() else len(text) - len(_WIDE.sub("", text))
+    return round((len(text) - wide) / 4 + wide / 1.5) or 1
+
+
+class TokenEstimator:
+    """Counts tokens, remembers, and learns. The application owns one; any thread may use it.
+
+    `load` brings the vocabulary on first need; `corrections` are those that an earlier run had learned.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Encoding] = load_encoding,
+        corrections: Mapping[str, Correction] | None = None,
+    ) -> None:
+        self.problem = ""
+        """Why the vocabulary could not be had; estimates are then made from characters."""
+        self._load = load
+        self._encoding: Encoding | None = None
+        self._loading = threading.Lock()
+        self._counts: OrderedDict[tuple[int, int], int] = OrderedDict()
+        self._counting = threading.Lock()
+        self._calibrations = {
+            family: Calibration.beginning_with(correction) for family, correction in (corrections or {}).items()
+        }
+
+    @property
+    def ready(self) -> bool:
+        """Whether the vocabulary is loaded."""
+        return self._encoding is not None
+
+    def ensure_loaded(self) -> None:
+        """Load the vocabulary unless it is there or could not be had. Takes 200 ms once: call it in a thread."""
+        if self._encoding is not None or self.problem:
+            return
+        with self._loading:
+            if self._encoding is None and not self.problem:
+                try:
+                    self._encoding = self._load()
+                except KirotrioError as error:
+                    self.problem = error.message
+
+    def estimate(self, conversation: Conversation, family: str) -> int:
+        """The input tokens that the upstream will measure for a model of `family`.
+
+        Loads the vocabulary on first need, and encodes 5 to 20 MB a second: call it in a thread.
+        """
+        self.ensure_loaded()
+        return self._calibration(family).current.apply(self.count(conversation))
+
+    def count(self, conversation: Conversation) -> int:
+        """The tokens of the conversation in our own vocabulary, before any correction."""
+        total = sum(self._remembered("system", (text,), TURN_TOKENS) for text in conversation.system)
+        for turn in conversation.turns:
+            texts, flat = _turn(turn)
+            total += self._remembered(turn.role, texts, flat)
+        for tool in _offered(conversation):
+            total += self._remembered("tool", (tool.name, tool.description, _json(tool.input_schema)), TOOL_TOKENS)
+        if conversation.output_schema is not None:
+            total += self._remembered("schema", (_json(conversation.output_schema.schema),), TOOL_TOKENS)
+        return total
+
+    def count_text(self, text: str) -> int:
+        """The tokens of one text; from its characters while the vocabulary is not loaded. Nothing is remembered."""
+        encoding = self._encoding
+        return quick_count(text) if encoding is None else _encoded(encoding, text)
+
+    @staticmethod
+    def quick_count(text: str) -> int:
+        """`quick_count`, for whoever holds the estimator."""
+        return quick_count(text)
+
+    def learn(self, family: str, estimated: int, measured: int, now: float) -> bool:
+        """Learn from one answer: `estimate` had said `estimated`, the upstream measured `measured` input tokens.
+
+        `now` is epoch seconds. Returns whether the correction has changed, which happens at most once a day.
+        """
+        return self._calibration(family).learn(estimated, measured, now)
+
+    def corrections(self) -> dict[str, Correction]:
+        """What has been learned so far, by family, to be given to the next run."""
+        return {
+            family: calibration.current
+            for family, calibration in self._calibrations.items()
+            if calibration.current.changed_at is not None
+        }
+
+    def _calibration(self, family: str) -> Calibration:
+        calibration = self._calibrations.get(family)
+        if calibration is None:
+            start = _START.get(family, _START_OTHERWISE)
+            calibration = self._calibrations.setdefault(family, Calibration.beginning_with(start))
+        return calibration
+
+    def _remembered(self, kind: str, texts: tuple[str, ...], flat: int) -> int:
+        """The tokens of these texts plus `flat`, encoded only if they were not met before."""
+        encoding = self._encoding
+        if encoding is None:
+            return flat + sum(map(quick_count, texts))
+        key = (hash((kind, flat, texts)), sum(map(len, texts)))
+        with self._counting:
+            known = self._counts.get(key)
+            if known is not None:
+                self._counts.move_to_end(key)
+                return known
+        count = flat + sum(_encoded(encoding, text) for text in texts)
+        with self._counting:
+            self._counts[key] = count
+            if len(self._counts) > REMEMBERED:
+                self._counts.popitem(last=False)
+        return count
+
+
+def _encoded(encoding: Encoding, text: str) -> int:
+    count = 0
+    for start in range(0, len(text), SLICE):
+        piece = text[start : start + SLICE]
+        try:
+            # Never `encode`: that one refuses text with `<|endoftext|>` in it.
+            count += len(encoding.encode_ordinary(piece))
+        except BaseException as panic:
+            # The encoder's panic derives from BaseException and cannot be imported.
+            if type(panic).__name__ != "PanicException":
+                raise
+            count += quick_count(piece)
+    return count
+
+
+def _turn(turn: Turn) -> tuple[tuple[str, ...], int]:
+    """The texts of a turn, and the tokens of what is no text."""
+    texts: list[str] = []
+    flat = TURN_TOKENS
+    for part in turn.parts:
+        flat += PART_TOKENS + _part(part, texts)
+    return tuple(texts), flat
+
+
+def _part(part: Part | ResultPart, texts: list[str]) -> int:
+    """Adds the texts of a part; returns the tokens of what is no text."""
+    match part:
+        case Text(text) | Thinking(text):
+            texts.append(text)
+        case Image():
+            return IMAGE_TOKENS
+        case Document(media_type, contents, title, context):
+            texts += [text for text in (title, context) if text]
+            if part.is_text:
+                texts.append(contents)
+            elif media_type.partition(";")[0].strip().lower().endswith(_TEXTUAL):
+                return len(contents) * 3 // 16
+        case ToolUse(_, name, arguments) | ServerToolUse(_, name, arguments):
+            texts += (name, _json(arguments))
+        case ToolResult(_, content):
+            return sum(PART_TOKENS + _part(inner, texts) for inner in content)
+        case ServerToolResult(_, _, content):
+            texts.append(_json(content))
+        case ToolReference(name):
+            texts.append(name)
+        case RedactedThinking(sealed):
+            # Base64 of something that had about four bytes a token.
+            return len(sealed) // 5
+    return 0
+
+
+def _offered(conversation: Conversation) -> Iterator[Tool]:
+    """The tools that the upstream is told of: not withheld, not run by a server, not waiting to be loaded."""
+    if conversation.tool_choice.mode == "none":
+        return
+    loaded = loaded_tools(conversation)
+    for tool in conversation.tools:
+        if (tool.input_schema is not None or not tool.kind) and (not tool.deferred or tool.name in loaded):
+            yield tool
+
+
+def _json(value: Json) -> str:
+    if not value:
+        return ""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        # Too deep, or with surrogates: the strings and figures alone will do for a count.
+        return " ".join(_leaves(value))
+
+
+def _leaves(value: Json) -> Iterator[str]:
+    """Every key and scalar of a JSON value, without recursion: its depth is the client's choice."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, Mapping):
+            yield from map(str, inner)
+            waiting += inner.values()
+        elif isinstance(inner, list | tuple):
+            waiting += inner
+        else:
+            yield str(inner)

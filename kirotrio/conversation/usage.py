@@ -1,0 +1,162 @@
+"""What an answer has used, by the one rule of CONTRACT (Usage).
+
+Input: exact counts, else the measured context, else the estimate. Output: the exact count, else a count of
+everything that was generated: text, thinking, tool calls. Several generations for one request: output and credits
+are summed, input and cache counts are the last generation's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import evolve
+
+from kirotrio.conversation.events import (
+    Batch,
+    ContextMeasured,
+    CreditsMetered,
+    Event,
+    Finish,
+    TextDelta,
+    ThinkingDelta,
+    TokensMeasured,
+    ToolCall,
+    Usage,
+)
+from kirotrio.conversation.tokens import quick_count
+
+
+class UsageLedger:
+    """Absorbs the events of one request's generations and tells what they used.
+
+    `estimated_input` (tokens) may be set as long as nothing has asked for the result. `subtract_output` is the
+    setting `usage.subtract_output`. `count_output` counts the tokens of a text; it is called once a generation with
+    all that was generated, when the result is first asked for. An event costs a look at its type and a list append.
+    """
+
+    __slots__ = (
+        "_context",
+        "_count_output",
+        "_counted",
+        "_credits",
+        "_earlier_output",
+        "_pieces",
+        "_subtract_output",
+        "_tokens",
+        "estimated_input",
+    )
+
+    def __init__(
+        self,
+        estimated_input: int = 0,
+        subtract_output: bool = False,
+        count_output: Callable[[str], int] = quick_count,
+    ) -> None:
+        self.estimated_input = estimated_input
+        self._subtract_output = subtract_output
+        self._count_output = count_output
+        self._earlier_output = 0
+        self._credits: float | None = None
+        self._pieces: list[str] = []
+        self._counted: tuple[int, int] = (0, 0)
+        """How many pieces there were when they were last counted, and their tokens."""
+        self._tokens: TokensMeasured | None = None
+        self._context: ContextMeasured | None = None
+
+    def feed(self, batch: Batch) -> Batch:
+        """Absorb a batch; give it back without measurements, and with the usage in its `Finish`.
+
+        The very same list where nothing had to be taken out or filled in.
+        """
+        pieces = self._pieces
+        kept: Batch | None = None
+        for at, event in enumerate(batch):
+            if isinstance(event, (TextDelta, ThinkingDelta)):
+                pieces.append(event.text)
+            elif self._absorb_rare(event):
+                if kept is None:
+                    kept = batch[:at]
+                continue
+            elif isinstance(event, Finish):
+                if kept is None:
+                    kept = batch[:at]
+                event = self.finish(event)
+            if kept is not None:
+                kept.append(event)
+        return batch if kept is None else kept
+
+    def absorb(self, event: Event) -> None:
+        """Take one event in."""
+        if isinstance(event, (TextDelta, ThinkingDelta)):
+            self._pieces.append(event.text)
+        else:
+            self._absorb_rare(event)
+
+    def _absorb_rare(self, event: Event) -> bool:
+        """Whether the event is a measurement, which goes no further."""
+        if isinstance(event, ToolCall):
+            self._pieces += (event.name, event.arguments)
+        elif isinstance(event, ContextMeasured):
+            self._context = event
+            return True
+        elif isinstance(event, TokensMeasured):
+            self._tokens = event
+            return True
+        elif isinstance(event, CreditsMetered):
+            self._credits = (self._credits or 0.0) + event.credits
+            return True
+        return False
+
+    def next_generation(self, estimated_input: int | None = None) -> None:
+        """The generation before is over and another one begins, for the same prompt unless a new estimate is given."""
+        self._earlier_output += self._output()
+        self.discard_generation()
+        if estimated_input is not None:
+            self.estimated_input = estimated_input
+
+    def discard_generation(self) -> None:
+        """The generation failed and nothing of it reached the client: only its credits are left of it."""
+        self._pieces = []
+        self._counted = (0, 0)
+        self._tokens = None
+        self._context = None
+
+    @property
+    def measured_prompt(self) -> int | None:
+        """The prompt's tokens, cached ones included and the output left out; None where nothing was measured."""
+        if self._tokens is not None:
+            tokens = self._tokens
+            return tokens.input_tokens + tokens.cache_read_tokens + tokens.cache_write_tokens
+        if self._context is not None:
+            return max(0, self._context.total_tokens - self._output())
+        return None
+
+    def result(self) -> Usage:
+        """What has been used so far; also for answers that failed."""
+        output = self._output()
+        total = self._earlier_output + output
+        if self._tokens is not None:
+            return Usage(
+                input_tokens=max(0, self._tokens.input_tokens),
+                output_tokens=total,
+                cache_read_tokens=max(0, self._tokens.cache_read_tokens),
+                cache_write_tokens=max(0, self._tokens.cache_write_tokens),
+                measured=True,
+                credits=self._credits,
+            )
+        if self._context is not None:
+            context = self._context.total_tokens - (output if self._subtract_output else 0)
+            return Usage(max(0, context), total, measured=True, credits=self._credits)
+        return Usage(self.estimated_input, total, credits=self._credits)
+
+    def finish(self, finish: Finish) -> Finish:
+        """The same end with the usage of this moment."""
+        return evolve(finish, usage=self.result())
+
+    def _output(self) -> int:
+        """The tokens that the present generation has put out."""
+        if self._tokens is not None:
+            return max(0, self._tokens.output_tokens)
+        if len(self._pieces) != self._counted[0]:
+            self._counted = (len(self._pieces), self._count_output("".join(self._pieces)))
+        return self._counted[1]

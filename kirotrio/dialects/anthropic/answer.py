@@ -1,0 +1,214 @@
+"""Which blocks an answer has: the one state machine behind the stream and behind the JSON body.
+
+Everything that decides about order lives here. States: WAITING (nothing was said yet), BETWEEN (no block is open),
+TEXT and THINKING (a block of that kind is open), ENDED (nothing may follow). A row says which operations an event
+causes in a state, in this order, and which state comes next; what has no row causes nothing: measurements, and
+whatever comes after the end. Blocks stand in order of arrival, at most one is open, and only a block that is open
+is written to or closed, since there is no row in which it could be otherwise.
+
+Events without content (an empty text, an empty signature) cause nothing, except that an empty piece of thinking
+opens the block. A tool call that could not be understood by a client (arguments that are no JSON object, no name)
+never leaves; the stop reason then is `max_tokens`. Work per event is constant, but for a tool call's arguments,
+which are parsed once.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+import orjson
+
+from kirotrio.conversation.events import (
+    Event,
+    Failed,
+    Finish,
+    KeepAlive,
+    RedactedThinkingBlock,
+    StopCause,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingSignature,
+    ToolCall,
+    Usage,
+)
+
+
+class State(enum.Enum):
+    WAITING = enum.auto()
+    BETWEEN = enum.auto()
+    TEXT = enum.auto()
+    THINKING = enum.auto()
+    ENDED = enum.auto()
+
+
+W, B, X, T, E = State.WAITING, State.BETWEEN, State.TEXT, State.THINKING, State.ENDED
+
+# fmt: off
+TRANSITIONS: tuple[tuple[State, type, str, State], ...] = (
+    (W, TextDelta,             "begin open_text text",                X),
+    (W, ThinkingDelta,         "begin open_thinking thinking",        T),
+    (W, ThinkingSignature,     "begin open_thinking sign close",      B),
+    (W, RedactedThinkingBlock, "begin redacted",                      B),
+    (W, ToolCall,              "begin tool",                          B),
+    (W, Finish,                "begin finish",                        E),
+    (W, Failed,                "fail",                                E),
+    (W, KeepAlive,             "ping",                                W),
+
+    (B, TextDelta,             "open_text text",                      X),
+    (B, ThinkingDelta,         "open_thinking thinking",              T),
+    (B, ThinkingSignature,     "open_thinking sign close",            B),
+    (B, RedactedThinkingBlock, "redacted",                            B),
+    (B, ToolCall,              "tool",                                B),
+    (B, Finish,                "finish",                              E),
+    (B, Failed,                "fail",                                E),
+    (B, KeepAlive,             "ping",                                B),
+
+    (X, TextDelta,             "text",                                X),
+    (X, ThinkingDelta,         "close open_thinking thinking",        T),
+    (X, ThinkingSignature,     "close open_thinking sign close",      B),
+    (X, RedactedThinkingBlock, "close redacted",                      B),
+    (X, ToolCall,              "close tool",                          B),
+    (X, Finish,                "close finish",                        E),
+    (X, Failed,                "fail",                                E),
+    (X, KeepAlive,             "ping",                                X),
+
+    (T, TextDelta,             "close open_text text",                X),
+    (T, ThinkingDelta,         "thinking",                            T),
+    (T, ThinkingSignature,     "sign close",                          B),
+    (T, RedactedThinkingBlock, "close redacted",                      B),
+    (T, ToolCall,              "close tool",                          B),
+    (T, Finish,                "close finish",                        E),
+    (T, Failed,                "fail",                                E),
+    (T, KeepAlive,             "ping",                                T),
+)
+# fmt: on
+
+STOP_REASONS = {
+    StopCause.END_TURN: "end_turn",
+    StopCause.TOOL_USE: "tool_use",
+    StopCause.MAX_TOKENS: "max_tokens",
+    StopCause.STOP_SEQUENCE: "stop_sequence",
+    StopCause.CONTEXT_FULL: "model_context_window_exceeded",
+    StopCause.REFUSAL: "refusal",
+}
+
+_FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class Blocks(ABC):
+    """Takes generation events and calls the operations of TRANSITIONS (with an underscore) on itself.
+
+    The order of these calls is legal whatever comes; a subclass only has to write down what they mean.
+    """
+
+    _rows: ClassVar[dict[State, dict[type, tuple[tuple[Callable[[Any, Any], None], ...], State]]]]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._rows = {state: {} for state in State}
+        for state, kind, operations, following in TRANSITIONS:
+            cls._rows[state][kind] = (tuple(getattr(cls, f"_{name}") for name in operations.split()), following)
+
+    def __init__(self, usage: Usage) -> None:
+        self.usage = usage
+        """What is known at the beginning; `Finish` replaces it."""
+        self._state = State.WAITING
+        self._tool_ids: set[str] = set()
+        self._broken_call = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether the end has been said; everything after it is ignored."""
+        return self._state is State.ENDED
+
+    def feed(self, batch: Iterable[Event]) -> None:
+        rows, state = self._rows, self._state
+        row = rows[state]
+        event: Any
+        try:
+            for event in batch:
+                kind = type(event)
+                step = row.get(kind)
+                if step is None:
+                    continue
+                if kind is TextDelta:
+                    if not event.text:
+                        continue
+                elif kind in _MAY_BE_VOID and self._is_void(event):
+                    continue
+                operations, following = step
+                for operation in operations:
+                    operation(self, event)
+                if following is not state:
+                    state = following
+                    row = rows[state]
+        finally:
+            self._state = state
+
+    def _is_void(self, event: ThinkingSignature | ToolCall) -> bool:
+        if isinstance(event, ThinkingSignature):
+            return not event.signature
+        if event.name:
+            try:
+                if isinstance(orjson.loads(event.arguments or "{}"), dict):
+                    return False
+            except orjson.JSONDecodeError:
+                pass
+        self._broken_call = True
+        return True
+
+    def _tool_id(self, event: ToolCall) -> str:
+        """The call's id as clients accept it: of their alphabet, and not given twice in one answer.
+
+        The client sends back what it was given, in the call as in the result, so that the two still meet.
+        """
+        wanted = _FOREIGN.sub("_", event.id) or "toolu"
+        given, count = wanted, 1
+        while given in self._tool_ids:
+            count += 1
+            given = f"{wanted}_{count}"
+        self._tool_ids.add(given)
+        return given
+
+    def _stop(self, finish: Finish) -> tuple[str, str | None]:
+        """`stop_reason` and `stop_sequence`: the cause, as far as the blocks that left bear it out."""
+        cause = finish.cause
+        if self._broken_call and cause in (StopCause.END_TURN, StopCause.TOOL_USE):
+            cause = StopCause.MAX_TOKENS
+        elif self._tool_ids and cause in (StopCause.END_TURN, StopCause.STOP_SEQUENCE):
+            cause = StopCause.TOOL_USE  # or the client would not run the call
+        elif cause is StopCause.TOOL_USE and not self._tool_ids:
+            cause = StopCause.END_TURN
+        return STOP_REASONS[cause], finish.stop_sequence if cause is StopCause.STOP_SEQUENCE else None
+
+    @abstractmethod
+    def _begin(self, event: Event) -> None: ...
+    @abstractmethod
+    def _open_text(self, event: TextDelta) -> None: ...
+    @abstractmethod
+    def _text(self, event: TextDelta) -> None: ...
+    @abstractmethod
+    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None: ...
+    @abstractmethod
+    def _thinking(self, event: ThinkingDelta) -> None: ...
+    @abstractmethod
+    def _sign(self, event: ThinkingSignature) -> None: ...
+    @abstractmethod
+    def _close(self, event: Event) -> None: ...
+    @abstractmethod
+    def _redacted(self, event: RedactedThinkingBlock) -> None: ...
+    @abstractmethod
+    def _tool(self, event: ToolCall) -> None: ...
+    @abstractmethod
+    def _finish(self, event: Finish) -> None: ...
+    @abstractmethod
+    def _fail(self, event: Failed) -> None: ...
+    @abstractmethod
+    def _ping(self, event: KeepAlive) -> None: ...
+
+
+_MAY_BE_VOID = frozenset({ThinkingSignature, ToolCall})

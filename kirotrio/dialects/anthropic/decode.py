@@ -1,0 +1,251 @@
+"""The body of `POST /v1/messages` and of its `count_tokens` as a Conversation (CLIENTS A and B 5.1).
+
+Bodies are open lists: what is known but has no channel upstream, and what is not known at all, is noted in the
+conversation's diagnostics. Refused is only what is malformed, what would change the answer if it were ignored
+(message threads), and what cannot be carried yet (sources by URL); always with the path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+from attrs import frozen
+
+from kirotrio.conversation.request import (
+    ClientSession,
+    Conversation,
+    Json,
+    Limits,
+    OutputSchema,
+    Part,
+    Role,
+    ToolResult,
+    Turn,
+)
+from kirotrio.conversation.thinking import read_thinking
+from kirotrio.dialects.anthropic.body import read_object
+from kirotrio.dialects.anthropic.content import read_parts, read_texts
+from kirotrio.dialects.anthropic.reading import Reading
+from kirotrio.dialects.anthropic.schema import (
+    MESSAGE_FIELDS,
+    REQUEST_FIELDS,
+    AnthropicMessagesRequest,
+    structure,
+)
+from kirotrio.dialects.anthropic.tools import read_tool_choice, read_tools
+from kirotrio.errors import BodyInvalid, ThreadsUnsupported
+
+SESSION_HEADER = "x-claude-code-session-id"
+
+_IGNORED = {
+    "billing_policy": "billing is the subscription's",
+    "cache_control": "the upstream caches by itself",
+    "compaction": "the upstream cannot compact; the answer is an ordinary one",
+    "container": "the upstream has no containers",
+    "context_management": "the history is sent as it is",
+    "diagnostics": "the upstream does not explain its cache",
+    "fallback_credit_token": "the upstream has no fallback credits",
+    "fallbacks": "the upstream serves the model that was asked for",
+    "inference_geo": "the upstream's region is the account's",
+    "mcp_servers": "the upstream calls no MCP servers of a client",
+    "service_tier": "the upstream has one tier",
+    "speed": "the upstream has one speed",
+    "user_profile_id": "the upstream has no user profiles",
+    "workspace_id": "the upstream has no workspaces",
+}
+"""Fields of the newest SDK types that have no channel upstream, and why."""
+
+_KNOWN = REQUEST_FIELDS | _IGNORED.keys() | {"thread"}
+
+# fmt: off
+_BETAS = frozenset(
+    {
+        "advanced-tool-use", "advisor-tool", "claude-code", "code-execution", "compact", "computer-use",
+        "context-1m", "context-management", "dev-full-thinking", "effort", "extended-cache-ttl", "fallback-credit",
+        "fast-mode", "files-api", "fine-grained-tool-streaming", "inline-tools", "interleaved-thinking",
+        "mcp-client", "message-threads", "mid-conversation-output-config", "mid-conversation-system-clear-at",
+        "mid-conversation-tool-changes", "model-context-window-exceeded", "oauth", "output-128k", "output-300k",
+        "pdfs", "per-turn-control", "prompt-caching", "server-side-fallback", "skills", "structured-outputs",
+        "task-budgets", "thinking-binding-controls", "thinking-display-updates", "thinking-token-count",
+        "token-counting", "token-efficient-tools", "tool-search-tool",
+    }
+)
+# fmt: on
+_BETA_DATE = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
+_ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
+
+
+@frozen
+class DecodedRequest:
+    """`stream` is false for `count_tokens`."""
+
+    conversation: Conversation
+    stream: bool = False
+
+
+def decode_request(
+    body: bytes | Json,
+    *,
+    betas: tuple[str, ...] = (),
+    session_header: str | None = None,
+    default_thinking: bool = True,
+) -> DecodedRequest:
+    """Decodes a Messages request; `body` is the bytes as received, or the JSON already decoded.
+
+    `betas` are the values of `anthropic-beta`, `session_header` is `x-claude-code-session-id`, `default_thinking`
+    the setting for a client that says nothing about thinking. Raises BodyInvalid, whose message begins with the
+    path, and ThreadsUnsupported.
+    """
+    return _decode(body, betas, session_header, default_thinking, counting=False)
+
+
+def decode_count_tokens(
+    body: bytes | Json,
+    *,
+    betas: tuple[str, ...] = (),
+    session_header: str | None = None,
+    default_thinking: bool = True,
+) -> DecodedRequest:
+    """The same for `count_tokens`, which has no `max_tokens`. Raises BodyInvalid."""
+    return _decode(body, betas, session_header, default_thinking, counting=True)
+
+
+def _decode(
+    body: bytes | Json, betas: tuple[str, ...], session_header: str | None, default_thinking: bool, *, counting: bool
+) -> DecodedRequest:
+    sent, mended = read_object(body)
+    if sent.get("thread") is not None:
+        raise ThreadsUnsupported("thread: message threads are not kept here; send the whole conversation instead")
+    request = structure(sent, AnthropicMessagesRequest)
+    reading = Reading()
+    if mended:
+        reading.note("", "halves of surrogate pairs in the body's texts were replaced by U+FFFD")
+    _note_ignored(sent, request, betas, reading)
+    if not request.model:
+        raise BodyInvalid("model", "must not be empty")
+    turns, turn_effort = _read_messages(request, sent["messages"], reading)
+    tools = read_tools(request.tools or (), sent.get("tools") or (), reading)
+    config = request.output_config
+    thinking, sentences = read_thinking(
+        request.thinking,
+        default=default_thinking,
+        effort=turn_effort if turn_effort is not None else config and config.effort,
+        accepted=reading.thinking_seen or any("thinking" in beta for beta in betas),
+    )
+    for sentence in sentences:
+        reading.note("thinking", sentence)
+    conversation = Conversation(
+        model=request.model,
+        turns=turns,
+        system=() if request.system is None else read_texts(request.system, "system", reading),
+        tools=tuple(tools),
+        tool_choice=read_tool_choice(request.tool_choice, tools),
+        thinking=thinking,
+        limits=_read_limits(request, reading, counting=counting),
+        session=_read_session(request.metadata, session_header),
+        output_schema=_read_schema(request),
+        diagnostics=reading.diagnostics,
+    )
+    return DecodedRequest(conversation, bool(request.stream) and not counting)
+
+
+def _note_ignored(
+    sent: dict[str, Any], request: AnthropicMessagesRequest, betas: tuple[str, ...], reading: Reading
+) -> None:
+    reading.note_unknown("", sent, _KNOWN, "the request")
+    for name, why in _IGNORED.items():
+        if sent.get(name) is not None:
+            reading.note(name, f"ignored: {why}")
+    for name in ("temperature", "top_p", "top_k"):
+        if getattr(request, name) is not None:
+            reading.note(name, f"ignored: the upstream has no channel for {name}")
+    if request.output_config is not None and request.output_config.task_budget is not None:
+        reading.note("output_config.task_budget", "ignored: the upstream has no task budgets")
+    for beta in {part.strip() for entry in betas for part in entry.split(",")}:
+        if beta and _BETA_DATE.sub("", beta) not in _BETAS:
+            reading.note("anthropic-beta", f"beta {beta[:80]!r} is not known here")
+
+
+def _read_messages(
+    request: AnthropicMessagesRequest, sent: list[dict[str, Any]], reading: Reading
+) -> tuple[tuple[Turn, ...], Json]:
+    """The turns, and the effort that a system message set for the turn at hand (None: none did)."""
+    messages = request.messages
+    if not messages:
+        raise BodyInvalid("messages", "at least one message is required")
+    last_user = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
+    turns: list[Turn] = []
+    effort: Json = None
+    for index, message in enumerate(messages):
+        path = f"messages.{index}"
+        role = _ROLES.get(message.role)
+        if role is None:
+            raise BodyInvalid(f"{path}.role", f"must be one of {', '.join(_ROLES)}")
+        if not sent[index].keys() <= MESSAGE_FIELDS:
+            reading.note_unknown(path, sent[index], MESSAGE_FIELDS, "a message")
+        if message.content is None:
+            if role != "system" or not message.output_config:
+                raise BodyInvalid(f"{path}.content", "field required: a string or a list of content blocks")
+            parts: tuple[Part, ...] = ()
+        else:
+            parts = read_parts(message.content, f"{path}.content", reading)
+        if role == "user" and any(type(part) is not ToolResult for part in parts):
+            effort = None  # a new turn of the user; mere tool results continue the turn before
+        elif role == "system" and message.output_config is not None:
+            effort = message.output_config.get("effort", effort)
+        outlived = message.clear_at == "next_user_message" and index < last_user
+        if not outlived and (parts or role != "system"):
+            turns.append(Turn(role, parts, path))
+    return tuple(turns), effort
+
+
+def _read_limits(request: AnthropicMessagesRequest, reading: Reading, *, counting: bool) -> Limits:
+    max_tokens = request.max_tokens
+    if max_tokens is None:
+        if not counting:
+            raise BodyInvalid("max_tokens", "field required: an integer, the most tokens to generate")
+    elif max_tokens < 0:
+        raise BodyInvalid("max_tokens", "must be at least 0")
+    elif max_tokens == 0:
+        reading.note("max_tokens", "0 asks to fill a cache only; the upstream has no such request")
+    # An empty sequence would stop every answer before it begins.
+    sequences = tuple(dict.fromkeys(filter(None, request.stop_sequences or ())))
+    if len(sequences) < len(request.stop_sequences or ()):
+        reading.note("stop_sequences", "empty and repeated sequences are left out")
+    return Limits(max_tokens, sequences)
+
+
+def _read_session(metadata: Json, header: str | None) -> ClientSession | None:
+    """Who goes on talking: the header, else `metadata.user_id` in the three forms that clients give it."""
+    if header and header.strip():
+        return ClientSession(header.strip(), SESSION_HEADER)
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if not isinstance(user, str) or not user.strip():
+        return None
+    if user.lstrip().startswith("{"):
+        try:
+            session = orjson.loads(user).get("session_id")
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            session = None
+        if isinstance(session, str) and session:
+            return ClientSession(session, "metadata.user_id.session_id")
+    _, marker, session = user.rpartition("_session_")  # user_…_account_…_session_…, of older Claude Code versions
+    if marker and session:
+        return ClientSession(session, "metadata.user_id.session_id")
+    return ClientSession(user, "metadata.user_id")
+
+
+def _read_schema(request: AnthropicMessagesRequest) -> OutputSchema | None:
+    path = "output_config.format"
+    wanted = request.output_config.format if request.output_config is not None else None
+    if wanted is None:  # where the beta had it
+        path, wanted = "output_format", request.output_format
+    if wanted is None:
+        return None
+    if wanted.type != "json_schema":
+        raise BodyInvalid(f"{path}.type", 'must be "json_schema"')
+    if wanted.schema is None:
+        raise BodyInvalid(f"{path}.schema", "field required: a JSON schema")
+    return OutputSchema(wanted.schema, strict=True)

@@ -1,0 +1,240 @@
+"""Generation events as an Anthropic answer: the SSE stream, live or buffered, and the JSON body.
+
+Both are `Blocks`: the order is decided there, here it is only written down. The stream's events are put together
+from bytes, so that a piece of text costs one JSON string and one concatenation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from kirotrio.conversation.events import (
+    Event,
+    Failed,
+    Finish,
+    KeepAlive,
+    RedactedThinkingBlock,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingSignature,
+    ToolCall,
+    Usage,
+)
+from kirotrio.dialects.anthropic.answer import Blocks, State
+from kirotrio.dialects.anthropic.errors import error_event
+from kirotrio.dialects.anthropic.text_json import mended, quoted
+from kirotrio.errors import KirotrioError, UpstreamFailed
+
+ARGUMENT_PIECE = 4096
+"""Characters of a tool call's arguments in one `input_json_delta`."""
+
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+
+
+def _counts(usage: Usage) -> bytes:
+    return b'{"input_tokens":%d,"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d,"output_tokens":%d}' % (
+        usage.input_tokens,
+        usage.cache_write_tokens,
+        usage.cache_read_tokens,
+        usage.output_tokens,
+    )
+
+
+class MessageStream(Blocks):
+    """One answer as server-sent events.
+
+    `start` writes `message_start` with what is known of the usage; if content comes without it, `message_start`
+    goes ahead of that content with `usage`. Whatever is fed in whatever order, the bytes of all calls together
+    are a legal stream, or the beginning of one until `finished`; before `message_start` only pings or one error.
+    """
+
+    def __init__(self, model: str, message_id: str, usage: Usage = Usage()) -> None:  # noqa: B008 - immutable
+        super().__init__(usage)
+        self._model = model
+        self._message_id = message_id
+        self._index = -1
+        self._out: list[bytes] = []
+        self._delta = b""
+        """The beginning of every delta of the open block, up to its text."""
+
+    def start(self, usage: Usage) -> bytes:
+        """`message_start`, once; b"" if the message has begun or ended already."""
+        if self._state is not State.WAITING:
+            return b""
+        self.usage = usage
+        self._begin(KeepAlive())
+        self._state = State.BETWEEN
+        return self._taken()
+
+    def encode(self, batch: Iterable[Event]) -> bytes:
+        """The events of one batch; every delta stays an event of its own. b"" after the end."""
+        self.feed(batch)
+        return self._taken()
+
+    def keep_alive(self) -> bytes:
+        """A ping; legal at any moment, also before `message_start`. b"" after the end."""
+        return self.encode((KeepAlive(),))
+
+    def failure(self, error: KirotrioError) -> bytes:
+        """The error event that ends the stream; b"" if it has ended already."""
+        return self.encode((Failed(error),))
+
+    def _taken(self) -> bytes:
+        out = b"".join(self._out)
+        self._out.clear()
+        return out
+
+    def _open(self, block: bytes, delta: bytes) -> None:
+        self._index += 1
+        self._out.append(
+            b'event: content_block_start\ndata: {"type":"content_block_start","index":%d,"content_block":%b}\n\n'
+            % (self._index, block)
+        )
+        self._delta = (
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":%b'
+            % (self._index, delta)
+        )
+
+    def _begin(self, event: Event) -> None:
+        if isinstance(event, Finish):
+            self.usage = event.usage
+        self._out.append(
+            b'event: message_start\ndata: {"type":"message_start","message":{"id":%b,"type":"message",'
+            b'"role":"assistant","model":%b,"content":[],"stop_reason":null,"stop_sequence":null,"usage":%b}}\n\n'
+            % (quoted(self._message_id), quoted(self._model), _counts(self.usage))
+        )
+
+    def _open_text(self, event: TextDelta) -> None:
+        self._open(b'{"type":"text","text":""}', b'"text_delta","text":')
+
+    def _text(self, event: TextDelta) -> None:
+        self._out.append(self._delta + quoted(event.text) + b"}}\n\n")
+
+    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None:
+        self._open(b'{"type":"thinking","thinking":"","signature":""}', b'"thinking_delta","thinking":')
+
+    def _thinking(self, event: ThinkingDelta) -> None:
+        if event.text:
+            self._out.append(self._delta + quoted(event.text) + b"}}\n\n")
+
+    def _sign(self, event: ThinkingSignature) -> None:
+        self._out.append(
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
+            b'"delta":{"type":"signature_delta","signature":%b}}\n\n' % (self._index, quoted(event.signature))
+        )
+
+    def _close(self, event: Event) -> None:
+        self._out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % self._index)
+
+    def _redacted(self, event: RedactedThinkingBlock) -> None:
+        self._open(b'{"type":"redacted_thinking","data":%b}' % quoted(event.data), b"")
+        self._close(event)
+
+    def _tool(self, event: ToolCall) -> None:
+        self._open(
+            b'{"type":"tool_use","id":%b,"name":%b,"input":{}}' % (quoted(self._tool_id(event)), quoted(event.name)),
+            b'"input_json_delta","partial_json":',
+        )
+        arguments = event.arguments or "{}"
+        for begin in range(0, len(arguments), ARGUMENT_PIECE):
+            self._out.append(self._delta + quoted(arguments[begin : begin + ARGUMENT_PIECE]) + b"}}\n\n")
+        self._close(event)
+
+    def _finish(self, event: Finish) -> None:
+        self.usage = event.usage
+        reason, sequence = self._stop(event)
+        self._out.append(
+            b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"%b","stop_sequence":%b},'
+            b'"usage":%b}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
+            % (reason.encode(), b"null" if sequence is None else quoted(sequence), _counts(event.usage))
+        )
+
+    def _fail(self, event: Failed) -> None:
+        self._out.append(error_event(event.error))
+
+    def _ping(self, event: KeepAlive) -> None:
+        self._out.append(PING)
+
+
+class MessageBody(Blocks):
+    """One answer as one JSON object: what a client makes of the stream of the same events."""
+
+    def __init__(self, model: str, message_id: str) -> None:
+        super().__init__(Usage())
+        self._model = model
+        self._message_id = message_id
+        self._content: list[dict[str, Any]] = []
+        self._pieces: list[str] = []
+        self._stopped: tuple[str, str | None] | None = None
+        self.error: KirotrioError | None = None
+        """Set where the answer failed; there is no body then."""
+
+    def add(self, batch: Iterable[Event]) -> None:
+        self.feed(batch)
+
+    def body(self) -> bytes:
+        """The complete Message. Raises the answer's own error, or UpstreamFailed where no end was said."""
+        if self.error is not None:
+            raise self.error
+        if self._stopped is None:
+            raise UpstreamFailed("The upstream's answer ended before it was complete.")
+        reason, sequence = self._stopped
+        return orjson.dumps(
+            {
+                "id": self._message_id,
+                "type": "message",
+                "role": "assistant",
+                "model": mended(self._model),
+                "content": self._content,
+                "stop_reason": reason,
+                "stop_sequence": None if sequence is None else mended(sequence),
+                "usage": orjson.Fragment(_counts(self.usage)),
+            }
+        )
+
+    def _begin(self, event: Event) -> None:
+        pass
+
+    def _open_text(self, event: TextDelta) -> None:
+        self._content.append({"type": "text", "text": ""})
+
+    def _text(self, event: TextDelta) -> None:
+        self._pieces.append(event.text)
+
+    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None:
+        self._content.append({"type": "thinking", "thinking": "", "signature": ""})
+
+    def _thinking(self, event: ThinkingDelta) -> None:
+        self._pieces.append(event.text)
+
+    def _sign(self, event: ThinkingSignature) -> None:
+        self._content[-1]["signature"] = mended(event.signature)
+
+    def _close(self, event: Event) -> None:
+        block = self._content[-1]
+        # Mended piece by piece, as the stream does: two halves in two pieces stay two halves.
+        block[block["type"]] = "".join(map(mended, self._pieces))
+        self._pieces.clear()
+
+    def _redacted(self, event: RedactedThinkingBlock) -> None:
+        self._content.append({"type": "redacted_thinking", "data": mended(event.data)})
+
+    def _tool(self, event: ToolCall) -> None:
+        # The arguments stand as they were generated: reading and writing them again could change a number.
+        arguments = orjson.Fragment(event.arguments or "{}")
+        self._content.append(
+            {"type": "tool_use", "id": self._tool_id(event), "name": mended(event.name), "input": arguments}
+        )
+
+    def _finish(self, event: Finish) -> None:
+        self.usage = event.usage
+        self._stopped = self._stop(event)
+
+    def _fail(self, event: Failed) -> None:
+        self.error = event.error
+
+    def _ping(self, event: KeepAlive) -> None:
+        pass

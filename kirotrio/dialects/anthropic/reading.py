@@ -1,0 +1,38 @@
+"""What one pass over a request body leaves behind beside the conversation itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import define, field
+
+from kirotrio.conversation.request import Diagnostic
+
+NOTES_MAX = 100
+"""A body can hold any number of unknown fields; the notes about them stay readable and bounded."""
+
+
+@define
+class Reading:
+    """Notes, changes of the tool list made between messages, and whether the history shows thinking.
+
+    A note is kept at the first place it applies to: what a client does, it does in every message.
+    """
+
+    thinking_seen: bool = False
+    tool_changes: list[tuple[str, dict[str, Any]]] = field(factory=list)
+    _notes: dict[str, str] = field(factory=dict)
+
+    def note(self, path: str, message: str) -> None:
+        if len(self._notes) < NOTES_MAX:
+            self._notes.setdefault(message, path)
+
+    def note_unknown(self, path: str, present: Iterable[Any], known: frozenset[str], what: str) -> None:
+        """Notes the fields of an object that nobody here knows."""
+        for name in (str(key)[:80] for key in present if key not in known):
+            self.note(f"{path}.{name}" if path else name, f"unknown field {name!r} of {what}: ignored")
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        return tuple(Diagnostic(path, message) for message, path in self._notes.items())

@@ -1,0 +1,196 @@
+"""The one exception hierarchy.
+
+Every failure above the I/O boundary is a `KirotrioError`. It knows four things: its `cause` (a row of the
+error table in CONTRACT, from which each dialect derives status, type and code), what the relay may do about
+it (`recovery`), how long to wait (`retry_after`, seconds), and a sentence that a person can act on.
+Messages never contain a secret.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Cause(enum.Enum):
+    """One member per row of CONTRACT's error table; dialects map it to status, type and code."""
+
+    BODY_INVALID = "body_invalid"
+    AUTHENTICATION = "authentication"
+    PERMISSION = "permission"
+    NOT_FOUND = "not_found"
+    TOO_LARGE = "too_large"
+    CONTEXT_OVERFLOW = "context_overflow"
+    RATE_LIMITED = "rate_limited"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    UPSTREAM_OVERLOADED = "upstream_overloaded"
+    ACCOUNT_UNAVAILABLE = "account_unavailable"
+    UPSTREAM_FAILED = "upstream_failed"
+    DEADLINE = "deadline"
+    OVERLOADED = "overloaded"
+    THREADS_UNSUPPORTED = "threads_unsupported"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    INTERNAL = "internal"
+
+
+class Recovery(enum.Enum):
+    """What another attempt would have to do differently (KIRO_PROTOCOL 4)."""
+
+    NONE = "none"
+    RETRY = "retry"
+    """The same body again, after a back-off."""
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105 - a name, not a secret
+    """The access token was refused: refresh it once, then the same body."""
+    SWITCH_ACCOUNT = "switch_account"
+    """Another account may serve this request."""
+    STRIP_SIGNATURES = "strip_signatures"
+    """Drop every native reasoning part from the history and resend once."""
+    RESOLVE_PROFILE = "resolve_profile"
+    """Look the profile ARN up and resend once."""
+
+
+class KirotrioError(Exception):
+    """A failure with a cause, a possible recovery and a sentence for a person.
+
+    `upstream_status` and `upstream_reason` hold what the upstream answered, where it was the upstream.
+    """
+
+    cause: Cause = Cause.INTERNAL
+    recovery: Recovery = Recovery.NONE
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: Cause | None = None,
+        recovery: Recovery | None = None,
+        retry_after: float | None = None,
+        upstream_status: int | None = None,
+        upstream_reason: str | None = None,
+        upstream_request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if cause is not None:
+            self.cause = cause
+        if recovery is not None:
+            self.recovery = recovery
+        self.retry_after = retry_after
+        self.upstream_status = upstream_status
+        self.upstream_reason = upstream_reason
+        self.upstream_request_id = upstream_request_id
+
+    @property
+    def retryable(self) -> bool:
+        """Whether any further attempt could succeed."""
+        return self.recovery is not Recovery.NONE
+
+
+class BodyInvalid(KirotrioError):
+    """The client's body does not decode. `path` is where (`messages.0.content.1.source`), may be empty."""
+
+    cause = Cause.BODY_INVALID
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+
+
+class ThreadsUnsupported(KirotrioError):
+    """Anthropic message threads: answered so that the SDK falls back to the full history (CLIENTS A)."""
+
+    cause = Cause.THREADS_UNSUPPORTED
+
+
+class AuthenticationFailed(KirotrioError):
+    cause = Cause.AUTHENTICATION
+
+
+class PermissionDenied(KirotrioError):
+    cause = Cause.PERMISSION
+
+
+class NotFound(KirotrioError):
+    """Unknown path, or unknown model; a model's message names those that this account has."""
+
+    cause = Cause.NOT_FOUND
+
+    def __init__(self, message: str, *, model: str | None = None, upstream_status: int | None = None) -> None:
+        super().__init__(message, upstream_status=upstream_status)
+        self.model = model
+
+
+class TooLarge(KirotrioError):
+    cause = Cause.TOO_LARGE
+
+
+class ContextOverflow(KirotrioError):
+    """The prompt does not fit the model's window. Clients recognise the wording and compact."""
+
+    cause = Cause.CONTEXT_OVERFLOW
+
+    def __init__(self, tokens: int | None = None, maximum: int | None = None) -> None:
+        if tokens is not None and maximum is not None:
+            message = f"prompt is too long: {tokens} tokens > {maximum} maximum"
+        elif maximum is not None:
+            message = f"prompt is too long: the model's maximum is {maximum} tokens"
+        else:
+            message = "prompt is too long"
+        super().__init__(message)
+        self.tokens = tokens
+        self.maximum = maximum
+
+
+class RateLimited(KirotrioError):
+    cause = Cause.RATE_LIMITED
+
+
+class QuotaExhausted(KirotrioError):
+    """The subscription's credits are used up until the next reset."""
+
+    cause = Cause.QUOTA_EXHAUSTED
+
+
+class UpstreamOverloaded(KirotrioError):
+    cause = Cause.UPSTREAM_OVERLOADED
+
+
+class AccountUnavailable(KirotrioError):
+    """Our sign-in is refused, the account is suspended, or there is none. The message says what to run."""
+
+    cause = Cause.ACCOUNT_UNAVAILABLE
+
+
+class AccountSuspended(AccountUnavailable):
+    """The upstream has locked the account; only its owner can have it unlocked (KIRO_PROTOCOL, trap 16)."""
+
+
+class UpstreamFailed(KirotrioError):
+    """The upstream is unreachable, or its stream is broken or cut."""
+
+    cause = Cause.UPSTREAM_FAILED
+
+
+class EmptyAnswer(UpstreamFailed):
+    """A complete stream without text, thinking or tool call (KIRO_PROTOCOL 3.4)."""
+
+
+class DeadlineExceeded(KirotrioError):
+    cause = Cause.DEADLINE
+
+
+class FirstTokenTimeoutError(DeadlineExceeded):
+    """No event within `deadlines.first_event`."""
+
+
+class StreamReadTimeoutError(DeadlineExceeded):
+    """Silence between two events for longer than `deadlines.silence`."""
+
+
+class Overloaded(KirotrioError):
+    """This gateway itself is at its limit or draining."""
+
+    cause = Cause.OVERLOADED
+
+
+class SettingsError(KirotrioError):
+    """A setting or command-line value is wrong; the message names it and says what would be right."""

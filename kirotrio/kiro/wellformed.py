@@ -1,0 +1,60 @@
+"""Strings and JSON values that the upstream can decode: no lone surrogates, bounded depth.
+
+KIRO_PROTOCOL 2.8 (lone UTF-16 surrogates are a 400). A clean value is returned as the same object, so the common
+case costs one scan in C and no copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kirotrio.conversation.request import Diagnostic, Json
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+MAX_DEPTH = 100
+"""Levels of nesting that a tool input or a schema may have; the whole body has to stay below orjson's 254."""
+
+
+def repair_text(text: str) -> str:
+    """`text` with surrogate pairs joined and lone surrogates replaced by U+FFFD; the same object if there are none."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def repair_json(value: Json, *, depth: int = MAX_DEPTH) -> Json:
+    """`value` with every string repaired and whatever lies deeper than `depth` levels replaced by None.
+
+    Returns the same object if nothing had to change, so `is` tells whether anything was lost. Keys that become
+    equal keep the later value.
+    """
+    if isinstance(value, str):
+        return repair_text(value)
+    if isinstance(value, Mapping):
+        if depth == 0:
+            return None
+        members = {repair_text(key): repair_json(member, depth=depth - 1) for key, member in value.items()}
+        same = isinstance(value, dict) and all(
+            new is old[1] and key is old[0] for (key, new), old in zip(members.items(), value.items(), strict=False)
+        )
+        return value if same and len(members) == len(value) else members
+    if isinstance(value, list | tuple):
+        if depth == 0:
+            return None
+        items = [repair_json(item, depth=depth - 1) for item in value]
+        same = isinstance(value, list) and all(new is old for new, old in zip(items, value, strict=True))
+        return value if same else items
+    return value
+
+
+def repair_noted(text: str, path: str, notes: list[Diagnostic]) -> str:
+    """`repair_text`, with a diagnostic where it had to change something."""
+    repaired = repair_text(text)
+    if repaired is not text:
+        notes.append(Diagnostic(path, "characters that are no Unicode text (lone surrogates) were replaced"))
+    return repaired

@@ -1,0 +1,198 @@
+"""One answer: the nursery of one request.
+
+    [produce]    attempts -> batches ───────one bounded channel──> [drain] -> encoder -> client
+    [keep-alive] nothing sent for N seconds -> KeepAlive ──same──┘
+
+`run` is one coroutine, so the nursery is lexical: whatever ends it (finished, client gone, deadline, shutdown)
+cancels every task in it and closes the upstream connection. The keep-alive borrows the producer's sender and never
+clones it: a clone of its own would keep the channel open, and the drain would wait for ever (TRIO_STACK).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import trio
+from attrs import define, field
+
+from kirotrio.conversation.events import Batch, Failed, Finish, KeepAlive
+from kirotrio.conversation.usage import UsageLedger
+from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
+from kirotrio.relay.attempts import Attempts, Outlet
+from kirotrio.relay.drain import BodySpool, Item, Outgoing, Restart, StreamSpool, drain_held, drain_live, usage_kind
+from kirotrio.relay.ports import Dialect, Sink
+from kirotrio.relay.prepare import Estimate, estimate_input
+from kirotrio.relay.request import AnswerRequest, Mode, Relay
+from kirotrio.relay.streams import LiveAnswer
+
+_CAPACITY = 16
+"""Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""
+
+_KEEP_ALIVE: Final[Batch] = [KeepAlive()]
+
+
+@define(eq=False)
+class Answer:
+    """One request being answered. Call `run` once.
+
+    `run` returns when the answer, or the dialect's error in its place, has been handed to the sink. It raises
+    nothing but what the sink raises. Cancelling it closes the upstream connection before it returns.
+    """
+
+    relay: Relay
+    request: AnswerRequest
+    dialect: Dialect
+    began_at: float = field(factory=trio.current_time)
+    _attempts: Attempts | None = None
+    _estimate: Estimate = field(factory=Estimate)
+    _producing: trio.CancelScope = field(factory=trio.CancelScope)
+    _ending: KirotrioError | None = None
+
+    async def run(self, sink: Sink) -> None:
+        settings = self.relay.settings
+        outgoing = Outgoing(sink, self.dialect, self._identity)
+        live = LiveAnswer(self.request.request_id, self.request.conversation.model, self.began_at, self._end)
+        self.relay.streams.add(live)
+        try:
+            async with trio.open_nursery() as nursery:
+                sender, receiver = trio.open_memory_channel[Item](_CAPACITY)
+                nursery.start_soon(self._produce, nursery, sender)
+                if self.request.mode is not Mode.JSON or settings.server.json_keepalive:
+                    nursery.start_soon(self._keep_alive, sender, outgoing)
+                with receiver:
+                    await self._drain(receiver, outgoing)
+                nursery.cancel_scope.cancel()
+        finally:
+            self.relay.streams.remove(live)
+            self._log(outgoing.end)
+
+    async def _drain(self, receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing) -> None:
+        try:
+            match self.request.mode:
+                case Mode.LIVE:
+                    await drain_live(receiver, outgoing, self._estimate)
+                case Mode.BUFFERED:
+                    await drain_held(receiver, outgoing, lambda: StreamSpool(self.dialect), self._ceiling)
+                case Mode.JSON:
+                    await drain_held(receiver, outgoing, lambda: BodySpool(self.dialect), self._ceiling)
+        except Exception as error:
+            # A fault of ours must not reach the server as a traceback in the middle of a body (TRIO_STACK, trap 6).
+            self.relay.log.error("encoding failed", exc_info=error, request_id=self.request.request_id)
+            await outgoing.fail(Failed(_internal()), self.dialect.stream().failure)
+
+    @property
+    def _ceiling(self) -> int:
+        return self.relay.settings.relay.spool
+
+    def _end(self, error: KirotrioError) -> None:
+        if self._ending is None:
+            self._ending = error
+            self._producing.cancel()
+
+    async def _produce(self, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item]) -> None:
+        """All attempts; whatever they raise goes down the channel as a `Failed`, so that no group gets out."""
+        with sender:
+            failure: KirotrioError | None = None
+            total = self.relay.settings.deadlines.total
+            with trio.move_on_after(total) as deadline, self._producing:
+                try:
+                    await self._generate(nursery, sender)
+                except KirotrioError as error:
+                    failure = error
+                except Exception as error:
+                    self.relay.log.error("answer failed", exc_info=error, request_id=self.request.request_id)
+                    failure = _internal()
+            if self._producing.cancelled_caught:
+                failure = self._ending
+            elif deadline.cancelled_caught:
+                failure = DeadlineExceeded(f"the answer was not finished within {total:g} seconds")
+            if failure is not None:
+                self._estimate.settle_for(0)
+                await sender.send([Failed(failure)])
+
+    async def _generate(self, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item]) -> None:
+        relay, request = self.relay, self.request
+        account = await relay.lender.lend(request.credential)
+        names = relay.settings.models
+        model = relay.models.known(account.name).resolve(
+            request.conversation.model, aliases=names.alias, default=names.default
+        )
+        ledger = UsageLedger(0, relay.settings.usage.subtract_output, relay.estimator.count_text)
+        self._attempts = Attempts(relay, request, self._estimate, ledger, model)
+
+        async def restart() -> None:
+            await sender.send(Restart.RESTART)
+
+        nursery.start_soon(
+            estimate_input,
+            request.conversation,
+            request.size,
+            model.family,
+            relay.estimator,
+            self._estimate,
+            relay.log,
+        )
+        await self._attempts.run(account, Outlet(sender.send, restart))
+
+    async def _keep_alive(self, sender: trio.MemorySendChannel[Item], outgoing: Outgoing) -> None:
+        relay = self.relay.settings.relay
+        interval = relay.keepalive_buffered if self.request.mode is Mode.BUFFERED else relay.keepalive_live
+        wake = outgoing.last_sent + interval
+        while True:
+            await trio.sleep_until(wake)
+            now = trio.current_time()
+            if now - outgoing.last_sent < interval:
+                wake = outgoing.last_sent + interval
+                continue
+            try:
+                sender.send_nowait(_KEEP_ALIVE)
+            except trio.WouldBlock:
+                pass  # the client is behind: what waits for it is sign of life enough
+            except trio.ClosedResourceError:
+                return  # the producer is done; the drain writes the end
+            wake = now + interval
+
+    def _identity(self) -> dict[str, str]:
+        headers = {"request-id": self.request.request_id, "x-request-id": self.request.request_id}
+        progress = self._attempts.progress if self._attempts else None
+        if progress and progress.upstream_request_id:
+            headers["x-kiro-request-id"] = progress.upstream_request_id
+        return headers
+
+    def _log(self, end: Finish | Failed | None) -> None:
+        """One line per answer, however it ended."""
+        attempts = self._attempts
+        fields: dict[str, object] = {
+            "request_id": self.request.request_id,
+            "mode": self.request.mode.value,
+            "model": self.request.conversation.model,
+            "seconds": round(trio.current_time() - self.began_at, 3),
+        }
+        if attempts is not None:
+            fields["upstream_model"] = attempts.model.id
+            fields["account"] = attempts.account
+            fields["attempts"] = [f"{record.outcome}({record.status})" for record in attempts.records]
+            progress = attempts.progress
+            if progress is not None:
+                fields["upstream_request_id"] = progress.upstream_request_id
+                if progress.first_event_at is not None:
+                    fields["first_event_seconds"] = round(progress.first_event_at - self.began_at, 3)
+        match end:
+            case None:
+                self.relay.log.info("answer", outcome="client gone", **fields)
+            case Finish(cause, _, usage):
+                self.relay.log.info(
+                    "answer",
+                    outcome=cause.value,
+                    input_tokens=usage.input_tokens,
+                    output_tokens=usage.output_tokens,
+                    usage=usage_kind(usage),
+                    credits=usage.credits,
+                    **fields,
+                )
+            case Failed(error):
+                self.relay.log.warning("answer", outcome=error.cause.value, error=error.message, **fields)
+
+
+def _internal() -> KirotrioError:
+    return KirotrioError("an error inside the gateway; its log has the details", cause=Cause.INTERNAL)

@@ -1,0 +1,210 @@
+"""How many generations one request may cost: the budget, the reasons, and the repair in between.
+
+ARCHITECTURE rule 6: another attempt only before the first generation event was sent (in the buffered and JSON modes
+nothing is sent before the end, so a failure in the middle may be tried again), only for failures that KIRO_PROTOCOL 4
+calls retryable, three in all, at most one of them after the upstream had begun to generate.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+
+import trio
+from attrs import define, field, frozen
+
+from kirotrio.conversation.usage import UsageLedger
+from kirotrio.errors import Cause, EmptyAnswer, KirotrioError, NotFound, Recovery
+from kirotrio.kiro.models import ModelProfile
+from kirotrio.relay.attempt import Progress, Send, generate
+from kirotrio.relay.generation import Generation, prepare_generation
+from kirotrio.relay.ports import Account
+from kirotrio.relay.prepare import Estimate
+from kirotrio.relay.request import LARGE, AnswerRequest, Mode, Relay
+
+_LONGEST_BACK_OFF = 10.0
+"""Seconds. Whoever asks for a longer pause gets it from the client, with `retry-after`."""
+
+
+@frozen
+class Outlet:
+    """Where an attempt's batches go. `restart` makes what was delivered so far void."""
+
+    send: Send
+    restart: Callable[[], Awaitable[None]]
+
+
+@frozen
+class AttemptRecord:
+    """What one attempt came to, for the log."""
+
+    number: int
+    account: str
+    outcome: str
+    status: int
+    seconds: float
+
+
+@define
+class Budget:
+    """What is left of one request's attempts, and which repairs have been made."""
+
+    attempts: int
+    paid: int = 1
+    """Further attempts after the upstream had begun to generate."""
+    empty: int = 1
+    repairs: set[Recovery] = field(factory=set)
+
+    def another(self, error: KirotrioError, progress: Progress, mode: Mode) -> bool:
+        """Whether `error` may be followed by one more attempt; if so, the budget is charged for it."""
+        if self.attempts <= 0 or not error.retryable:
+            return False
+        if mode is Mode.LIVE and progress.emitted:
+            return False
+        if error.retry_after is not None and error.retry_after > _LONGEST_BACK_OFF:
+            return False
+        if isinstance(error, EmptyAnswer):
+            if self.empty <= 0:
+                return False
+            self.empty -= 1
+        elif progress.began:
+            if self.paid <= 0:
+                return False
+            self.paid -= 1
+        once = error.cause is Cause.BODY_INVALID  # a body that is refused twice is wrong (KIRO_PROTOCOL 2.8)
+        if once or error.recovery in (Recovery.REFRESH_TOKEN, Recovery.STRIP_SIGNATURES, Recovery.RESOLVE_PROFILE):
+            if error.recovery in self.repairs:
+                return False
+            self.repairs.add(error.recovery)
+        elif error.recovery is Recovery.SWITCH_ACCOUNT:
+            # There is one account; the same one would give the same answer.
+            return False
+        self.attempts -= 1
+        return True
+
+
+@define
+class Attempts:
+    """All generations of one request. After `run`, its fields tell what happened."""
+
+    relay: Relay
+    request: AnswerRequest
+    estimate: Estimate
+    ledger: UsageLedger
+    model: ModelProfile
+    records: list[AttemptRecord] = field(factory=list)
+    progress: Progress | None = None
+    account: str = ""
+
+    async def run(self, account: Account, outlet: Outlet) -> None:
+        """Generate until an answer is whole or no attempt is left.
+
+        Raises the KirotrioError of the last attempt. Cancellation closes the upstream connection.
+        """
+        budget = Budget(self.relay.settings.relay.attempts - 1)
+        invocation_id = str(uuid.uuid4())
+        strip = False
+        number = 0
+        while True:
+            number += 1
+            progress = self.progress = Progress()
+            token = ""
+            generation: Generation | None = None
+            try:
+                credentials = await account.credentials()
+                token, self.account = credentials.access_token, credentials.account
+                generation = await self._prepare(account, number, invocation_id, strip)
+                self._log_diagnostics(generation, number)
+                last = await generate(
+                    self.relay.transport,
+                    generation.call,
+                    generation.pipeline,
+                    self.estimate,
+                    outlet.send,
+                    progress,
+                    generation.patience,
+                    self.relay.log,
+                )
+            except KirotrioError as error:
+                self._record(number, error.upstream_reason or type(error).__name__, progress)
+                if not budget.another(error, progress, self.request.mode):
+                    raise self._explained(error) from error
+                if progress.emitted:
+                    await outlet.restart()
+                self.ledger.discard_generation()
+                strip = strip or error.recovery is Recovery.STRIP_SIGNATURES
+                await self._repair(error, account, token, number)
+            else:
+                self._record(number, "ok", progress)
+                self._learn()
+                await outlet.send(last)
+                return
+            finally:
+                for note in generation.pipeline.translator.notes if generation else ():
+                    self.relay.log.warning("answer note", note=note, request_id=self.request.request_id, attempt=number)
+
+    async def _prepare(self, account: Account, number: int, invocation_id: str, strip: bool) -> Generation:
+        credentials = await account.credentials()
+
+        def build() -> Generation:
+            return prepare_generation(
+                self.request.conversation,
+                self.model,
+                credentials,
+                self.relay.settings,
+                self.ledger,
+                self.request.mode,
+                attempt=number,
+                invocation_id=invocation_id,
+                strip_signatures=strip,
+            )
+
+        if self.request.size > LARGE:
+            return await trio.to_thread.run_sync(build, abandon_on_cancel=True)
+        return build()
+
+    async def _repair(self, error: KirotrioError, account: Account, token: str, number: int) -> None:
+        """Do what the next attempt needs to differ by, then wait where waiting is what it needs."""
+        match error.recovery:
+            case Recovery.REFRESH_TOKEN:
+                await account.refused(token)
+            case Recovery.RESOLVE_PROFILE:
+                await account.resolve_profile()
+            case Recovery.RETRY:
+                pause = error.retry_after
+                if pause is None:
+                    pause = min(0.3 * 2 ** (number - 1), _LONGEST_BACK_OFF) * random.uniform(0.5, 1.5)  # noqa: S311
+                await trio.sleep(pause)
+            case _:
+                pass
+
+    def _learn(self) -> None:
+        """Let the next estimate know how far off this one was."""
+        measured = self.ledger.measured_prompt
+        if measured is not None:
+            self.relay.estimator.learn(self.model.family, self.estimate.tokens, measured, time.time())
+
+    def _explained(self, error: KirotrioError) -> KirotrioError:
+        """An unknown model is answered with those that the account has."""
+        if not isinstance(error, NotFound) or error.upstream_status is None:
+            return error
+        names = ", ".join(model.id for model in self.relay.models.known(self.account).models if model.listed)
+        return NotFound(
+            f"model {self.request.conversation.model!r} is not available to this account; it has: {names}",
+            model=self.request.conversation.model,
+            upstream_status=error.upstream_status,
+        )
+
+    def _record(self, number: int, outcome: str, progress: Progress) -> None:
+        seconds = round(trio.current_time() - progress.started_at, 3)
+        self.records.append(AttemptRecord(number, self.account, outcome, progress.status, seconds))
+
+    def _log_diagnostics(self, generation: Generation, number: int) -> None:
+        if number > 1:
+            return
+        for diagnostic in generation.diagnostics:
+            self.relay.log.debug(
+                "diagnostic", path=diagnostic.path, message=diagnostic.message, request_id=self.request.request_id
+            )

@@ -1,0 +1,226 @@
+"""How an answer leaves: live, as it comes, or held back until it is whole.
+
+Both drains take the same batches from the same channel. A held answer is a spool: nothing of it has been sent, so a
+restart empties it, and what a client is shown at its head can be the measured count.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol, TypeAlias
+
+import trio
+from attrs import define, field
+
+from kirotrio.conversation.events import (
+    Batch,
+    Failed,
+    Finish,
+    KeepAlive,
+    RedactedThinkingBlock,
+    TextDelta,
+    ThinkingDelta,
+    ToolCall,
+    Usage,
+)
+from kirotrio.errors import KirotrioError, TooLarge
+from kirotrio.relay.ports import BodyEncoder, Dialect, Sink, StreamEncoder
+from kirotrio.relay.prepare import Estimate
+
+STREAM_HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-transform",
+    "x-accel-buffering": "no",
+}
+JSON_HEADERS: Final = {"content-type": "application/json"}
+
+
+class Restart(enum.Enum):
+    """In the channel: what came so far is void, another attempt begins."""
+
+    RESTART = enum.auto()
+
+
+Item: TypeAlias = Batch | Restart
+
+
+@define
+class Outgoing:
+    """The client's side of one answer: at most one head, then pieces, then one last piece."""
+
+    sink: Sink
+    dialect: Dialect
+    identity: Callable[[], Mapping[str, str]]
+    """Headers that name the request, as far as they are known."""
+    last_sent: float = field(factory=trio.current_time)
+    head_sent: bool = False
+    end: Finish | Failed | None = None
+
+    async def head(self, headers: Mapping[str, str]) -> None:
+        if not self.head_sent:
+            self.head_sent = True
+            await self.sink.start(200, {**headers, **self.identity()})
+
+    async def write(self, piece: bytes) -> None:
+        if piece:
+            await self.sink.write(piece)
+            self.last_sent = trio.current_time()
+
+    async def last(self, end: Finish | Failed, piece: bytes) -> None:
+        self.end = end
+        await self.sink.finish(piece)
+        self.last_sent = trio.current_time()
+
+    async def fail(self, failed: Failed, encoded: Callable[[KirotrioError], bytes]) -> None:
+        """An HTTP error while the status is still open, else the dialect's error inside the body."""
+        if self.head_sent:
+            await self.last(failed, encoded(failed.error))
+            return
+        self.head_sent = True
+        refusal = self.dialect.refusal(failed.error)
+        await self.sink.start(refusal.status, {**refusal.headers, **self.identity()})
+        await self.last(failed, refusal.body)
+
+
+async def drain_live(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing, estimate: Estimate) -> None:
+    """Send every batch as it comes; returns once the last one is out."""
+    encoder: StreamEncoder | None = None
+    async for batch in receiver:
+        if isinstance(batch, Restart):
+            continue  # only signs of life have left: the message goes on as it began
+        last = batch[-1]
+        if encoder is None:
+            if isinstance(last, Failed) and len(batch) == 1:
+                await outgoing.fail(last, outgoing.dialect.stream().failure)
+                return
+            encoder = outgoing.dialect.stream()
+            tokens = await estimate.get()
+            await outgoing.head(STREAM_HEADERS)
+            piece = encoder.start(Usage(input_tokens=tokens))
+        else:
+            piece = b""
+        if isinstance(last, KeepAlive):
+            await outgoing.write(piece + encoder.keep_alive())
+        elif isinstance(last, Failed):
+            await outgoing.last(last, piece + encoder.encode(batch[:-1]) + encoder.failure(last.error))
+            return
+        elif isinstance(last, Finish):
+            await outgoing.last(last, piece + encoder.encode(batch))
+            return
+        else:
+            await outgoing.write(piece + encoder.encode(batch))
+
+
+class Spool(Protocol):
+    """A held answer. `size` is in bytes."""
+
+    size: int
+    headers: Mapping[str, str]
+
+    def add(self, batch: Batch) -> None: ...
+
+    def whole(self, finish: Finish) -> tuple[Mapping[str, str], bytes]:
+        """What leaves at the end: headers that are known only now, and all bytes."""
+
+    def keep_alive(self) -> bytes: ...
+
+    def failure(self, error: KirotrioError) -> bytes: ...
+
+
+async def drain_held(
+    receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing, open_spool: Callable[[], Spool], ceiling: int
+) -> None:
+    """Hold everything but signs of life until the answer is whole, then send it in one piece.
+
+    Beyond `ceiling` bytes the answer ends as an error.
+    """
+    spool = open_spool()
+    async for batch in receiver:
+        if isinstance(batch, Restart):
+            spool = open_spool()
+            continue
+        last = batch[-1]
+        if isinstance(last, KeepAlive):
+            await outgoing.head(spool.headers)
+            await outgoing.write(spool.keep_alive())
+            continue
+        if isinstance(last, Failed):
+            await outgoing.fail(last, spool.failure)
+            return
+        spool.add(batch)
+        if spool.size > ceiling:
+            full = TooLarge(
+                f"the answer is larger than the {ceiling} bytes that the buffered mode holds (relay.spool); "
+                "ask for a shorter one, or use the live mode"
+            )
+            await outgoing.fail(Failed(full), spool.failure)
+            return
+        if isinstance(last, Finish):
+            headers, piece = spool.whole(last)
+            await outgoing.head({**spool.headers, **headers, "x-kirotrio-usage": usage_kind(last.usage)})
+            await outgoing.last(last, piece)
+            return
+
+
+class StreamSpool:
+    """The bytes of a stream whose head is written last (they are smaller than the events, and leave in one piece)."""
+
+    headers: Mapping[str, str] = STREAM_HEADERS
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._encoder = dialect.stream()
+        self._encoder.start(Usage())  # a stand-in: the head is encoded once the usage is known
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    def add(self, batch: Batch) -> None:
+        piece = self._encoder.encode(batch)
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def whole(self, finish: Finish) -> tuple[Mapping[str, str], bytes]:
+        return {}, b"".join([self._dialect.stream().start(finish.usage), *self._pieces])
+
+    def keep_alive(self) -> bytes:
+        return self._dialect.stream().keep_alive()
+
+    def failure(self, error: KirotrioError) -> bytes:
+        return self._dialect.stream().failure(error)
+
+
+class BodySpool:
+    """The parts of one JSON body."""
+
+    headers: Mapping[str, str] = JSON_HEADERS
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._encoder: BodyEncoder = dialect.body()
+        self.size = 0
+
+    def add(self, batch: Batch) -> None:
+        self._encoder.add(batch)
+        for event in batch:
+            match event:
+                case TextDelta(held) | ThinkingDelta(held) | RedactedThinkingBlock(held):
+                    self.size += len(held)
+                case ToolCall(_, _, held):
+                    self.size += len(held)
+                case _:
+                    pass
+
+    def whole(self, finish: Finish) -> tuple[Mapping[str, str], bytes]:
+        body = self._encoder.body()
+        return {"content-length": str(len(body))}, body
+
+    def keep_alive(self) -> bytes:
+        return b" "
+
+    def failure(self, error: KirotrioError) -> bytes:
+        return self._dialect.refusal(error).body
+
+
+def usage_kind(usage: Usage) -> str:
+    return "measured" if usage.measured else "estimate"

@@ -1,0 +1,86 @@
+"""What the relay needs of its neighbours: a dialect above it, a socket to write to, a subscription below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from attrs import frozen
+
+from kirotrio.conversation.events import Event, Usage
+from kirotrio.errors import KirotrioError
+from kirotrio.kiro.credentials import Credentials
+
+
+class StreamEncoder(Protocol):
+    """Generation events to the bytes of one server-sent event stream."""
+
+    def start(self, usage: Usage) -> bytes:
+        """The head of the message, with the input count that is known so far."""
+
+    def encode(self, batch: Iterable[Event]) -> bytes: ...
+
+    def keep_alive(self) -> bytes:
+        """A sign of life that is legal at this point, also before the head of the message."""
+
+    def failure(self, error: KirotrioError) -> bytes:
+        """The legal end of a stream that fails."""
+
+
+class BodyEncoder(Protocol):
+    """Generation events to one JSON body."""
+
+    def add(self, batch: Iterable[Event]) -> None: ...
+
+    def body(self) -> bytes: ...
+
+
+@frozen
+class Refusal:
+    """An answer that is an error: what goes out in place of the stream."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Dialect(Protocol):
+    """One request's view of the language that its client speaks. Both encoders carry the same message id."""
+
+    def stream(self) -> StreamEncoder: ...
+
+    def body(self) -> BodyEncoder: ...
+
+    def refusal(self, error: KirotrioError) -> Refusal: ...
+
+
+class Sink(Protocol):
+    """Where the answer goes. Every method returns once the bytes are handed on; a client that does not read
+    blocks them until the connection's write deadline closes it."""
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None: ...
+
+    async def write(self, piece: bytes) -> None: ...
+
+    async def finish(self, piece: bytes) -> None:
+        """The last bytes and the end of the body."""
+
+
+class Account(Protocol):
+    """One subscription, as accounts lends it."""
+
+    name: str
+
+    async def credentials(self) -> Credentials:
+        """Usable now; refreshes ahead of expiry. Raises AccountUnavailable."""
+
+    async def refused(self, token: str) -> None:
+        """The upstream refused this access token: get another, once. Raises AccountUnavailable."""
+
+    async def resolve_profile(self) -> None:
+        """The upstream asked for a profile: look it up. Raises AccountUnavailable."""
+
+
+class Lender(Protocol):
+    async def lend(self, credential: str | None = None) -> Account:
+        """The account that shall answer. Raises AccountUnavailable where there is none."""

@@ -1,0 +1,124 @@
+"""The calls around generation: models, profiles, usage, and web search (KIRO_PROTOCOL 6.1 to 6.3, 6.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from kirotrio.simulator import samples
+from kirotrio.simulator.accounts import Account, Kind
+from kirotrio.simulator.answers import Flavour, Reply, json_reply
+from kirotrio.simulator.catalogue import Catalogue
+from kirotrio.simulator.refusals import RefusalTable
+
+LONGEST_QUERY = 200
+_MODEL_PAGE = 50
+_SEARCH_TOOL = {
+    "name": "web_search",
+    "description": "Searches the web.",
+    "inputSchema": {
+        "type": "object",
+        "properties": {"query": {"type": "string", "maxLength": LONGEST_QUERY}},
+        "required": ["query"],
+    },
+}
+
+
+class ControlPlane:
+    """Answers from the samples. Arguments are query or body, whichever the flavour uses."""
+
+    def __init__(self, catalogue: Catalogue, table: RefusalTable) -> None:
+        self._catalogue = catalogue
+        self._table = table
+        self._usage = samples.load("usage_limits")
+        self._profile_names = {
+            profile["arn"]: profile["profileName"] for profile in samples.load("profiles")["profiles"]
+        }
+        self._found = samples.load("web_search")
+
+    def models(self, account: Account, arguments: Mapping[str, Any], flavour: Flavour) -> Reply:
+        if not arguments.get("origin"):
+            raise self._table.refused("REQUEST_BODY_INVALID", "origin is required")
+        try:
+            limit = int(arguments.get("maxResults", _MODEL_PAGE))
+            page = self._catalogue.page(
+                account.models, limit, str(arguments.get("nextToken") or ""), schemas=flavour is Flavour.CONTROL
+            )
+        except (TypeError, ValueError):
+            raise self._table.refused("REQUEST_BODY_INVALID", "maxResults or nextToken is not valid") from None
+        if not 1 <= limit <= 100:
+            raise self._table.refused("REQUEST_BODY_INVALID", f"maxResults {limit}: 1 to 100")
+        return json_reply(page, flavour=flavour, account=account.name)
+
+    def profiles(self, account: Account, flavour: Flavour) -> Reply:
+        """Builder IDs and keys have no profiles: they are refused, as the service does."""
+        if account.kind in (Kind.BUILDER_ID, Kind.API_KEY):
+            raise self._table.refused(
+                "FEATURE_NOT_SUPPORTED", "no profiles", message="ListAvailableProfiles is unsupported for this account."
+            )
+        profiles = [
+            {"arn": arn, "profileName": self._profile_names.get(arn, "KiroProfile"), "status": "ACTIVE"}
+            for arn in account.profiles
+        ]
+        return json_reply({"profiles": profiles}, flavour=flavour, account=account.name)
+
+    def usage(self, account: Account, arguments: Mapping[str, Any], flavour: Flavour) -> Reply:
+        """The plan's sample, with what the account has used since the start on top."""
+        if flavour is Flavour.CONTROL and account.profiles and not arguments.get("profileArn"):
+            raise self._table.refused("INVALID_PROFILE_ARN", "this target wants the profile ARN")
+        document: dict[str, Any] = orjson.loads(orjson.dumps(self._usage[account.plan]))
+        credits_used = document["usageBreakdownList"][0]
+        used = round(credits_used["currentUsageWithPrecision"] + account.credits_used, 2)
+        credits_used.update(currentUsageWithPrecision=used, currentUsage=int(used))
+        return json_reply(document, flavour=flavour, account=account.name)
+
+    def mcp(self, account: Account, request: Mapping[str, Any], flavour: Flavour) -> Reply:
+        """JSON-RPC: initialize, tools/list, and tools/call of web_search with a canned result."""
+        match request.get("method"):
+            case "initialize":
+                result: dict[str, Any] = {"protocolVersion": "2025-03-26", "capabilities": {"tools": {}}}
+            case "notifications/initialized":
+                result = {}
+            case "tools/list":
+                result = {"tools": [_SEARCH_TOOL]}
+            case "tools/call":
+                try:
+                    query = _checked_query(request)
+                except _InvalidParams as wrong:
+                    return self._rpc(account, request, flavour, error={"code": -32602, "message": str(wrong)})
+                text = orjson.dumps({**self._found, "query": query}).decode()
+                result = {"content": [{"type": "text", "text": text}], "isError": False}
+            case other:
+                objection = f"Method not found: {other}"
+                return self._rpc(account, request, flavour, error={"code": -32601, "message": objection})
+        return self._rpc(account, request, flavour, result=result)
+
+    def _rpc(self, account: Account, request: Mapping[str, Any], flavour: Flavour, **outcome: Any) -> Reply:
+        document = {"jsonrpc": "2.0", "id": request.get("id"), **outcome}
+        return json_reply(document, flavour=flavour, account=account.name)
+
+
+class _InvalidParams(Exception):
+    """A `tools/call` that names another tool or has no usable query."""
+
+
+def requested_query(request: Mapping[str, Any]) -> str:
+    """The query of a `tools/call`, "" where there is none."""
+    parameters = request.get("params")
+    arguments = parameters.get("arguments") if isinstance(parameters, dict) else None
+    query = arguments.get("query") if isinstance(arguments, dict) else None
+    return query if isinstance(query, str) else ""
+
+
+def _checked_query(request: Mapping[str, Any]) -> str:
+    parameters = request.get("params")
+    if not isinstance(parameters, dict) or parameters.get("name") != "web_search":
+        raise _InvalidParams("Invalid params: the only tool is web_search")
+    query = requested_query(request)
+    if not query:
+        raise _InvalidParams("Invalid params: query has to be a text")
+    if len(query) > LONGEST_QUERY:
+        raise _InvalidParams(f"Invalid params: query has more than {LONGEST_QUERY} characters")
+    return query

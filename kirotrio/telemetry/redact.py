@@ -1,0 +1,74 @@
+"""Takes secrets out of whatever is about to be written (ARCHITECTURE, rule 10).
+
+Three nets: a value under a name that only secrets have; text in the shape of a token, key or password; and the exact
+values of the secrets that the settings hold, also as `repr` and JSON would write them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, final
+
+MASK: Final = "***"
+
+SHORTEST = 4
+"""An exact secret of fewer characters is not looked for: it would blot out half of every line."""
+
+_NAMES = re.compile(
+    r"(^|_)(token|authorization|api_?key|secret|password|passwd|cookie|credential|credentials|bearer)$", re.IGNORECASE
+)
+
+_SHAPES = re.compile(
+    r"""
+    (?P<scheme>\bbearer\s+)\S+                        # an Authorization header's value
+    | \bksk_[A-Za-z0-9_-]+                            # a Kiro API key (KIRO_PROTOCOL 5)
+    | \bsk-[A-Za-z0-9][A-Za-z0-9_-]{6,}               # a gateway key (sk-kt-...), or another service's
+    | \bao[ar][A-Za-z0-9][A-Za-z0-9_:./+=-]{14,}      # access and refresh tokens (KIRO_PROTOCOL 5)
+    | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?   # a JWT
+    | (?P<user>://[^\s/:@]*:)[^\s/@]+(?=@)            # a password inside an address
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+@final
+class Redactor:
+    """`value()` gives a copy of anything without its secrets; what is no plain value becomes text first."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        spellings: set[str] = set()
+        for secret in secrets:
+            if len(secret) >= SHORTEST:
+                spellings |= {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+        longest_first = sorted(spellings, key=len, reverse=True)
+        self._exact = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def text(self, text: str) -> str:
+        """The text with every secret that can be told replaced by `***`."""
+        if self._exact is not None:
+            text = self._exact.sub(MASK, text)
+        return _SHAPES.sub(_masked, text)
+
+    def value(self, value: Any, name: str = "") -> Any:
+        """`value` as it may be shown under `name`."""
+        if value is None or isinstance(value, bool):
+            return value
+        if name and _NAMES.search(name.replace("-", "_")):
+            return MASK
+        if isinstance(value, int | float):
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {self.text(str(key)): self.value(part, str(key)) for key, part in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self.value(part) for part in value]
+        if isinstance(value, bytes | bytearray):
+            return self.text(bytes(value).decode("utf-8", "replace"))
+        return self.text(str(value))
+
+
+def _masked(match: re.Match[str]) -> str:
+    return (match["scheme"] or match["user"] or "") + MASK

@@ -1,0 +1,38 @@
+"""Signs of life, and the small requests that clients make beside their work (CLIENTS B 5.1)."""
+
+from __future__ import annotations
+
+import orjson
+from quart import Quart, Response
+
+from kirotrio.errors import KirotrioError
+from kirotrio.web.gateway import Gateway
+
+
+def register(app: Quart, gateway: Gateway) -> None:
+    @app.get("/")
+    @app.get("/api/hello")
+    async def hello() -> Response:
+        return _json({"name": "kirotrio", "messages": "/v1/messages"})
+
+    @app.post("/api/event_logging/batch")
+    async def event_logging() -> Response:
+        return _json({})  # a client's own telemetry: accepted so that it does not retry, and dropped
+
+    @app.get("/health")
+    async def health() -> Response:
+        return _json({"status": "ok"})
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        if gateway.draining.is_set():
+            return _json({"status": "draining"}, 503)
+        try:
+            await gateway.relay.lender.lend()
+        except KirotrioError as error:
+            return _json({"status": "no account", "reason": error.message}, 503)
+        return _json({"status": "ready"})
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, content_type="application/json")

@@ -1,0 +1,82 @@
+"""The Quart application: routes, guards, and one envelope for every error."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, cast
+
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from kirotrio.dialects.anthropic.errors import error_body
+from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, Overloaded, TooLarge
+from kirotrio.web.api import messages, models, operations
+from kirotrio.web.connection import SCOPE_REFUSAL, RelayConnection
+from kirotrio.web.gateway import Gateway
+
+
+class RelayApp(QuartTrio):
+    """The framework's application with our way of answering."""
+
+    asgi_http_class = RelayConnection
+    gateway: Gateway
+
+
+def create_app(gateway: Gateway) -> RelayApp:
+    """The application around one gateway. Nothing outside it knows the framework."""
+    app = RelayApp("kirotrio", static_folder=None)
+    app.gateway = gateway
+    # Our own deadlines stand in their place (TRIO_STACK, trap 3); bodies are counted by the intake (trap 4).
+    app.config.update(
+        RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None, MAX_CONTENT_LENGTH=None, PROVIDE_AUTOMATIC_OPTIONS=False
+    )
+
+    @app.before_request
+    async def guard() -> None:
+        if cast(Any, request.scope).get(SCOPE_REFUSAL) == "header":
+            limit = gateway.settings.server.max_header
+            raise TooLarge(
+                f"the head of the request is larger than the {limit} bytes that are accepted (server.max_header)"
+            )
+        if gateway.draining.is_set() and not request.path.startswith(("/health", "/ready")):
+            raise Overloaded("the gateway is stopping; try again in a moment", retry_after=5.0)
+
+    @app.errorhandler(KirotrioError)
+    async def refuse(error: KirotrioError) -> Response:
+        return refusal(error)
+
+    @app.errorhandler(HTTPException)
+    async def refuse_http(error: HTTPException) -> Response:
+        if error.code == 404:
+            return refusal(NotFound(f"there is no {request.path} here; the API is at /v1/messages"))
+        if error.code == 405:
+            allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+            return refusal(
+                KirotrioError(
+                    f"{request.path} does not take {request.method}; it takes {allowed}", cause=Cause.METHOD_NOT_ALLOWED
+                )
+            )
+        return refusal(BodyInvalid("", error.description or error.name))
+
+    @app.errorhandler(Exception)
+    async def refuse_unexpected(error: Exception) -> Response:
+        request_id = new_request_id()
+        gateway.log.error("request failed", exc_info=error, path=request.path, request_id=request_id)
+        return refusal(KirotrioError("an error inside the gateway; its log has the details"), request_id)
+
+    messages.register(app, gateway)
+    models.register(app, gateway)
+    operations.register(app, gateway)
+    return app
+
+
+def refusal(error: KirotrioError, request_id: str | None = None) -> Response:
+    """An error as the dialect of its path writes it."""
+    request_id = request_id or new_request_id()
+    status, headers, body = error_body(error, request_id)
+    return Response(body, status, {**headers, "request-id": request_id, "x-request-id": request_id})
+
+
+def new_request_id() -> str:
+    return "req_" + secrets.token_hex(12)

@@ -1,0 +1,117 @@
+"""How this application answers over ASGI: by push, so that the nursery is lexical and the status can wait.
+
+The framework's own way sends the status before it opens the body and iterates an async generator; ours runs
+`await response.run(sink)` (TRIO_STACK, the push idiom). Two more remedies live here because this is where the
+framework meets the server: the final send is shielded (trap 1), and heads are limited in size (trap 9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol, cast
+
+import trio
+from quart.wrappers import Request
+from quart_trio.asgi import TrioASGIHTTPConnection
+from quart_trio.wrappers import TrioResponse
+
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.intake import BodyIntake
+
+SCOPE_INTAKE = "kirotrio.intake"
+SCOPE_REFUSAL = "kirotrio.refusal"
+
+_RUN_OUT = 3.0
+"""Seconds for which an answer that does not need the request's body lets it arrive."""
+
+Send = Callable[[Any], Awaitable[None]]
+
+
+class Runs(Protocol):
+    async def run(self, sink: AsgiSink) -> None: ...
+
+
+class PushResponse(TrioResponse):
+    """A response that is not iterated but run: it sends its own status, headers and body."""
+
+    def __init__(self, runs: Runs) -> None:
+        super().__init__(b"")
+        self.timeout = None
+        self.runs = runs
+
+
+class AsgiSink:
+    """The relay's `Sink` on an ASGI `send`."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        raw = [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def write(self, piece: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+
+    async def finish(self, piece: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": piece, "more_body": False})
+
+
+class RelayConnection(TrioASGIHTTPConnection):
+    """One request over ASGI. The nursery beneath it is cancelled as soon as the client leaves."""
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        gateway = cast(Gateway, cast(Any, self.app).gateway)
+        scope = cast(dict[str, Any], self.scope)
+        headers = scope["headers"]
+        if sum(len(name) + len(value) + 4 for name, value in headers) > gateway.settings.server.max_header:
+            scope[SCOPE_REFUSAL] = "header"
+        declared = next((value for name, value in headers if name.lower() == b"content-length"), None)
+        intake = BodyIntake(
+            gateway.inflight,
+            gateway.settings.server.max_body,
+            int(declared) if declared is not None and declared.isdigit() else None,
+        )
+        scope[SCOPE_INTAKE] = intake
+        patience = gateway.settings.deadlines.client_write + 1.0
+
+        async def shielded_send(message: Any) -> None:
+            # The server reports the end of the connection from inside the last send; the framework would cancel
+            # itself right there, and the connection would be neither recycled nor closed.
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                with trio.move_on_after(patience, shield=True):
+                    await send(message)
+            else:
+                await send(message)
+
+        try:
+            await super().__call__(receive, shielded_send)
+        finally:
+            intake.release()
+
+    @property
+    def _intake(self) -> BodyIntake:
+        return cast(BodyIntake, cast(dict[str, Any], self.scope)[SCOPE_INTAKE])
+
+    async def handle_messages(  # type: ignore[override]  # the base class has the asyncio signature
+        self, nursery: trio.Nursery, request: Request, receive: Any
+    ) -> None:
+        intake = self._intake
+        while True:
+            message = await receive()
+            if message["type"] == "http.request":
+                intake.add(message.get("body", b""), last=not message.get("more_body", False))
+            elif message["type"] == "http.disconnect":
+                break
+        nursery.cancel_scope.cancel()
+
+    async def _send_response(self, send: Send, response: Any) -> None:
+        if isinstance(response, PushResponse):
+            await response.runs.run(AsgiSink(send))
+            return
+        await self._intake.run_out(_RUN_OUT)
+        # One start, one body: the framework's own way would open a generator for a few bytes of JSON.
+        body = await response.get_data(as_text=False)
+        sink = AsgiSink(send)
+        await sink.start(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+        await sink.finish(b"" if self.scope["method"] == "HEAD" else body)

@@ -1,0 +1,35 @@
+"""What the application owns for as long as it runs."""
+
+from __future__ import annotations
+
+import trio
+from attrs import define, field
+
+from kirotrio.access.grant import Keyring
+from kirotrio.access.rate import RatePerMinute
+from kirotrio.config.settings import Settings
+from kirotrio.relay.request import Relay
+from kirotrio.telemetry.log import Log
+from kirotrio.web.intake import Inflight
+
+
+@define
+class Gateway:
+    """The long-lived parts of one gateway process."""
+
+    settings: Settings
+    relay: Relay
+    keyring: Keyring
+    log: Log
+    inflight: Inflight = field()
+    rate: RatePerMinute = field()
+    draining: trio.Event = field(factory=trio.Event)
+    """Set once the gateway is asked to stop: nothing new is taken."""
+
+    @inflight.default
+    def _default_inflight(self) -> Inflight:
+        return Inflight(self.settings.server.max_inflight)
+
+    @rate.default
+    def _default_rate(self) -> RatePerMinute:
+        return RatePerMinute(self.settings.server.rate_per_minute)

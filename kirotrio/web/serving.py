@@ -1,0 +1,149 @@
+"""The life of one gateway process: start, serve, drain, stop. The application's own tasks are listed here."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import trio
+from attrs import define, field, frozen
+
+from kirotrio.access.grant import Keyring
+from kirotrio.accounts.lending import Accounts
+from kirotrio.accounts.model_lists import ModelLists
+from kirotrio.accounts.sources.places import Places
+from kirotrio.config.settings import Settings
+from kirotrio.conversation.tokens import TokenEstimator
+from kirotrio.errors import KirotrioError, Overloaded
+from kirotrio.kiro.client import Transport
+from kirotrio.relay.request import Relay
+from kirotrio.telemetry.log import Log
+from kirotrio.web.app import create_app
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.server import Server, base_url, open_listeners
+
+_MODEL_LIST_EVERY = 3600.0
+_LAST_WRITES = 5.0
+"""Seconds that a stop gives to writes, and to errors that end running answers."""
+
+
+@define
+class Stop:
+    """How a gateway is asked to stop: once to drain, twice to end at once."""
+
+    asked: trio.Event = field(factory=trio.Event)
+    at_once: trio.Event = field(factory=trio.Event)
+
+    def ask(self) -> None:
+        if self.asked.is_set():
+            self.at_once.set()
+        self.asked.set()
+
+
+@frozen
+class Surroundings:
+    """What a gateway is told of the world beside its settings, so that it looks at nothing by itself.
+
+    `keys`: key id to gateway key. `data_dir`: where our own files go. `places`: where other programs keep a sign-in.
+    """
+
+    keys: Mapping[str, str] = field(repr=False)
+    data_dir: Path
+    places: Places
+
+
+@frozen
+class Serving:
+    """A gateway that accepts connections."""
+
+    base_url: str
+    gateway: Gateway
+    server: Server
+
+
+async def serve_gateway(
+    settings: Settings,
+    surroundings: Surroundings,
+    log: Log,
+    *,
+    stop: Stop | None = None,
+    task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until asked to stop, then drain.
+
+    `task_status` gets a `Serving` once connections are accepted. Raises SettingsError where it cannot listen.
+    Cancellation ends every answer at once and closes every connection.
+    """
+    stop = stop or Stop()
+    async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as own_tasks:
+        accounts = Accounts(
+            settings, transport, log, own_tasks, data_dir=surroundings.data_dir, places=surroundings.places
+        )
+        models = ModelLists(transport, settings, log)
+        relay = Relay(settings, transport, accounts, models, TokenEstimator(), log)
+        gateway = Gateway(settings, relay, Keyring(surroundings.keys), log)
+        server = Server(create_app(gateway), log, settings.deadlines.client_write)
+        listeners = await open_listeners(settings.server.host, settings.server.port)
+        # Application-wide tasks (ARCHITECTURE, rule 1) are this one, and the refreshes that accounts runs.
+        own_tasks.start_soon(_keep_model_list, accounts, models, log)
+        async with trio.open_nursery() as connections:
+            await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
+        own_tasks.cancel_scope.cancel()
+
+
+async def _serve_until_stopped(
+    server: Server,
+    listeners: list[trio.SocketListener],
+    connections: trio.Nursery,
+    gateway: Gateway,
+    stop: Stop,
+    task_status: trio.TaskStatus[Serving],
+) -> None:
+    async with trio.open_nursery() as accepting:
+        accepting.start_soon(server.serve, listeners, connections)
+        task_status.started(Serving(base_url(listeners[0]), gateway, server))
+        await stop.asked.wait()
+        gateway.draining.set()
+        accepting.cancel_scope.cancel()
+    async with trio.open_nursery() as draining:
+        draining.start_soon(_drain, server, gateway, connections, draining)
+        await stop.at_once.wait()
+        server.hurry(0.0)
+        connections.cancel_scope.cancel()
+        draining.cancel_scope.cancel()
+
+
+async def _drain(server: Server, gateway: Gateway, connections: trio.Nursery, draining: trio.Nursery) -> None:
+    """Let answers finish until the deadline, end the rest with a legal error, then close what is left."""
+    streams, patience = gateway.relay.streams, gateway.settings.server.drain
+    gateway.log.info("stopping", answers=len(streams), patience_seconds=patience)
+    await server.finish(_LAST_WRITES)
+    with trio.move_on_after(patience):
+        await streams.wait_empty()
+    if len(streams):
+        gateway.log.warning("ending answers that are still running", answers=len(streams))
+        streams.end_all(Overloaded("the gateway is stopping; ask again in a moment", retry_after=5.0))
+    with trio.move_on_after(_LAST_WRITES):
+        await streams.wait_empty()
+        await server.connections.wait_empty()
+    connections.cancel_scope.cancel()
+    draining.cancel_scope.cancel()
+
+
+async def _keep_model_list(accounts: Accounts, models: ModelLists, log: Log) -> None:
+    """Know what the account offers before the first request asks, and again once in a while."""
+    while True:
+        try:
+            account = await accounts.lend()
+            await models.current(account.name, account.credentials)
+        except KirotrioError as error:
+            log.warning("no account can serve yet", error=error.message)
+        await trio.sleep(_MODEL_LIST_EVERY)
+
+
+async def watch_signals(stop: Stop) -> None:
+    """Turn signals into requests to stop, until cancelled."""
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            stop.ask()

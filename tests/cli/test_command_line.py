@@ -1,0 +1,186 @@
+"""Verbs, exit codes and sentences (CONTRACT, Command line)."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import Result
+
+from kirotrio import __version__
+from kirotrio.cli.app import kirotrio
+from kirotrio.config.options import options
+
+Run = Callable[..., Result]
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def verbs() -> dict[str, click.Command]:
+    context = click.Context(kirotrio)
+    found: dict[str, click.Command] = {}
+    for name in kirotrio.list_commands(context):
+        command = kirotrio.get_command(context, name)
+        assert command is not None, f"{name} is in the help text, but there is no such command"
+        found[name] = command
+        if isinstance(command, click.Group):
+            found |= {f"{name} {inner}": command.commands[inner] for inner in command.commands}
+    return found
+
+
+def test_version(program: Program) -> None:
+    done = program("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"kirotrio {__version__}\n", "")
+
+
+def test_version_imports_nothing_that_is_slow(home: Path) -> None:
+    code = (
+        "import sys, kirotrio.__main__ as m; sys.argv = ['kirotrio', '--version']\n"
+        "try: m.main()\n"
+        "finally: print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    slow = {"structlog", "rich", "trio", "httpx", "quart", "hypercorn", "tomllib", "orjson", "tiktoken", "platformdirs"}
+    assert not slow & set(done.stderr.split())
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_help_is_there_for_every_verb_and_option(verb: str, run: Run) -> None:
+    done = run(*verb.split(), "--help")
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"Usage: kirotrio {verb}")
+    for parameter in verbs()[verb].params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{verb} {parameter.opts[0]} has no help"
+            assert parameter.help.endswith("."), f"{verb} {parameter.opts[0]}: not a sentence"
+
+
+def test_help_names_every_verb(run: Run) -> None:
+    done = run("--help")
+    for verb in ("serve", "demo", "simulate", "doctor", "lint", "keys", "settings"):
+        assert re.search(rf"^  {verb}  +\w", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("frobnicate",), "no such command 'frobnicate'; see `kirotrio --help`"),
+        (("serve", "--prot", "1"), "no such option '--prot'"),
+        (("serve", "--port", "65536"), "'--port': 65536 cannot be used; it must be a whole number from 0 to 65535"),
+        (("--port", "x"), "'--port': 'x' cannot be used"),
+        (("serve", "extra"), "unexpected extra argument"),
+        (("settings", "--set", "server.port"), "it has the form SECTION.NAME=VALUE"),
+        (("settings", "--set", "server.prot=1"), "did you mean server.port?"),
+        (("settings", "--set", "server.port=-1"), "server.port: -1 cannot be used"),
+        (("settings", "nothing"), "there is no setting nothing"),
+        (("lint", "no-such-file"), "'no-such-file' does not exist"),
+        (("lint",), "missing argument 'FILE'"),
+        (("keys", "frobnicate"), "no such command 'frobnicate'; see `kirotrio keys --help`"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(args: tuple[str, ...], said: str, run: Run) -> None:
+    done = run(*args)
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert said in done.stderr
+    assert done.stderr.startswith("kirotrio: ")
+    assert done.stderr.count("\n") == 1
+    assert "see `kirotrio" in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["settings", "serve", "simulate"])
+def test_a_wrong_setting_is_one_sentence_and_exit_code_1(verb: str, run: Run) -> None:
+    done = run(verb, KIROTRIO_PORT="x")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == (
+        "kirotrio: server.port (environment KIROTRIO_PORT): 'x' cannot be used; "
+        "it must be a whole number from 0 to 65535\n"
+    )
+
+
+def test_no_traceback_and_no_secret_in_a_real_process(program: Program) -> None:
+    done = program("serve", "--api-key", "swordfish", "--data-dir", "/dev/null/x")
+    assert done.returncode == 1
+    assert done.stderr.startswith("kirotrio: server.api_key (command line): this key has fewer than 16 characters")
+    assert done.stderr.count("\n") == 1
+    assert "swordfish" not in done.stderr
+
+
+def test_options_without_a_verb_are_those_of_serve(run: Run) -> None:
+    done = run("--api-key", "short")
+    assert done.exit_code == 1
+    assert "--allow-short-key" in done.stderr
+
+
+class TestSettings:
+    def test_every_setting_stands_in_the_table(self, run: Run) -> None:
+        done = run("settings")
+        assert done.exit_code == 0
+        lines = done.stdout.splitlines()
+        assert lines[0].split() == ["setting", "value", "unit", "default", "from"]
+        for option, line in zip(options().values(), lines[1:], strict=False):
+            assert line.startswith(option.name + " ")
+            assert line.rstrip().endswith("  default")
+
+    def test_value_default_and_origin(self, run: Run) -> None:
+        done = run("settings", "server", "--port", "81", KIROTRIO_SERVER_DRAIN="5")
+        rows = {line.split()[0]: re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()}
+        assert rows["server.port"] == ["server.port", "81", "-", "8000", "command line"]
+        assert rows["server.drain"] == ["server.drain", "5", "seconds", "30", "environment KIROTRIO_SERVER_DRAIN"]
+        assert "upstream.region" not in rows
+
+    @pytest.mark.parametrize("form", [(), ("--json",), ("--meaning",)])
+    def test_secrets_are_hidden(self, form: tuple[str, ...], run: Run) -> None:
+        secret = "swordfish-swordfish"
+        given = {option.variable: secret for option in options().values() if option.secret}
+        given["KIROTRIO_UPSTREAM_PROXY_URL"] = f"http://me:{secret}@box:1"
+        done = run("settings", *form, **given)
+        assert done.exit_code == 0
+        assert secret not in done.output
+        assert "(set)" in done.stdout
+
+    def test_json_has_all_of_it(self, run: Run) -> None:
+        done = run("settings", "--json", KIROTRIO_MODELS_ALIAS="fast=claude-haiku-4.5")
+        rows = {row["name"]: row for row in json.loads(done.stdout)}
+        assert set(rows) == set(options())
+        assert rows["models.alias"]["value"] == {"fast": "claude-haiku-4.5"}
+        assert rows["models.alias"]["from"] == "environment KIROTRIO_MODELS_ALIAS"
+        assert rows["server.drain"] | {"meaning": ""} == {
+            "name": "server.drain",
+            "variable": "KIROTRIO_SERVER_DRAIN",
+            "value": 30.0,
+            "default": 30.0,
+            "unit": "seconds",
+            "choices": [],
+            "from": "default",
+            "meaning": "",
+            "secret": False,
+        }
+
+    def test_files_are_read_where_they_are_named_and_in_the_configuration_folder(self, home: Path, run: Run) -> None:
+        (home / "kirotrio.toml").write_text("[server]\nport = 1\n")  # the working folder, which is never read
+        (home / ".env").write_text("KIROTRIO_PORT=2\n")
+        assert run("settings", "server.port").stdout.splitlines()[1].split()[1:] == ["8000", "-", "8000", "default"]
+        folder = home / ".config" / "kirotrio"
+        folder.mkdir(parents=True)
+        (folder / "kirotrio.toml").write_text("[server]\nport = 3\n")
+        done = run("settings", "server.port")
+        assert str(folder / "kirotrio.toml") in done.stdout.splitlines()[1]
+        done = run("settings", "server.port", "--config", "kirotrio.toml", "--env-file", ".env")
+        assert "env file .env: KIROTRIO_PORT" in done.stdout
+
+    def test_notices_are_told_beside_the_table(self, run: Run) -> None:
+        done = run("settings", PROXY_API_KEY="old-old-old-old-old")
+        assert done.exit_code == 0
+        assert "PROXY_API_KEY" in done.stderr
+        assert "KIROTRIO_SERVER_API_KEY" in done.stderr
+
+    def test_set_takes_any_setting_and_yields_to_its_own_option(self, run: Run) -> None:
+        done = run("settings", "--set", "relay.attempts=2", "--set", "server.port=1", "--port", "2", "--json")
+        rows = {row["name"]: row["value"] for row in json.loads(done.stdout)}
+        assert (rows["relay.attempts"], rows["server.port"]) == (2, 2)

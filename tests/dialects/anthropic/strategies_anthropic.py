@@ -1,0 +1,196 @@
+"""Arbitrary Anthropic request bodies, valid ones and others, and arbitrary runs of generation events."""
+
+from __future__ import annotations
+
+import base64
+import json
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from kirotrio.conversation.events import (
+    ContextMeasured,
+    CreditsMetered,
+    Event,
+    Failed,
+    Finish,
+    KeepAlive,
+    RedactedThinkingBlock,
+    StopCause,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingSignature,
+    TokensMeasured,
+    ToolCall,
+    Usage,
+)
+from kirotrio.errors import ContextOverflow, KirotrioError, RateLimited, UpstreamFailed
+
+settings.register_profile("kirotrio", deadline=None)  # a busy machine is no failure
+settings.load_profile("kirotrio")
+
+words = st.text(max_size=12)
+names = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
+ids = st.from_regex(r"toolu_[a-zA-Z0-9]{4}", fullmatch=True)
+scalars = (
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words
+)
+json_values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=8
+)
+json_objects = st.dictionaries(words, json_values, max_size=3)
+encoded = st.binary(min_size=1, max_size=8).map(lambda raw: base64.b64encode(raw).decode())
+
+
+def block(kind: str, required: dict[str, Any], optional: dict[str, Any] | None = None) -> st.SearchStrategy[Any]:
+    cache = {"cache_control": st.none() | st.just({"type": "ephemeral"})}
+    return st.fixed_dictionaries({"type": st.just(kind), **required}, optional={**cache, **(optional or {})})
+
+
+text_blocks = block("text", {"text": words}, {"citations": st.none() | st.just([])})
+images = block(
+    "image",
+    {
+        "source": st.fixed_dictionaries(
+            {
+                "type": st.just("base64"),
+                "media_type": st.sampled_from(["image/jpeg", "image/png", "image/gif", "image/webp"]),
+                "data": encoded,
+            }
+        )
+    },
+)
+document_sources = st.one_of(
+    st.fixed_dictionaries({"type": st.just("base64"), "media_type": st.just("application/pdf"), "data": encoded}),
+    st.fixed_dictionaries({"type": st.just("text"), "media_type": st.just("text/plain"), "data": words}),
+    st.fixed_dictionaries({"type": st.just("content"), "content": words | st.lists(text_blocks | images, max_size=2)}),
+)
+documents = block(
+    "document",
+    {"source": document_sources},
+    {"title": st.none() | words, "context": st.none() | words, "citations": st.just({"enabled": True})},
+)
+search_results = block("search_result", {"title": words, "source": words, "content": st.lists(text_blocks, max_size=2)})
+result_content = words | st.lists(
+    st.one_of(text_blocks, images, documents, search_results, block("tool_reference", {"tool_name": names})), max_size=3
+)
+tool_results = block(
+    "tool_result", {"tool_use_id": ids}, {"content": result_content, "is_error": st.none() | st.booleans()}
+)
+assistant_blocks = st.one_of(
+    text_blocks,
+    block("thinking", {"thinking": words, "signature": words}),
+    block("redacted_thinking", {"data": words}),
+    block("tool_use", {"id": ids, "name": names, "input": json_objects}, {"caller": st.just({"type": "direct"})}),
+    block("server_tool_use", {"id": ids, "name": st.just("web_search"), "input": json_objects}),
+    block("web_search_tool_result", {"tool_use_id": ids, "content": st.lists(json_objects, max_size=2)}),
+    block("mcp_tool_use", {"id": ids, "name": names, "server_name": names, "input": json_objects}),
+    block("mcp_tool_result", {"tool_use_id": ids}, {"content": words}),
+    block("compaction", {}, {"content": st.none() | words}),
+)
+user_blocks = st.one_of(text_blocks, images, documents, search_results, tool_results)
+messages = st.one_of(
+    st.fixed_dictionaries({"role": st.just("user"), "content": words | st.lists(user_blocks, max_size=3)}),
+    st.fixed_dictionaries({"role": st.just("assistant"), "content": words | st.lists(assistant_blocks, max_size=3)}),
+    st.fixed_dictionaries(
+        {"role": st.just("system"), "content": words | st.lists(text_blocks, max_size=2)},
+        optional={"output_config": st.just({"effort": "low"}), "clear_at": st.sampled_from(["next_user_message"])},
+    ),
+)
+client_tools = st.fixed_dictionaries(
+    {"name": names},
+    optional={
+        "description": words,
+        "input_schema": st.just({"type": "object", "properties": {}}),
+        "type": st.none() | st.just("custom"),
+        "defer_loading": st.booleans(),
+        "eager_input_streaming": st.booleans(),
+        "strict": st.booleans(),
+    },
+)
+tools = st.lists(client_tools, max_size=4, unique_by=lambda tool: str(tool["name"]))
+valid_bodies = st.fixed_dictionaries(
+    {"model": names, "max_tokens": st.integers(1, 128_000), "messages": st.lists(messages, min_size=1, max_size=4)},
+    optional={
+        "system": words | st.lists(text_blocks, max_size=2),
+        "tools": tools,
+        "tool_choice": st.sampled_from([{"type": "auto"}, {"type": "none"}]),
+        "thinking": st.sampled_from(
+            [{"type": "adaptive"}, {"type": "disabled"}, {"type": "enabled", "budget_tokens": 9}]
+        ),
+        "stream": st.booleans(),
+        "stop_sequences": st.lists(words, max_size=2),
+        "temperature": st.floats(0, 1),
+        "metadata": st.just({"user_id": "somebody"}),
+        "output_config": st.just({"effort": "high"}),
+        "context_management": json_objects,
+        "an_unheard_of_field": json_values,
+    },
+)
+
+
+@st.composite
+def broken_bodies(draw: st.DrawFn) -> Any:
+    """A valid body in which one value, anywhere, was replaced by any JSON or taken away."""
+    body = json.loads(json.dumps(draw(valid_bodies)))
+    node: Any = body
+    while True:
+        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
+        if not keys:
+            return body
+        key = draw(st.sampled_from(keys))
+        deeper = isinstance(node[key], (dict, list)) and node[key]
+        if deeper and draw(st.booleans()):
+            node = node[key]
+            continue
+        if draw(st.booleans()):
+            node[key] = draw(json_values)
+        else:
+            del node[key]
+        return body
+
+
+usages = st.builds(Usage, *[st.integers(0, 300_000)] * 4)
+call_arguments = json_objects.map(json.dumps) | st.sampled_from(["{}", "", '{"a": 1', "[]", "no json", '{"n": 1e3}'])
+finishes = st.builds(Finish, st.sampled_from(StopCause), st.none() | words, usages)
+failures: st.SearchStrategy[KirotrioError] = st.sampled_from(
+    [UpstreamFailed("cut"), RateLimited("slow down", retry_after=1.2), ContextOverflow(5, 4), KirotrioError("secret")]
+)
+any_text = st.text(st.characters(exclude_categories=()), max_size=8)  # halves of surrogate pairs included
+texts = st.builds(TextDelta, any_text)
+thoughts = st.builds(ThinkingDelta, any_text)
+signatures = st.builds(ThinkingSignature, any_text)
+redactions = st.builds(RedactedThinkingBlock, words)
+call_ids = st.sampled_from(["t1", "t2", "call_x|fc_y", ""])
+calls = st.builds(ToolCall, call_ids, st.sampled_from(["Bash", "Read"]), json_objects.map(json.dumps))
+odd_calls = st.builds(ToolCall, call_ids, st.sampled_from(["Bash", ""]), call_arguments)
+measurements = st.sampled_from([ContextMeasured(9), TokensMeasured(1, 2), CreditsMetered(0.5)])
+alive = st.just(KeepAlive())
+
+
+def weighted(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
+    """One of these as often as it is named: `one_of` would flatten them, and most runs would end at once."""
+    return st.sampled_from(strategies).flatmap(lambda chosen: chosen)
+
+
+content_events = weighted(texts, texts, thoughts, thoughts, signatures, redactions, calls, odd_calls, alive)
+endings = finishes | st.builds(Failed, failures)
+events = weighted(*[content_events] * 12, measurements, endings)
+
+
+def long_lists(of: st.SearchStrategy[Event], most: int) -> st.SearchStrategy[list[Event]]:
+    """Of every length alike: lists alone are mostly short, too short for a run to get anywhere."""
+    return st.integers(0, most).flatmap(lambda size: st.lists(of, min_size=size, max_size=size))
+
+
+@st.composite
+def cut(draw: st.DrawFn, of: st.SearchStrategy[list[Event]]) -> list[list[Event]]:
+    """A list of events in batches, some of them empty."""
+    drawn = draw(of)
+    bounds = sorted(draw(st.lists(st.integers(0, len(drawn)), max_size=6)))
+    return [drawn[begin:end] for begin, end in pairwise([0, *bounds, len(drawn)])]
+
+
+batches = cut(long_lists(events, 24))

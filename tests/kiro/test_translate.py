@@ -1,0 +1,636 @@
+"""Transcripts: Kiro's events on one side, generation events on the other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kirotrio.conversation.events import (
+    ContextMeasured,
+    CreditsMetered,
+    Event,
+    Failed,
+    Finish,
+    RedactedThinkingBlock,
+    StopCause,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingSignature,
+    TokensMeasured,
+    ToolCall,
+)
+from kirotrio.errors import Cause, EmptyAnswer, KirotrioError, Recovery, UpstreamFailed
+from kirotrio.kiro.events import (
+    AssistantText,
+    BrokenPayload,
+    Citation,
+    ContextUsage,
+    InitialResponse,
+    InvalidState,
+    KiroEvent,
+    MessageMetadata,
+    Metadata,
+    Metering,
+    ModelUnavailable,
+    Reasoning,
+    StreamException,
+    TokenUsage,
+    ToolUseFragment,
+    decode_event,
+)
+from kirotrio.kiro.eventstream import EventStreamDecoder, encode_event
+from kirotrio.kiro.translate import AnswerTranslator
+
+CAPTURES = Path(__file__).parents[1] / "data" / "kiro"
+
+TAIL: list[KiroEvent] = [Metadata("END_TURN"), ContextUsage(10), Metering(0.5, "credit")]
+MEASURED: list[Event] = [ContextMeasured(20_000), CreditsMetered(0.5)]
+TAG = ThinkingSignature("kt1.tag")
+
+
+def translator(*, tags: bool = False, names: dict[str, str] | None = None) -> AnswerTranslator:
+    return AnswerTranslator(
+        window=200_000,
+        tag_thinking=tags,
+        show_signature=lambda signature: f"kt1.m.h.{signature}",
+        tag_signature="kt1.tag",
+        tool_names=names or {},
+    )
+
+
+def run(events: list[KiroEvent], *, tags: bool = False) -> list[Event]:
+    answer = translator(tags=tags)
+    return answer.feed(events) + answer.end()
+
+
+def texts(*pieces: str) -> list[KiroEvent]:
+    return [AssistantText(piece) for piece in pieces]
+
+
+def call(call_id: str = "t", name: str = "ls", arguments: str = '{"p":1}') -> list[KiroEvent]:
+    half = len(arguments) // 2
+    return [
+        ToolUseFragment(call_id, name),
+        ToolUseFragment(call_id, name, arguments[:half]),
+        ToolUseFragment(call_id, name, arguments[half:]),
+        ToolUseFragment(call_id, name, None, stop=True),
+    ]
+
+
+def failure(events: list[Event]) -> KirotrioError:
+    last = events[-1]
+    assert isinstance(last, Failed), events
+    return last.error
+
+
+def finish(events: list[Event]) -> StopCause:
+    last = events[-1]
+    assert isinstance(last, Finish), events
+    return last.cause
+
+
+def end_of(cause: StopCause) -> list[Event]:
+    return [*MEASURED, Finish(cause)]
+
+
+# Text
+
+
+def test_every_text_event_is_one_delta_and_repeated_ones_stay() -> None:
+    assert run([*texts("ha", "ha", "", "\n", "\n"), *TAIL]) == [
+        TextDelta("ha"),
+        TextDelta("ha"),
+        TextDelta("\n"),
+        TextDelta("\n"),
+        *end_of(StopCause.END_TURN),
+    ]
+
+
+@pytest.mark.parametrize(
+    "prose",
+    [
+        '[Called ls with args: {"p":1}]',
+        '<function_calls><invoke name="ls">',
+        "<｜DSML｜function_calls>",
+        "<thinking>x</thinking>",
+    ],
+)
+def test_prose_that_looks_like_something_else_stays_prose(prose: str) -> None:
+    assert run([*texts(prose), *TAIL]) == [TextDelta(prose), *end_of(StopCause.END_TURN)]
+
+
+# Thinking in tags
+
+
+def test_a_tag_block_is_signed_before_the_text_behind_it() -> None:
+    assert run([*texts("<thin", "king>", "\nhm", "m</think", "ing>\n\nyes", "!"), *TAIL], tags=True) == [
+        ThinkingDelta(""),
+        ThinkingDelta("hm"),
+        ThinkingDelta("m"),
+        TAG,
+        TextDelta("yes"),
+        TextDelta("!"),
+        *end_of(StopCause.END_TURN),
+    ]
+
+
+def test_a_closed_tag_block_is_signed_before_a_tool_call() -> None:
+    assert run([*texts("<thinking>hm</thinking>"), *call(), *TAIL], tags=True) == [
+        ThinkingDelta("hm"),
+        TAG,
+        ToolCall("t", "ls", '{"p":1}'),
+        *end_of(StopCause.TOOL_USE),
+    ]
+
+
+def test_a_quote_behind_a_tool_call_does_not_reopen_the_block_before_it() -> None:
+    assert run([*texts("<thinking>hm</thinking>"), *call(), *texts('"yes"'), *TAIL], tags=True) == [
+        ThinkingDelta("hm"),
+        TAG,
+        ToolCall("t", "ls", '{"p":1}'),
+        TextDelta('"yes"'),
+        *end_of(StopCause.TOOL_USE),
+    ]
+
+
+def test_an_unclosed_tag_block_is_signed_before_a_tool_call_and_goes_on_as_a_second_one() -> None:
+    answer = translator(tags=True)
+    assert answer.feed([*texts("<thinking>hm"), *call(), *texts("mm</thinking>\n\nyes"), *TAIL]) + answer.end() == [
+        ThinkingDelta("hm"),
+        TAG,
+        ToolCall("t", "ls", '{"p":1}'),
+        ThinkingDelta("mm"),
+        TAG,
+        TextDelta("yes"),
+        *end_of(StopCause.TOOL_USE),
+    ]
+    assert answer.notes == []
+
+
+def test_text_that_the_parser_holds_leaves_before_the_tool_call() -> None:
+    assert run([*texts("<thin"), *call(), *texts("king>hm"), *TAIL], tags=True) == [
+        TextDelta("<thin"),
+        ToolCall("t", "ls", '{"p":1}'),
+        TextDelta("king>hm"),
+        *end_of(StopCause.TOOL_USE),
+    ]
+
+
+def test_after_blanks_and_a_tool_call_the_first_text_may_still_be_the_tag() -> None:
+    assert run([*texts("\n"), *call("a"), *call("b"), *texts("<thinking>hm</thinking>yes"), *TAIL], tags=True) == [
+        TextDelta("\n"),
+        ToolCall("a", "ls", '{"p":1}'),
+        ToolCall("b", "ls", '{"p":1}'),
+        ThinkingDelta("hm"),
+        TAG,
+        TextDelta("yes"),
+        *end_of(StopCause.TOOL_USE),
+    ]
+
+
+def test_after_text_and_a_tool_call_a_tag_is_text() -> None:
+    assert run([*texts("I see."), *call(), *texts("<thinking>hm</thinking>"), *TAIL], tags=True) == [
+        TextDelta("I see."),
+        ToolCall("t", "ls", '{"p":1}'),
+        TextDelta("<thinking>hm</thinking>"),
+        *end_of(StopCause.TOOL_USE),
+    ]
+
+
+def test_a_block_that_is_never_closed_stays_thinking_and_is_noted() -> None:
+    answer = translator(tags=True)
+    assert answer.feed([*texts("<thinking>hm"), *TAIL]) == [ThinkingDelta("hm"), *MEASURED]
+    assert answer.end() == [TAG, TextDelta(" "), Finish(StopCause.MAX_TOKENS)]
+    assert answer.notes == ["a thinking block was never closed; it stays thinking to its end"]
+
+
+def test_a_native_reasoning_event_turns_tag_parsing_off() -> None:
+    assert run([*texts("<thi"), Reasoning("hm"), *texts("<thinking>x</thinking>"), *TAIL], tags=True) == [
+        TextDelta("<thi"),
+        ThinkingDelta("hm"),
+        TextDelta("<thinking>x</thinking>"),
+        *end_of(StopCause.END_TURN),
+    ]
+    answer = translator(tags=True)
+    assert answer.feed([*texts("<thinking>a"), Reasoning("b"), *texts("c"), *TAIL]) + answer.end() == [
+        ThinkingDelta("a"),
+        TAG,
+        ThinkingDelta("b"),
+        TextDelta("c"),
+        *end_of(StopCause.END_TURN),
+    ]
+    assert answer.notes == ["a thinking block was never closed; it stays thinking to its end"]
+
+
+# Native thinking
+
+
+def test_native_thinking_carries_the_upstreams_signature_wrapped() -> None:
+    events: list[KiroEvent] = [Reasoning("h"), Reasoning("m"), Reasoning(signature="sig"), *texts("yes"), *TAIL]
+    assert run(events) == [
+        ThinkingDelta("h"),
+        ThinkingDelta("m"),
+        ThinkingSignature("kt1.m.h.sig"),
+        TextDelta("yes"),
+        *end_of(StopCause.END_TURN),
+    ]
+
+
+def test_native_thinking_without_a_signature_gets_none() -> None:
+    assert run([Reasoning("hm"), Reasoning("", ""), *texts("yes"), *TAIL]) == [
+        ThinkingDelta("hm"),
+        TextDelta("yes"),
+        *end_of(StopCause.END_TURN),
+    ]
+
+
+def test_signatures_may_stand_alone_and_reasoning_may_follow_tool_calls() -> None:
+    assert run([Reasoning(signature="a"), *call(), Reasoning("...", "b"), Reasoning(redacted="cmVk"), *TAIL]) == [
+        ThinkingSignature("kt1.m.h.a"),
+        ToolCall("t", "ls", '{"p":1}'),
+        ThinkingDelta("..."),
+        ThinkingSignature("kt1.m.h.b"),
+        RedactedThinkingBlock("cmVk"),
+        *end_of(StopCause.TOOL_USE),
+    ]
+
+
+@pytest.mark.parametrize("event", [Reasoning("hm"), Reasoning(signature="s"), Reasoning(redacted="r")])
+def test_thinking_alone_gets_one_blank_of_text_and_counts_as_cut_off(event: Reasoning) -> None:
+    got = run([event, *TAIL])
+    assert got[1:] == [*MEASURED, TextDelta(" "), Finish(StopCause.MAX_TOKENS)]
+
+
+# Tool calls
+
+
+def test_interleaved_calls_leave_in_order_of_completion_under_the_clients_names() -> None:
+    first, second = call("a", "short"), call("b", "short")
+    mixed = [first[0], second[0], first[1], second[1], second[2], second[3], first[2], first[3]]
+    answer = translator(names={"short": "a name that the upstream does not take"})
+    assert answer.feed([*texts("x"), *mixed, *TAIL]) + answer.end() == [
+        TextDelta("x"),
+        ToolCall("b", "a name that the upstream does not take", '{"p":1}'),
+        ToolCall("a", "a name that the upstream does not take", '{"p":1}'),
+        *end_of(StopCause.TOOL_USE),
+    ]
+
+
+@pytest.mark.parametrize("broken", [call(arguments='{"p":')[:3], call(arguments='{"p":'), call()[:3]])
+def test_a_broken_call_never_leaves_and_the_answer_counts_as_cut_off(broken: list[KiroEvent]) -> None:
+    answer = translator()
+    assert answer.feed([*texts("x"), *call("good"), *broken, *TAIL]) + answer.end() == [
+        TextDelta("x"),
+        ToolCall("good", "ls", '{"p":1}'),
+        *end_of(StopCause.MAX_TOKENS),
+    ]
+    assert answer.broken_tools == 1
+    assert len(answer.notes) == 1
+
+
+def test_nothing_but_a_broken_call_is_not_an_empty_answer() -> None:
+    assert run([*call()[:2], *TAIL]) == end_of(StopCause.MAX_TOKENS)
+
+
+@pytest.mark.parametrize("wrong", [ToolUseFragment("t", "ls"), ToolUseFragment("t", None, stop=True)])
+def test_using_an_id_again_fails_the_answer(wrong: ToolUseFragment) -> None:
+    answer = translator()
+    got = answer.feed([*call(), wrong, *texts("never")])
+    assert got[0] == ToolCall("t", "ls", '{"p":1}')
+    assert isinstance(failure(got), UpstreamFailed)
+    assert len(got) == 2
+    assert answer.feed(TAIL) == answer.end() == []
+
+
+def test_renaming_a_call_fails_the_answer() -> None:
+    assert "renamed" in failure(run([ToolUseFragment("t", "ls"), ToolUseFragment("t", "rm"), *TAIL])).message
+
+
+# Payloads that could not be read
+
+
+@pytest.mark.parametrize("kind", ["assistantResponseEvent", "reasoningContentEvent", "reasoningEvent"])
+def test_text_that_could_not_be_read_ends_the_answer_as_an_error(kind: str) -> None:
+    answer = translator()
+    got = answer.feed([*texts("be"), BrokenPayload(kind), *texts("end"), *TAIL])
+    assert got[0] == TextDelta("be")
+    assert failure(got).cause is Cause.UPSTREAM_FAILED
+    assert failure(got).recovery is Recovery.RETRY
+    assert len(got) == 2
+    assert answer.end() == []
+
+
+def test_tool_input_that_could_not_be_read_breaks_the_calls_that_are_open() -> None:
+    answer = translator()
+    pieces = call("open")
+    got = answer.feed([*call("done"), *pieces[:2], BrokenPayload("toolUseEvent"), *pieces[2:], *call("later"), *TAIL])
+    assert got + answer.end() == [
+        ToolCall("done", "ls", '{"p":1}'),
+        ToolCall("later", "ls", '{"p":1}'),
+        *end_of(StopCause.MAX_TOKENS),
+    ]
+    assert answer.broken_tools == 1
+
+
+def test_tool_input_of_no_open_call_that_could_not_be_read_is_one_broken_call() -> None:
+    answer = translator()
+    assert (
+        finish(answer.feed([*texts("x"), BrokenPayload("toolUseEvent"), *TAIL]) + answer.end()) is StopCause.MAX_TOKENS
+    )
+    assert answer.broken_tools == 1
+
+
+def test_other_payloads_that_could_not_be_read_are_noted_and_passed_over() -> None:
+    answer = translator()
+    got = answer.feed([*texts("x"), BrokenPayload("meteringEvent"), BrokenPayload("intentsEvent")]) + answer.end()
+    assert got == [TextDelta("x"), Finish(StopCause.END_TURN)], "the tail was there, only illegible"
+    assert answer.notes == [
+        "a payload could not be read: meteringEvent",
+        "a payload could not be read: intentsEvent",
+    ]
+
+
+def test_notes_are_bounded_and_each_stands_once() -> None:
+    answer = translator()
+    answer.feed([Citation("l", None, 1)] * 500 + [BrokenPayload(f"kind{number}") for number in range(500)])
+    assert len(answer.notes) == len(set(answer.notes)) == 20
+
+
+# Measurements and ids
+
+
+def test_measurements_and_ids_are_read_off() -> None:
+    answer = translator()
+    usage = TokenUsage(100, 20, 150, cache_read=25, cache_write=5)
+    got = answer.feed(
+        [
+            InitialResponse("r1"),
+            MessageMetadata("c1"),
+            *texts("x"),
+            Metadata("END_TURN", usage, "r2", None),
+            ContextUsage(3.4),
+            Metering(0.0386, "credit"),
+            Metering(7, "elephant"),
+        ]
+    )
+    assert got == [TextDelta("x"), TokensMeasured(100, 20, 25, 5), ContextMeasured(6800), CreditsMetered(0.0386)]
+    assert (answer.conversation_id, answer.request_id, answer.upstream_stop_reason) == ("c1", "r2", "END_TURN")
+    assert answer.notes == ["the upstream metered in elephant, not in credits; passed over"]
+
+
+def test_began_and_empty_tell_how_far_the_answer_came() -> None:
+    answer = translator(tags=True)
+    answer.feed([InitialResponse("r"), MessageMetadata("c")])
+    assert (answer.began, answer.empty) == (False, True)
+    answer.feed([AssistantText("")])
+    assert (answer.began, answer.empty) == (True, True)
+    answer.feed([AssistantText("x")])
+    assert (answer.began, answer.empty) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [Reasoning("hm"), ToolUseFragment("t", "ls"), BrokenPayload("toolUseEvent"), BrokenPayload("reasoningEvent")],
+)
+def test_every_event_with_content_means_that_the_upstream_is_generating(event: KiroEvent) -> None:
+    answer = translator()
+    answer.feed([event])
+    assert answer.began
+
+
+# How an answer ends
+
+
+@pytest.mark.parametrize(
+    ("events", "cause"),
+    [
+        ([*texts("x"), *TAIL], StopCause.END_TURN),
+        ([*texts("x"), Metering(0.1)], StopCause.END_TURN),
+        ([*texts("x"), ContextUsage(5)], StopCause.END_TURN),
+        ([*texts("x"), Metadata()], StopCause.END_TURN),
+        ([*texts("x"), MessageMetadata("c")], StopCause.MAX_TOKENS),
+        ([*texts("x")], StopCause.MAX_TOKENS),
+        ([*call()], StopCause.MAX_TOKENS),
+        ([*texts("x"), *call(), Metadata("END_TURN")], StopCause.TOOL_USE),
+        ([*call(), Metadata("MAX_TOKENS")], StopCause.TOOL_USE),
+        ([*texts("x"), Metadata("TOOL_USE")], StopCause.END_TURN),
+        ([*texts("x"), Metadata("MAX_TOKENS")], StopCause.MAX_TOKENS),
+        ([*texts("x"), Metadata("length")], StopCause.MAX_TOKENS),
+        ([AssistantText("x", stop_reason="LENGTH"), ContextUsage(5)], StopCause.MAX_TOKENS),
+        ([*texts("x"), ContextUsage(100)], StopCause.CONTEXT_FULL),
+        ([*call(), ContextUsage(103.2)], StopCause.CONTEXT_FULL),
+        ([*texts("x"), Metadata(token_usage=TokenUsage(1, 1, 2, context_percentage=100))], StopCause.CONTEXT_FULL),
+        ([ContextUsage(100)], StopCause.CONTEXT_FULL),
+        ([Metadata("CONTENT_FILTERED")], StopCause.REFUSAL),
+        ([*texts("x"), Metadata("content_filtered")], StopCause.REFUSAL),
+        ([*texts("x"), StreamException("ContentLengthExceededException", "")], StopCause.MAX_TOKENS),
+        ([*call(), StreamException("ContentLengthExceededException", "")], StopCause.MAX_TOKENS),
+        ([StreamException("ContentLengthExceededException", "")], StopCause.MAX_TOKENS),
+    ],
+)
+def test_the_stop_cause_is_derived(events: list[KiroEvent], cause: StopCause) -> None:
+    assert finish(run(events)) is cause
+
+
+def test_an_exceeded_length_ends_the_answer_at_once_with_what_was_held() -> None:
+    answer = translator(tags=True)
+    got = answer.feed([*texts("<thinking>hm</thinking>"), StreamException("ContentLengthExceededException", ""), *TAIL])
+    assert got == [ThinkingDelta("hm"), TAG, TextDelta(" "), Finish(StopCause.MAX_TOKENS)]
+    assert answer.end() == []
+
+
+@pytest.mark.parametrize("events", [[], [InitialResponse("r")], [AssistantText("")], TAIL, [Reasoning("")]])
+def test_an_empty_answer_is_a_failure_that_may_be_tried_again(events: list[KiroEvent]) -> None:
+    answer = translator()
+    error = failure(answer.feed(events) + answer.end())
+    assert isinstance(error, EmptyAnswer)
+    assert error.recovery is Recovery.RETRY
+    assert answer.empty
+
+
+@pytest.mark.parametrize("before", [[], texts("x")])
+def test_an_exception_in_the_stream_fails_the_answer_by_its_meaning(before: list[KiroEvent]) -> None:
+    got = run([*before, StreamException("ThrottlingException", "slow", "INSUFFICIENT_MODEL_CAPACITY"), *TAIL])
+    assert failure(got).cause is Cause.UPSTREAM_OVERLOADED
+    assert failure(got).upstream_reason == "INSUFFICIENT_MODEL_CAPACITY"
+    assert len(got) == len(before) + 1
+
+
+def test_a_failure_gives_out_nothing_that_was_only_held() -> None:
+    got = run([*texts("\n<thi"), StreamException("InternalServerException", "")], tags=True)
+    assert [type(event) for event in got] == [Failed]
+
+
+def test_an_invalid_state_fails_the_answer() -> None:
+    error = failure(run([*texts("x"), InvalidState("INVALID_TASK_ASSIST_PLAN", "no plan"), *TAIL]))
+    assert isinstance(error, UpstreamFailed)
+    assert error.upstream_reason == "INVALID_TASK_ASSIST_PLAN"
+    assert "no plan" in error.message
+
+
+def test_an_unavailable_model_fails_an_empty_answer_and_no_other() -> None:
+    notice = ModelUnavailable("busy", "auto")
+    error = failure(run([notice, *TAIL]))
+    assert error.cause is Cause.UPSTREAM_OVERLOADED
+    assert "auto" in error.message
+    assert run([notice, *texts("x"), *TAIL]) == [TextDelta("x"), *end_of(StopCause.END_TURN)]
+
+
+# Properties
+
+kiro_events: st.SearchStrategy[KiroEvent] = st.one_of(
+    st.builds(
+        AssistantText,
+        st.text(max_size=6)
+        | st.sampled_from(["<thinking>", "</thinking>", "<think", "ing>", "</", "`", "\n", "\n\n", " ", "ha"]),
+    ),
+    st.builds(
+        ToolUseFragment,
+        st.sampled_from(["a", "b", "c"]),
+        st.sampled_from([None, "ls", "ls", "ls"]),
+        st.sampled_from([None, "", "{", "}", '{"p":1}', '"p":', {"p": 2}]),
+        st.booleans(),
+    ),
+    st.builds(Reasoning, st.sampled_from([None, "hm"]), st.sampled_from([None, "s"]), st.sampled_from([None, "r"])),
+    st.sampled_from(
+        [
+            *TAIL,
+            ContextUsage(100.0),
+            Metadata("CONTENT_FILTERED"),
+            InitialResponse("r"),
+            BrokenPayload("toolUseEvent"),
+            BrokenPayload("meteringEvent"),
+        ]
+    ),
+)
+enders: list[KiroEvent] = [
+    BrokenPayload("assistantResponseEvent"),
+    StreamException("ThrottlingException", "slow"),
+    StreamException("ContentLengthExceededException", ""),
+    InvalidState("r", "m"),
+]
+answers = st.builds(
+    lambda body, ender, rest: body + ender + rest,
+    st.lists(kiro_events, max_size=14),
+    st.lists(st.sampled_from(enders), max_size=1),
+    st.lists(kiro_events, max_size=3),
+)
+
+
+def comparable(events: list[Event]) -> list[object]:
+    return [(type(event.error), event.error.message) if isinstance(event, Failed) else event for event in events]
+
+
+@settings(max_examples=100, deadline=None)
+@given(answers, st.booleans(), st.lists(st.integers(0, 20), max_size=5))
+def test_batches_do_not_matter(events: list[KiroEvent], tags: bool, borders: list[int]) -> None:
+    answer = translator(tags=tags)
+    got: list[Event] = []
+    at = 0
+    for border in sorted(borders):
+        got += answer.feed(events[at:border])
+        at = max(at, border)
+    got += answer.feed(events[at:])
+    got += answer.end()
+    assert comparable(got) == comparable(run(events, tags=tags))
+
+
+@settings(max_examples=100, deadline=None)
+@given(answers, st.booleans())
+def test_every_answer_has_one_end_and_nothing_follows_it(events: list[KiroEvent], tags: bool) -> None:
+    answer = translator(tags=tags)
+    got = answer.feed(events) + answer.end()
+    assert [type(event) for event in got if isinstance(event, Finish | Failed)] == [type(got[-1])]
+    assert answer.feed(events) == answer.end() == []
+
+
+@settings(max_examples=100, deadline=None)
+@given(answers, st.booleans())
+def test_every_call_that_leaves_has_an_object_for_arguments_and_its_own_id(events: list[KiroEvent], tags: bool) -> None:
+    calls = [event for event in run(events, tags=tags) if isinstance(event, ToolCall)]
+    assert all(isinstance(json.loads(each.arguments), dict) for each in calls)
+    assert len({each.id for each in calls}) == len(calls)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(max_size=5) | st.sampled_from(["ha", "\n", "<thinking>"]), max_size=12), st.integers(0, 12))
+def test_no_text_is_lost_doubled_or_joined(pieces: list[str], place: int) -> None:
+    events = [*texts(*pieces[:place]), *call(), *texts(*pieces[place:]), *TAIL]
+    assert [event.text for event in run(events) if isinstance(event, TextDelta)] == [piece for piece in pieces if piece]
+
+
+@settings(max_examples=100, deadline=None)
+@given(answers)
+def test_a_tag_block_is_signed_before_anything_else_follows_it(events: list[KiroEvent]) -> None:
+    got = run([event for event in events if not isinstance(event, Reasoning)], tags=True)
+    open_block = False
+    for event in got:
+        if isinstance(event, ThinkingDelta):
+            open_block = True
+        elif isinstance(event, ThinkingSignature):
+            assert open_block, "a signature of ours closes a block of ours"
+            open_block = False
+        elif isinstance(event, TextDelta | ToolCall | Finish):
+            assert not open_block, got
+
+
+# Recorded answers, from bytes to generation events
+
+RECORDED: dict[str, list[Event]] = {
+    "text_modern": [TextDelta("ok"), ContextMeasured(6800), CreditsMetered(0.0386), Finish(StopCause.END_TURN)],
+    "thinking_text_tool": [
+        ThinkingDelta("thinking"),
+        ThinkingSignature("kt1.m.h.sig-1"),
+        TextDelta("before tool"),
+        ToolCall("tooluse_A", "lookup", '{"path":"README.md"}'),
+        ContextMeasured(25_000),
+        CreditsMetered(0.25),
+        Finish(StopCause.TOOL_USE),
+    ],
+    # This recording has no tail, so the answer counts as cut off behind its calls.
+    "interleaved_tools": [
+        ToolCall("tool-a", "first", '{"x":1}'),
+        ToolCall("tool-b", "second", '{"value":2}'),
+        ToolCall("tool-c", "third", "{}"),
+        Finish(StopCause.MAX_TOKENS),
+    ],
+}
+
+
+def through(raw: bytes, size: int, *, tags: bool = False) -> list[Event]:
+    decoder, answer = EventStreamDecoder(), translator(tags=tags)
+    got: list[Event] = []
+    for at in range(0, len(raw), size):
+        frames = decoder.feed(raw[at : at + size])
+        got += answer.feed([event for frame in frames if (event := decode_event(frame)) is not None])
+    decoder.close()
+    return got + answer.end()
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_recorded_answers(name: str, size: int) -> None:
+    assert through((CAPTURES / f"rebuilt_{name}.bin").read_bytes(), size, tags=True) == RECORDED[name]
+
+
+def test_text_survives_reads_that_end_inside_every_character() -> None:
+    text = "naïve 思考 🧠 «fin»"
+    raw = b"".join(encode_event("assistantResponseEvent", orjson.dumps({"content": char})) for char in text)
+    raw += encode_event("meteringEvent", b'{"usage":1}')
+    for size in range(1, 12):
+        got = through(raw, size)
+        assert [event.text for event in got if isinstance(event, TextDelta)] == list(text)
+
+
+def test_long_arguments_arrive_whole_through_small_reads() -> None:
+    arguments = json.dumps({"content": "äx\n" * 130_000}, ensure_ascii=False)
+    pieces = [arguments[at : at + 1000] for at in range(0, len(arguments), 1000)]
+    payloads: list[dict[str, object]] = [{"toolUseId": "t", "name": "write", "input": piece} for piece in pieces]
+    payloads.append({"toolUseId": "t", "name": "write", "stop": True})
+    raw = b"".join(encode_event("toolUseEvent", orjson.dumps(payload)) for payload in payloads)
+    assert through(raw, 1024) == [ToolCall("t", "write", arguments), Finish(StopCause.MAX_TOKENS)]

@@ -1,0 +1,182 @@
+"""A scripted upstream without sockets, so that minutes pass in milliseconds on a mock clock.
+
+A `Script` is what one HTTP call meets: a delay to the head, a status, then steps: bytes after a pause, and an end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+import trio
+from attrs import define, field, frozen
+
+from kirotrio.errors import Recovery, UpstreamFailed
+from kirotrio.kiro.credentials import Credentials
+from kirotrio.kiro.eventstream import encode_event, encode_exception
+
+
+def event(kind: str, **payload: Any) -> bytes:
+    return encode_event(kind, orjson.dumps(payload))
+
+
+def text(*pieces: str) -> list[bytes]:
+    return [event("assistantResponseEvent", content=piece) for piece in pieces]
+
+
+def tail(percentage: float = 3.4, stop: str = "END_TURN") -> list[bytes]:
+    """The normal end of an answer (KIRO_PROTOCOL 3.4)."""
+    return [
+        event("metadataEvent", stopReason=stop),
+        event("contextUsageEvent", contextUsagePercentage=percentage),
+        event("meteringEvent", unit="credit", unitPlural="credits", usage=0.0386),
+    ]
+
+
+def exception(kind: str, message: str = "", **payload: Any) -> bytes:
+    return encode_exception(kind, orjson.dumps({"message": message, **payload}))
+
+
+@frozen
+class Script:
+    """`steps`: bytes, or seconds of silence. `end`: "clean", "cut" (network error) or "hang" (for ever)."""
+
+    steps: Sequence[bytes | float] = ()
+    status: int = 200
+    head_after: float = 0.0
+    end: str = "clean"
+    headers: Mapping[str, str] = field(
+        factory=lambda: {"content-type": "application/vnd.amazon.eventstream", "x-amzn-requestid": "upstream-1"}
+    )
+
+
+def answering(*steps: bytes | float | Iterable[bytes], **options: Any) -> Script:
+    """A script whose steps may be lists of frames."""
+    flat: list[bytes | float] = []
+    for step in steps:
+        flat.extend([step] if isinstance(step, bytes | int | float) else step)
+    return Script(flat, **options)
+
+
+def refusing(status: int, **body: Any) -> Script:
+    return Script([orjson.dumps(body)], status=status, headers={"content-type": "application/json"})
+
+
+class ScriptedTransport:
+    """Plays one script per call, the last one again and again. Records what it was sent and how calls ended."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self._scripts = list(scripts)
+        self.bodies: list[Any] = []
+        self.streams: list[ScriptedStream] = []
+        self.open = 0
+        self.closed_at: list[float] = []
+
+    def stream(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> ScriptedStream:
+        self.bodies.append(orjson.loads(body or b"{}"))
+        script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
+        self.streams.append(ScriptedStream(self, script))
+        return self.streams[-1]
+
+
+@define
+class ScriptedStream:
+    transport: ScriptedTransport
+    script: Script
+    _position: int = 0
+
+    async def __aenter__(self) -> Self:
+        self.transport.open += 1
+        try:
+            await trio.sleep(self.script.head_after)
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self.transport.open -= 1
+        self.transport.closed_at.append(trio.current_time())
+
+    @property
+    def status(self) -> int:
+        return self.script.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.script.headers
+
+    async def receive(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while self._position < len(self.script.steps):
+            step = self.script.steps[self._position]
+            self._position += 1
+            if isinstance(step, bytes):
+                return step
+            await trio.sleep(step)
+        if self.script.end == "hang":
+            await trio.sleep_forever()
+        if self.script.end == "cut":
+            raise UpstreamFailed("the connection to the upstream broke", recovery=Recovery.RETRY)
+        return b""
+
+    async def read(self, ceiling: int) -> bytes:
+        pieces = []
+        while piece := await self.receive():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+
+@define
+class ScriptedAccount:
+    """An account whose token is always good; `refusals` counts how often it was told otherwise."""
+
+    name: str = "scripted"
+    refusals: int = 0
+
+    async def credentials(self) -> Credentials:
+        return Credentials(f"token-{self.refusals}", account=self.name)
+
+    async def refused(self, token: str) -> None:
+        self.refusals += 1
+
+    async def resolve_profile(self) -> None:
+        pass
+
+    async def lend(self, credential: str | None = None) -> Self:
+        return self
+
+
+@define
+class RecordingSink:
+    """A client that takes everything: what was sent, and when."""
+
+    status: int = 0
+    headers: dict[str, str] = field(factory=dict)
+    pieces: list[tuple[float, bytes]] = field(factory=list)
+    finished: bool = False
+
+    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+        assert self.status == 0, "a second head was sent"
+        self.status, self.headers = status, dict(headers)
+
+    async def write(self, piece: bytes) -> None:
+        assert self.status, "bytes were sent before the head"
+        assert not self.finished, "bytes were sent after the end"
+        await trio.lowlevel.checkpoint()
+        self.pieces.append((trio.current_time(), piece))
+
+    async def finish(self, piece: bytes) -> None:
+        await self.write(piece)
+        self.finished = True
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(piece for _, piece in self.pieces)
