@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kirotrio.conversation.tokens import TokenEstimator
+
+
+# A shared machine is slow at times, which says nothing of the code. Where a red run keeps others waiting, the
+# examples are the same every time; everywhere else they are new ones.
+_CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("people", **_CALM)
+settings.register_profile("ci", **_CALM, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "people")
 
 
 @pytest.fixture(scope="session")

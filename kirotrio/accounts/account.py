@@ -132,9 +132,8 @@ class Account:
                 )
             self._refusals.append(now)
             self._refused = token
-        for _ in range(2):  # a flight that had begun before may still land with this very token
-            if _token(self._held()) == token:
-                await self._renewal()
+        # A renewal under way that began with this token sees the mark before it could settle for it.
+        await self._renewal()
 
     async def resolve_profile(self) -> None:
         """Look the profile up, whatever was found before. What is found from now on goes with every call.
@@ -155,9 +154,7 @@ class Account:
         """Whether this token may be used without a second look."""
         if isinstance(credential, ApiKey):
             return True
-        if self._unsaved is not None or not self._alive(credential):
-            return False
-        return self._now() < self._due_of(credential)
+        return self._alive(credential) and self._now() < self._due_of(credential)
 
     def _alive(self, credential: Refreshable) -> bool:
         """Whether this token would be taken at all."""

@@ -194,7 +194,10 @@ class _Sanitiser:
             return beside
         if reference in trail:
             self._note(f"{path}.$ref", f"{reference!r} refers to itself; from here on anything is accepted")
-            found = {key: target[key] for key in ("type", "description") if isinstance(target.get(key), str)}
+            found: dict[str, Json] = {}
+            for keyword in ("type", "description"):
+                if isinstance(target.get(keyword), str):
+                    self._keyword(found, keyword, target[keyword], path, depth, trail)
         else:
             found = self.node(target, path, depth + 1, (*trail, reference))
         if found.keys() & beside.keys() - {"description", "title", "default", "examples"}:

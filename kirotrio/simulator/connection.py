@@ -94,10 +94,10 @@ class Connection:
                     if event.http_version < b"1.1":
                         raise _BadRequest(505, "HTTP/1.1 is needed: event streams are sent in chunks.")
                     request = event
+                    _refuse_large(_declared_length(event))
                 case h11.Data():
                     held += len(event.data)
-                    if held > LARGEST_BODY:
-                        raise _BadRequest(413, f"The body has more than {LARGEST_BODY} bytes.")
+                    _refuse_large(held)
                     pieces.append(bytes(event.data))
                 case h11.EndOfMessage() if request is not None:
                     return _call(request, b"".join(pieces))
@@ -284,6 +284,15 @@ def _call(request: h11.Request, body: bytes) -> Call:
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers},
         body=body,
     )
+
+
+def _declared_length(request: h11.Request) -> int:
+    return next((int(value) for name, value in request.headers if name == b"content-length"), 0)
+
+
+def _refuse_large(length: int) -> None:
+    if length > LARGEST_BODY:
+        raise _BadRequest(413, f"The body has more than {LARGEST_BODY} bytes.")
 
 
 def _chunk(data: bytes) -> bytes:

@@ -21,7 +21,7 @@ from support.sign_in_service import (
 from trio.testing import MockClock
 
 from kirotrio.accounts.account import LONGEST_PAUSE, QUIET, REFUSALS, REFUSALS_WITHIN, TRIES, Account
-from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Oidc, Renewed, Social
+from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Oidc, Refreshable, Renewed, Social
 from kirotrio.accounts.credential_json import Unreadable
 from kirotrio.accounts.terms import Terms
 from kirotrio.config.settings import Settings
@@ -109,7 +109,9 @@ async def test_a_failed_flight_fails_all_who_waited_each_with_an_error_of_its_ow
         assert s.service.refreshes == 1
 
 
-async def test_the_rotated_token_is_kept_before_it_is_used(autojump_clock: MockClock) -> None:
+async def test_the_rotated_token_is_kept_before_it_is_used(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with scene() as s:
         lent: list[str] = []
 
@@ -118,11 +120,11 @@ async def test_the_rotated_token_is_kept_before_it_is_used(autojump_clock: MockC
 
         real = s.store.write_back
 
-        def write_back(old: str, new: Social) -> bool:
+        def write_back(old: str, new: Refreshable) -> bool:
             assert lent == [], "the token was used before it was kept"
             return real(old, new)
 
-        s.store.write_back = write_back  # type: ignore[method-assign, assignment]  # watched
+        monkeypatch.setattr(s.store, "write_back", write_back)
         async with trio.open_nursery() as callers:
             callers.start_soon(ask)
             callers.start_soon(ask)
@@ -201,7 +203,7 @@ async def test_a_refused_refresh_token_that_somebody_else_has_rotated_is_no_end(
             s.store.credential = theirs
             return reply
 
-        s.service.call = call  # type: ignore[method-assign, assignment]  # watched
+        s.service.call = call  # type: ignore[method-assign]  # watched
         assert await s.token() == "access of ide"
 
 
@@ -417,11 +419,18 @@ async def test_a_token_refused_while_it_is_being_replaced_is_not_lent_again(auto
         token = await s.token()
         await trio.sleep(3600 - AHEAD + 1)
         s.service.script = [answer(503, b"")] * TRIES  # the refresh ahead of time fails, so the old token is kept
+
+        async def ask() -> None:
+            with pytest.raises(UpstreamFailed):
+                await s.token()
+
         async with trio.open_nursery() as callers:
-            callers.start_soon(s.account.credentials)
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
-            callers.start_soon(s.account.refused, token)
+            callers.start_soon(ask)
+            await trio.sleep(0.01)
+            assert s.account.busy
+            with pytest.raises(UpstreamFailed):
+                await s.account.refused(token)
+        assert s.service.refreshes == 1 + TRIES
         assert await s.token() == "access-2"
 
 

@@ -104,6 +104,21 @@ async def test_an_application_that_ends_during_a_call_waits_for_it_no_longer_tha
     assert service.refreshes == 1
 
 
+async def test_an_application_that_ends_while_a_failed_writing_is_repeated_lets_it_finish(
+    autojump_clock: MockClock,
+) -> None:
+    store, service = MemoryStore(Social(refresh_token=FIRST)), SignInService(FIRST)
+    store.trouble = [OSError(28, "No space left on device")]
+    async with trio.open_nursery() as application:
+        account = account_in(application, store, service)
+        with pytest.raises(KirotrioError):
+            await account.credentials()
+        application.start_soon(account.credentials)
+        await ticks(2)
+        application.cancel_scope.cancel()
+    assert store.kept == service.valid != FIRST
+
+
 async def test_callers_come_and_go_while_one_refresh_serves_all(autojump_clock: MockClock) -> None:
     store, service = MemoryStore(Social(refresh_token=FIRST)), SignInService(FIRST, steps=30)
     async with trio.open_nursery() as application:

@@ -6,6 +6,8 @@ import json
 import os
 import sqlite3
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from hypothesis import strategies as st
 from support.sign_in_service import refresh_token
 
 from kirotrio.accounts.credential import ApiKey, ExternalIdp, Oidc, Refreshable, Renewed, Social
-from kirotrio.accounts.credential_json import Unreadable
+from kirotrio.accounts.credential_json import Unreadable, with_new_tokens
+from kirotrio.accounts.sources import kiro_cli
 from kirotrio.accounts.sources.configured import ApiKeyStore, ConfiguredStore, seal, unseal
 from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
@@ -282,6 +285,39 @@ def test_a_writer_between_our_look_and_our_write_wins(tmp_path: Path) -> None:
         database.commit()
     assert not store.write_back(FIRST, ours)
     assert cli_value(path, "kirocli:social:token") == json.loads(theirs)
+
+
+def test_between_the_look_and_the_write_nobody_else_can_begin_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_cli(tmp_path / "data.sqlite3", social_token=SOCIAL_ROW)
+    tried: list[str] = []
+
+    def while_another_tries(entry: Any, new: Any) -> Any:
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+            tried.append("another")
+        return with_new_tokens(entry, new)
+
+    monkeypatch.setattr(kiro_cli, "with_new_tokens", while_another_tries)
+    assert CliStore(path).write_back(FIRST, Social(refresh_token=SECOND))
+    assert tried == ["another"]
+
+
+def test_of_many_who_hold_the_same_token_one_writes_and_the_others_learn_of_it(tmp_path: Path) -> None:
+    path = write_cli(tmp_path / "data.sqlite3", social_token=SOCIAL_ROW)
+    start = threading.Barrier(6)
+
+    def swap(number: int) -> bool:
+        start.wait()
+        return CliStore(path).write_back(FIRST, Social(refresh_token=refresh_token(f"of {number}")))
+
+    with ThreadPoolExecutor(6) as pool:
+        written = list(pool.map(swap, range(6)))
+    assert written.count(True) == 1
+    winner = refresh_token(f"of {written.index(True)}")
+    assert cli_value(path, "kirocli:social:token")["refresh_token"] == winner
 
 
 # Our own store

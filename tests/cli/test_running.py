@@ -132,7 +132,7 @@ class TestDemo:
         url = demo.line(r"^kirotrio ready on (http://127\.0\.0\.1:\d+)$")[1]
         command = demo.line(r"^curl .*")[0]
         assert url in command
-        assert "-N" in shlex.split(command)
+        assert "-sN" in shlex.split(command)
         if shutil.which("curl"):
             done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
             assert done.stdout.startswith("event: message_start\n")

@@ -40,7 +40,7 @@ def answer(status: int, body: object = None, **headers: str) -> HttpAnswer:
 class SignInService:
     """`valid` is the one refresh token that is accepted. `script` are faults that calls meet first, in order.
 
-    A fault is an answer, an exception, or None for a call that is never answered.
+    A fault is an answer, an exception, or None for a call that is not answered before `release` is set.
     """
 
     def __init__(self, valid: str, *, lifetime: float = 3600.0, steps: int = 1) -> None:
@@ -52,6 +52,7 @@ class SignInService:
         self.times: list[float] = []
         self.script: list[HttpAnswer | Exception | None] = []
         self.after_rotation: Callable[[], None] = lambda: None
+        self.release = trio.Event()
         self.extra: dict[str, object] = {}
         self.rotates = True
         self.profiles: Callable[[str], HttpAnswer] = lambda url: answer(403, {"message": "unsupported"})
@@ -82,10 +83,9 @@ class SignInService:
             fault = self.script.pop(0)
             if isinstance(fault, Exception):
                 raise fault
-            if fault is None:
-                await trio.sleep_forever()
-            else:
+            if fault is not None:
                 return fault
+            await self.release.wait()
         if "Profiles" in url:
             return self.profiles(url)
         sent = self._refresh_token_in(headers or {}, body or b"")

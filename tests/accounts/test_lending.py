@@ -1,0 +1,307 @@
+"""Which account answers, where it is looked for, and what a person is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.lowlevel
+from support.sign_in_service import SignInService, refresh_token
+from trio.testing import MockClock
+
+from kirotrio.accounts import lending
+from kirotrio.accounts.credential import Credential
+from kirotrio.accounts.lending import Accounts
+from kirotrio.accounts.sources.configured import ConfiguredStore
+from kirotrio.accounts.sources.places import Places
+from kirotrio.config.settings import AccountSettings, Settings
+from kirotrio.errors import AccountUnavailable
+from kirotrio.telemetry.log import SilentLog
+
+FIRST = refresh_token("first")
+NOW = 1_800_000_000.0
+
+
+@asynccontextmanager
+async def accounts(
+    home: Path, service: SignInService | None = None, *, environment: dict[str, str] | None = None, **configured: Any
+) -> AsyncIterator[Accounts]:
+    settings = Settings(accounts=AccountSettings(**configured))
+    places = Places(home, environment or {}, platform="linux")
+    async with trio.open_nursery() as nursery:
+        yield Accounts(
+            settings,
+            service or SignInService(FIRST),
+            SilentLog(),
+            nursery,
+            data_dir=home / "data",
+            places=places,
+            now=lambda: NOW,
+        )
+        nursery.cancel_scope.cancel()
+
+
+def leave(path: Path, name: str, *, expires_at: float = NOW + 3600) -> str:
+    """A sign-in as the Kiro IDE leaves it; gives its access token."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entry = {"accessToken": f"access of {name}", "refreshToken": refresh_token(name), "expiresAt": expires_at}
+    path.write_text(json.dumps(entry))
+    return f"access of {name}"
+
+
+def ide_file(home: Path) -> Path:
+    return Places(home, platform="linux").ide_token
+
+
+async def lent_token(lender: Accounts, personal: str | None = None) -> str:
+    return (await (await lender.lend(personal)).credentials()).access_token
+
+
+async def test_what_is_named_beats_what_is_found(tmp_path: Path) -> None:
+    found = leave(ide_file(tmp_path), "ide")
+    named = leave(tmp_path / "creds.json", "file")
+    async with accounts(tmp_path) as lender:
+        assert await lent_token(lender) == found
+    async with accounts(tmp_path, creds_file=str(tmp_path / "creds.json")) as lender:
+        assert await lent_token(lender) == named
+    async with accounts(tmp_path, creds_file="~/creds.json", api_key="ksk_abc") as lender:
+        assert await lent_token(lender) == "ksk_abc"
+    async with accounts(tmp_path, creds_file="~/creds.json", api_key="ksk_abc", refresh_token=FIRST) as lender:
+        assert await lent_token(lender) == "access-1"
+
+
+async def test_nothing_anywhere_says_where_and_what_to_do(tmp_path: Path) -> None:
+    async with accounts(tmp_path) as lender:
+        with pytest.raises(AccountUnavailable) as error:
+            await lender.lend()
+        for said in ("kirotrio login", "accounts.refresh_token", "kiro-auth-token.json", "kiro-cli/data.sqlite3"):
+            assert said in error.value.message
+        # A sign-in that is made meanwhile is found.
+        found = leave(ide_file(tmp_path), "ide")
+        assert await lent_token(lender) == found
+
+
+@pytest.mark.parametrize(
+    ("configured", "said"),
+    [
+        ({"creds_file": "~/missing.json"}, "accounts.creds_file names"),
+        ({"creds_file": "~/broken.json"}, "broken.json: not readable as JSON"),
+        ({"refresh_token": "cut..."}, "accounts.refresh_token: the refresh token was cut"),
+        ({"refresh_token": FIRST, "client_id": "x"}, "accounts.client_secret is not"),
+        ({"refresh_token": FIRST, "client_secret": "x"}, "accounts.client_id is not"),
+    ],
+)
+async def test_a_mistake_in_what_is_named_is_no_reason_to_use_another_account(
+    tmp_path: Path, autojump_clock: MockClock, configured: dict[str, Any], said: str
+) -> None:
+    leave(ide_file(tmp_path), "ide")
+    (tmp_path / "broken.json").write_text("{")
+    async with accounts(tmp_path, **configured) as lender:
+        with pytest.raises(AccountUnavailable) as error:
+            await lender.lend()
+        assert said in error.value.message
+
+
+async def test_a_damaged_place_that_was_only_found_does_not_hide_the_next(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    ide_file(tmp_path).parent.mkdir(parents=True)
+    ide_file(tmp_path).write_text("{")
+    async with accounts(tmp_path) as lender:
+        with pytest.raises(AccountUnavailable, match="not readable as JSON"):
+            await lender.lend()
+    found = leave(tmp_path / "named.json", "file")
+    async with accounts(tmp_path, environment={"KIRO_CLI_DATABASE": "/nowhere/db.sqlite3"}) as lender:
+        with pytest.raises(AccountUnavailable, match="KIRO_CLI_DATABASE names"):
+            await lender.lend()
+    async with accounts(tmp_path, creds_file=str(tmp_path / "named.json")) as lender:
+        assert await lent_token(lender) == found
+
+
+async def test_a_hundred_first_requests_get_one_account_and_one_refresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = SignInService(FIRST)
+    reads: list[str] = []
+    real = ConfiguredStore.read
+
+    def read(store: ConfiguredStore) -> Credential:
+        reads.append("read")
+        return real(store)
+
+    monkeypatch.setattr(ConfiguredStore, "read", read)
+    async with accounts(tmp_path, service, refresh_token=FIRST) as lender:
+        lent: list[object] = []
+
+        async def ask() -> None:
+            account = await lender.lend()
+            await account.credentials()
+            lent.append(account)
+
+        async with trio.open_nursery() as callers:
+            for _ in range(100):
+                callers.start_soon(ask)
+        assert len(lent) == 100
+        assert len({id(account) for account in lent}) == 1
+        assert service.refreshes == 1
+        assert len(reads) == 2, "once to choose it, once to see whether it needs a refresh"
+
+
+async def test_the_successor_of_a_configured_token_survives_a_restart(tmp_path: Path) -> None:
+    service = SignInService(FIRST)
+    async with accounts(tmp_path, service, refresh_token=FIRST) as lender:
+        assert await lent_token(lender) == "access-1"
+    async with accounts(tmp_path, service, refresh_token=FIRST) as lender:
+        assert await lent_token(lender) == "access-1"
+        assert service.refreshes == 1
+        await (await lender.lend()).refused("access-1")
+        assert await lent_token(lender) == "access-2"
+    (kept,) = (tmp_path / "data" / "accounts").iterdir()
+    assert service.valid not in kept.read_text()
+
+
+async def test_an_oidc_client_in_the_settings_refreshes_at_the_region_of_the_upstream(tmp_path: Path) -> None:
+    service = SignInService(FIRST)
+    async with accounts(tmp_path, service, refresh_token=FIRST, client_id="c", client_secret="s") as lender:
+        lender._settings = attrs.evolve(
+            lender._settings, upstream=attrs.evolve(lender._settings.upstream, region="eu-central-1")
+        )
+        await lent_token(lender)
+    assert service.calls[0][0] == "https://oidc.eu-central-1.amazonaws.com/token"
+
+
+async def test_a_found_sign_in_is_refreshed_and_written_back_where_it_was(tmp_path: Path) -> None:
+    leave(ide_file(tmp_path), "first", expires_at=NOW - 1)
+    service = SignInService(FIRST)
+    async with accounts(tmp_path, service) as lender:
+        assert await lent_token(lender) == "access-1"
+    kept = json.loads(ide_file(tmp_path).read_text())
+    assert (kept["accessToken"], kept["refreshToken"]) == ("access-1", service.valid)
+    assert not (tmp_path / "data").exists(), "a copy of somebody else's token was made"
+
+
+async def test_without_leave_to_write_back_nothing_is_rotated(tmp_path: Path) -> None:
+    leave(ide_file(tmp_path), "first", expires_at=NOW - 1)
+    service = SignInService(FIRST)
+    async with accounts(tmp_path, service, write_back=False) as lender:
+        with pytest.raises(AccountUnavailable, match=r"accounts\.write_back") as error:
+            await lent_token(lender)
+    assert str(ide_file(tmp_path)) in error.value.message
+    assert service.calls == []
+
+
+async def test_a_sign_in_that_moves_is_followed(tmp_path: Path) -> None:
+    leave(ide_file(tmp_path), "first", expires_at=NOW - 1)
+    async with accounts(tmp_path, SignInService("another")) as lender:
+        with pytest.raises(AccountUnavailable, match="is over"):
+            await lent_token(lender)
+        ide_file(tmp_path).unlink()
+        for _ in range(2):
+            with pytest.raises(AccountUnavailable, match="No sign-in is in"):
+                await lent_token(lender)
+        again = leave(ide_file(tmp_path), "again")
+        assert await lent_token(lender) == again
+
+
+# A person's own token behind the gateway key
+
+
+async def test_a_token_that_comes_with_a_request_is_its_own_account(tmp_path: Path) -> None:
+    leave(ide_file(tmp_path), "ide")
+    service = SignInService(FIRST)
+    async with accounts(tmp_path, service, profile_arn="arn:aws:codewhisperer:us-east-1:111:profile/ABC") as lender:
+        account = await lender.lend(f" {FIRST}\n")
+        lent = await account.credentials()
+        assert lent.access_token == "access-1"
+        assert lent.profile_arn == "", "the profile of the configured account was given to another person"
+        assert account.name.startswith("personal-")
+        assert await lender.lend(FIRST) is account
+        assert await lender.lend() is not account
+
+
+async def test_the_token_that_a_client_keeps_sending_goes_on_working(tmp_path: Path) -> None:
+    service = SignInService(FIRST)
+    async with accounts(tmp_path, service) as lender:
+        await lent_token(lender, FIRST)
+    assert service.valid != FIRST
+    async with accounts(tmp_path, service) as lender:
+        assert await lent_token(lender, FIRST) == "access-1"
+        await (await lender.lend(FIRST)).refused("access-1")
+        assert await lent_token(lender, FIRST) == "access-2"
+
+
+async def test_a_cut_token_behind_the_key_is_named_and_never_becomes_the_gateways_account(tmp_path: Path) -> None:
+    leave(ide_file(tmp_path), "ide")
+    async with accounts(tmp_path) as lender:
+        for token in ("", "short", "x" * 99):
+            with pytest.raises(AccountUnavailable, match="the refresh token behind the gateway key"):
+                await lender.lend(token)
+
+
+async def test_a_personal_sign_in_that_is_over_says_where_the_new_one_goes(tmp_path: Path) -> None:
+    async with accounts(tmp_path, SignInService("another")) as lender:
+        with pytest.raises(AccountUnavailable, match="behind the gateway key") as error:
+            await lent_token(lender, FIRST)
+        assert FIRST not in error.value.message
+    assert not (tmp_path / "data").exists(), "a file was made for a token that never worked"
+
+
+async def test_personal_accounts_are_bounded_and_the_busy_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lending, "PERSONAL_ACCOUNTS", 3)
+    service = SignInService(FIRST)
+    service.script = [None]  # the first refresh hangs
+    async with accounts(tmp_path, service) as lender, trio.open_nursery() as callers:
+        busy = await lender.lend(FIRST)
+        callers.start_soon(busy.credentials)
+        while not service.calls:
+            await trio.lowlevel.checkpoint()
+        others = [await lender.lend(refresh_token(f"other {number}")) for number in range(6)]
+        assert await lender.lend(FIRST) is busy, "a second refresh of the same token could begin"
+        assert len(lender._personal) == 3
+        assert await lender.lend(refresh_token("other 5")) is others[5]
+        assert await lender.lend(refresh_token("other 0")) is not others[0]
+        callers.cancel_scope.cancel()
+        service.release.set()  # a call that has left cannot be cancelled
+
+
+# For doctor
+
+
+async def test_every_place_is_described_without_a_secret(tmp_path: Path, autojump_clock: MockClock) -> None:
+    leave(ide_file(tmp_path), "ide", expires_at=NOW + 60)
+    database = tmp_path / ".local/share/kiro-cli/data.sqlite3"
+    database.parent.mkdir(parents=True)
+    database.write_bytes(b"this is no database at all, but it is long enough to be looked at" * 20)
+    async with accounts(tmp_path) as lender:
+        reports = await lender.describe()
+    assert [(report.name, report.state, report.chosen) for report in reports] == [
+        ("kiro-ide", "found", True),
+        ("kiro-cli", "unreadable", False),
+        ("kiro-cli", "absent", False),
+    ]
+    assert (reports[0].kind, reports[0].expires_at, reports[0].problem) == ("social", NOW + 60, "")
+    assert "not a database" in reports[1].problem
+    assert refresh_token("ide") not in repr(reports)
+    assert "access of ide" not in repr(reports)
+
+
+async def test_the_description_says_what_lend_would_do(tmp_path: Path) -> None:
+    leave(ide_file(tmp_path), "ide")
+    async with accounts(tmp_path, creds_file="~/missing.json", write_back=False) as lender:
+        missing, ide, *_ = await lender.describe()
+    assert (missing.setting, missing.state) == ("accounts.creds_file", "absent")
+    assert "no sign-in is there" in missing.problem
+    assert not ide.chosen, "lend() would not use it, since another was named"
+    assert "accounts.write_back" in ide.problem
+    async with accounts(tmp_path, api_key="ksk_abc") as lender:
+        key, ide, *_ = await lender.describe()
+    assert (key.kind, key.chosen, key.expires_at, ide.chosen) == ("api-key", True, None, False)
+    assert "ksk_abc" not in repr(key)
