@@ -148,7 +148,7 @@ class Accounts:
                 raise AccountUnavailable(f"{source.setting} names {source.where}, and no sign-in is there")
             looked.append(source.where)
         raise AccountUnavailable(
-            "No Kiro account was found. Run `kirotrio login`, or sign in with the Kiro IDE or `kiro-cli login`, or "
+            "No Kiro account was found. Sign in with the Kiro IDE or with `kiro-cli login`, or "
             "set accounts.refresh_token, accounts.api_key or accounts.creds_file (none is set). "
             f"Looked at: {'; '.join(looked)}"
         )

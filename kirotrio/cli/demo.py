@@ -15,6 +15,7 @@ import click
 from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX
 from kirotrio.cli.options import LOGGING, assignments, flags, log_of, overrides
 from kirotrio.cli.serve import ready_line, say
+from kirotrio.cli.signals import EarlySignals
 from kirotrio.config import LoadedSettings
 from kirotrio.config.process import settings_apart_from_user
 
@@ -31,12 +32,13 @@ def demo(**given: Any) -> int:
 
     It needs no account, uses a data folder that is removed at the end, and knows nothing of your own settings.
     """
-    from kirotrio.cli.running import run_until_stopped
+    scratch = tempfile.TemporaryDirectory(prefix="kirotrio-demo-", ignore_cleanup_errors=True)
+    with EarlySignals() as early, scratch as folder:
+        from kirotrio.cli.running import run_until_stopped
 
-    with tempfile.TemporaryDirectory(prefix="kirotrio-demo-", ignore_cleanup_errors=True) as folder:
         own = {"server.api_key": PREFIX + "demo-" + secrets.token_urlsafe(12), "data.dir": folder}
         loaded = settings_apart_from_user({**overrides(given), **own}, sections=("simulator", "log"))
-        return run_until_stopped(functools.partial(_demonstrate, loaded, Path(folder), log_of(loaded)))
+        return run_until_stopped(functools.partial(_demonstrate, loaded, Path(folder), log_of(loaded)), early)
 
 
 async def _demonstrate(loaded: LoadedSettings, folder: Path, log: Log, stop: Stop) -> None:

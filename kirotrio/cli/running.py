@@ -6,24 +6,28 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from kirotrio.cli.signals import EarlySignals
 from kirotrio.errors import KirotrioError
 from kirotrio.web.serving import Stop, watch_signals
 
 INTERRUPTED = 130
 
 
-def run_until_stopped(serve: Callable[[Stop], Awaitable[None]]) -> int:
+def run_until_stopped(serve: Callable[[Stop], Awaitable[None]], early: EarlySignals) -> int:
     """Run `serve` until it returns, which it does once `stop.asked` is set (Ctrl-C, SIGTERM).
 
-    Returns the exit code: 0, or 130 where a second signal cut it short. Raises the KirotrioError that ended it,
-    out of whatever groups it came in.
+    `early` has the signals that came while the verb was starting: after one of them nothing is begun. Returns the
+    exit code: 0, or 130 where a second signal cut it short. Raises the KirotrioError that ended it, out of whatever
+    groups it came in.
     """
     stop = Stop()
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch_signals, stop)
-            await serve(stop)
+            await trio.lowlevel.checkpoint()  # every task has run once, so from here on `stop` hears the signals
+            if not early.count:
+                await serve(stop)
             nursery.cancel_scope.cancel()
 
     try:
@@ -33,7 +37,7 @@ def run_until_stopped(serve: Callable[[Stop], Awaitable[None]]) -> int:
         if ours is not None and others is None:
             raise _first(ours) from None
         if group.split(KeyboardInterrupt)[1] is None:
-            return INTERRUPTED  # before anybody was there to ask for a stop
+            return INTERRUPTED
         raise
     return INTERRUPTED if stop.at_once.is_set() else 0
 

@@ -10,6 +10,7 @@ import click
 
 from kirotrio.cli.first_run import best_model, key_file, open_data_folder, refuse_open_door, welcome, with_client_key
 from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, log_of, with_settings
+from kirotrio.cli.signals import EarlySignals
 from kirotrio.config import LoadedSettings
 
 if TYPE_CHECKING:
@@ -28,11 +29,12 @@ def serve(loaded: LoadedSettings) -> int:
 
     A first Ctrl-C lets running answers finish (server.drain, 30 seconds by default), a second one ends at once.
     """
-    from kirotrio.cli.running import run_until_stopped
-
     loaded = with_client_key(loaded)
     refuse_open_door(loaded.settings.server.host, loaded.settings.server.api_key)
-    return run_until_stopped(functools.partial(_serve, loaded, log_of(loaded)))
+    with EarlySignals() as early:
+        from kirotrio.cli.running import run_until_stopped
+
+        return run_until_stopped(functools.partial(_serve, loaded, log_of(loaded)), early)
 
 
 def say(text: str) -> None:

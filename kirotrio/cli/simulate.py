@@ -9,6 +9,7 @@ import click
 
 from kirotrio.cli.options import flags, load, sources
 from kirotrio.cli.serve import say
+from kirotrio.cli.signals import EarlySignals
 
 if TYPE_CHECKING:
     from kirotrio.config.settings import ServerSettings, SimulatorSettings
@@ -23,10 +24,11 @@ def simulate(**given: object) -> int:
 
     The settings simulator.* say how it answers; [[name=value]] in a message says it for that message alone.
     """
-    from kirotrio.cli.running import run_until_stopped
-
     settings = load(given).settings
-    return run_until_stopped(functools.partial(_simulate, settings.server, settings.simulator))
+    with EarlySignals() as early:
+        from kirotrio.cli.running import run_until_stopped
+
+        return run_until_stopped(functools.partial(_simulate, settings.server, settings.simulator), early)
 
 
 async def _simulate(server: ServerSettings, simulated: SimulatorSettings, stop: Stop) -> None:

@@ -53,7 +53,7 @@ class Row:
     wait: float | None = None
 
 
-_SIGN_IN = "Sign in again with `kirotrio login`, or check what `kirotrio doctor` says."
+_SIGN_IN = "Sign in again in the Kiro IDE or with `kiro-cli login`, and see what `kirotrio doctor` says."
 _LINT = "Not sent again: the same request would be refused again. `kirotrio lint` names what Kiro rejects in a body."
 
 TABLE: tuple[Row, ...] = (

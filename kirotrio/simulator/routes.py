@@ -71,7 +71,7 @@ class Fault:
 
 
 def operation_of(call: Call) -> tuple[Flavour, str]:
-    """Flavour and operation of a call; ("", REST) where there is none of that path or target."""
+    """Flavour and operation of a call, a sign-in call's path for its operation; "" where there is none."""
     if call.path in _SIGN_IN and call.method == "POST":
         return Flavour.REST, call.path
     if call.path in ("/", "") and call.method == "POST":

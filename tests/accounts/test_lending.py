@@ -80,7 +80,7 @@ async def test_nothing_anywhere_says_where_and_what_to_do(tmp_path: Path) -> Non
     async with accounts(tmp_path) as lender:
         with pytest.raises(AccountUnavailable) as error:
             await lender.lend()
-        for said in ("kirotrio login", "accounts.refresh_token", "kiro-auth-token.json", "kiro-cli/data.sqlite3"):
+        for said in ("kiro-cli login", "accounts.refresh_token", "kiro-auth-token.json", "kiro-cli/data.sqlite3"):
             assert said in error.value.message
         # A sign-in that is made meanwhile is found.
         found = leave(ide_file(tmp_path), "ide")

@@ -193,7 +193,7 @@ class TestServe:
         assert httpx.post(f"{url}/v1/messages", json={}, headers={"x-api-key": key}, trust_env=False).status_code == 400
 
         serve.interrupt(signal.SIGTERM)
-        rest, _ = serve.process.communicate(timeout=20)
+        rest = serve.process.stdout.read()
         assert serve.end() == 0
         assert key not in serve.errors()
         assert key.encode() not in rest
@@ -246,6 +246,33 @@ class TestServe:
         (said,) = [line for line in serve.errors().splitlines() if line.startswith("kirotrio: ")]
         assert str(port) in said
         assert "--port" in said
+
+
+class TestInterruptedStart:
+    """Signals that come before there is a server to stop."""
+
+    def run(self, signals: list[int]) -> subprocess.CompletedProcess[str]:
+        """`serve` of which a part of the imports sends signals to its own process."""
+        code = (
+            "import os, sys, runpy\n"
+            "class Finder:\n"
+            "    def find_spec(self, name, path=None, target=None):\n"
+            "        if name == 'kirotrio.web.serving':\n"
+            f"            for number in {signals!r}: os.kill(os.getpid(), number)\n"
+            "sys.meta_path.insert(0, Finder())\n"
+            "sys.argv = ['kirotrio', 'demo', '--port', '0']\n"
+            "runpy.run_module('kirotrio', run_name='__main__')\n"
+        )
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_one_is_obeyed_and_nothing_begins(self, number: int, home: Path) -> None:
+        done = self.run([int(number)])
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_two_end_at_once(self, home: Path) -> None:
+        done = self.run([int(signal.SIGINT), int(signal.SIGINT)])
+        assert (done.returncode, done.stdout, done.stderr.strip()) == (130, "", "")
 
 
 class TestSimulate:

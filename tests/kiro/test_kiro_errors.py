@@ -203,7 +203,7 @@ def test_improperly_formed_and_huge_reads_as_too_long() -> None:
 def test_the_message_names_the_account_and_what_to_do() -> None:
     error = refusal(403, {"message": "Token expired"}, account="work")
     assert "'work'" in error.message
-    assert "kirotrio login" in error.message
+    assert "kiro-cli login" in error.message
     assert "Token expired" in error.message
 
 

@@ -35,7 +35,7 @@ class ConfiguredStore:
     folder: Path
     name: str = "default"
     where: str = "accounts.refresh_token"
-    remedy: str = "sign in again and put the new refresh token into accounts.refresh_token, or run `kirotrio login`"
+    remedy: str = "sign in again and put the new refresh token into accounts.refresh_token"
 
     @property
     def path(self) -> Path:

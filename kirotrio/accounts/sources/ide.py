@@ -33,7 +33,7 @@ class IdeStore:
 
     path: Path
     name: str = "kiro-ide"
-    remedy: str = "sign in again in the Kiro IDE, or run `kirotrio login`"
+    remedy: str = "sign in again in the Kiro IDE"
     profile: Path | None = None
     may_write: bool = True
 

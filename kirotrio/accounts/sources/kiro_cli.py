@@ -42,7 +42,7 @@ class CliStore:
 
     path: Path
     name: str = "kiro-cli"
-    remedy: str = "run `kiro-cli login`, or `kirotrio login`"
+    remedy: str = "run `kiro-cli login`"
     may_write: bool = True
 
     @property

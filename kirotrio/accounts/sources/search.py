@@ -77,6 +77,6 @@ def _named_file(path: Path, *, may_write: bool) -> IdeStore | CliStore:
     return IdeStore(
         path,
         name="creds-file",
-        remedy="sign in again with the program that wrote this file, or run `kirotrio login`",
+        remedy="sign in again with the program that wrote this file",
         may_write=may_write,
     )
