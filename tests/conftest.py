@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, settings
 
 from kirotrio.conversation.tokens import TokenEstimator
 
-
 # A shared machine is slow at times, which says nothing of the code. Where a red run keeps others waiting, the
 # examples are the same every time; everywhere else they are new ones.
 _CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}

@@ -88,7 +88,7 @@ def _print_table(chosen: list[Option], loaded: LoadedSettings, *, meaning: bool)
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, highlight=False)
     for heading in ("setting", "value", "unit", "default", "from", *(("meaning",) if meaning else ())):
-        table.add_column(heading, overflow="fold", no_wrap=not terminal)
+        table.add_column(heading, overflow="fold", no_wrap=heading == "setting" or not terminal)
     for option in chosen:
         origin = loaded.origins[option.name]
         changed = origin != "default"

@@ -30,7 +30,10 @@ _LAST_WRITES = 5.0
 
 @define
 class Stop:
-    """How a gateway is asked to stop: once to drain, twice to end at once."""
+    """How a gateway is asked to stop: once to drain, twice to end at once.
+
+    At once means: but for a rotated token that is being saved, which has its own deadline (ARCHITECTURE, rule 4).
+    """
 
     asked: trio.Event = field(factory=trio.Event)
     at_once: trio.Event = field(factory=trio.Event)
@@ -143,7 +146,10 @@ async def _keep_model_list(accounts: Accounts, models: ModelLists, log: Log) -> 
 
 
 async def watch_signals(stop: Stop) -> None:
-    """Turn signals into requests to stop, until cancelled."""
+    """Turn signals into requests to stop, until cancelled. From the third on they do what they do by default."""
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
+        async for number in signals:
+            if stop.at_once.is_set():
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
             stop.ask()

@@ -148,6 +148,13 @@ async def test_opaque_reasoning_of_gpt_comes_after_the_tool_call(client: Client)
     assert order.index("reasoningContentEvent") > max(i for i, name in enumerate(order) if name == "toolUseEvent")
 
 
+@pytest.mark.parametrize(("effort", "reasons"), [("high", True), ("none", False)])
+async def test_gpt_reasons_as_its_effort_says(client: Client, effort: str, reasons: bool) -> None:
+    fields = {"additionalModelRequestFields": {"reasoning": {"effort": effort}}}
+    answer = await client.generate(body("[[scenario=thinking]]", model="gpt-5.6-sol", root=fields))
+    assert bool(answer.of("reasoningContentEvent")) is reasons
+
+
 async def test_redacted_thinking(client: Client) -> None:
     answer = await client.generate(body("[[scenario=native-thinking redacted=1]]", model="claude-opus-5"))
     assert [set(event) for event in answer.of("reasoningContentEvent")] == [{"redactedContent"}]

@@ -14,8 +14,9 @@ import trio
 
 from kirotrio.accounts.sources.places import Places
 from kirotrio.config.settings import Settings, SimulatorSettings
-from kirotrio.simulator import DEMO_REFRESH_TOKEN, Simulator
+from kirotrio.simulator import DEMO_REFRESH_TOKEN, Simulator, State, StreamRecord
 from kirotrio.telemetry.log import RecordingLog
+from kirotrio.web.gateway import Gateway
 from kirotrio.web.server import Server
 from kirotrio.web.serving import Stop, Surroundings, serve_gateway
 
@@ -32,6 +33,7 @@ class Stack:
     log: RecordingLog
     stop: Stop
     server: Server
+    gateway: Gateway
     nursery: trio.Nursery
 
     @property
@@ -47,14 +49,20 @@ class Stack:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
             return list((await http.get(f"{self.upstream}/_sim/streams")).json())
 
-    async def wait_for_closed_stream(self) -> dict[str, Any]:
-        """The first stream that the gateway closed before its end; fails where none is within ten seconds."""
+    async def wait_for_stream(self) -> None:
+        """Until the upstream has been asked to generate."""
         with trio.fail_after(10):
-            while True:
-                for stream in await self.streams():
-                    if stream["state"] == "closed_by_peer":
-                        return stream
-                await trio.sleep(0.01)  # the other side of a socket has no event to wait for
+            await self.simulator.ledger.until(lambda ledger: bool(ledger.streams))
+
+    async def wait_for_closed_stream(self) -> StreamRecord:
+        """The first stream that the gateway closed before its end; fails where none is within ten seconds."""
+
+        def closed() -> list[StreamRecord]:
+            return [stream for stream in self.simulator.streams if stream.state is State.CLOSED_BY_PEER]
+
+        with trio.fail_after(10):
+            await self.simulator.ledger.until(lambda _: bool(closed()))
+        return closed()[0]
 
     async def wait_for_connection(self) -> None:
         with trio.fail_after(10):
@@ -87,7 +95,7 @@ async def running(data_dir: Path, /, **sections: dict[str, Any]) -> AsyncIterato
         stop = Stop()
         surroundings = Surroundings({"test": KEY}, data_dir, Places(data_dir / "home"))
         serving = await nursery.start(partial(serve_gateway, settings, surroundings, log, stop=stop))
-        yield Stack(serving.base_url, upstream, simulator, log, stop, serving.server, nursery)
+        yield Stack(serving.base_url, upstream, simulator, log, stop, serving.server, serving.gateway, nursery)
         nursery.cancel_scope.cancel()
 
 
