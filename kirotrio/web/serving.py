@@ -17,13 +17,15 @@ from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.errors import KirotrioError, Overloaded
 from kirotrio.kiro.client import Transport
+from kirotrio.relay.learned import keep_corrections, load_corrections
 from kirotrio.relay.request import Relay
 from kirotrio.telemetry.log import Log
 from kirotrio.web.app import create_app
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.server import Server, base_url, open_listeners
 
-_MODEL_LIST_EVERY = 3600.0
+_LOOK_EVERY = 60.0
+"""Seconds between two looks at whether there is an account, and whether its list of models is old."""
 _LAST_WRITES = 5.0
 """Seconds that a stop gives to writes, and to errors that end running answers."""
 
@@ -84,12 +86,15 @@ async def serve_gateway(
             settings, transport, log, own_tasks, data_dir=surroundings.data_dir, places=surroundings.places
         )
         models = ModelLists(transport, settings, log)
-        relay = Relay(settings, transport, accounts, models, TokenEstimator(), log)
+        folder = surroundings.data_dir
+        estimator = TokenEstimator(corrections=await trio.to_thread.run_sync(load_corrections, folder))
+        relay = Relay(settings, transport, accounts, models, estimator, log)
         gateway = Gateway(settings, relay, Keyring(surroundings.keys), log)
         server = Server(create_app(gateway), log, settings.deadlines.client_write)
         listeners = await open_listeners(settings.server.host, settings.server.port)
-        # Application-wide tasks (ARCHITECTURE, rule 1) are this one, and the refreshes that accounts runs.
+        # Application-wide tasks (ARCHITECTURE, rule 1) are these, and the refreshes that accounts runs.
         own_tasks.start_soon(_keep_model_list, accounts, models, log)
+        own_tasks.start_soon(keep_corrections, folder, estimator, log)
         async with trio.open_nursery() as connections:
             await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
         own_tasks.cancel_scope.cancel()
@@ -135,14 +140,18 @@ async def _drain(server: Server, gateway: Gateway, connections: trio.Nursery, dr
 
 
 async def _keep_model_list(accounts: Accounts, models: ModelLists, log: Log) -> None:
-    """Know what the account offers before the first request asks, and again once in a while."""
+    """Know what the account offers before the first request asks. The list itself knows when it is old."""
+    problem = ""
     while True:
         try:
             account = await accounts.lend()
             await models.current(account.name, account.credentials)
+            problem = ""
         except KirotrioError as error:
-            log.warning("no account can serve yet", error=error.message)
-        await trio.sleep(_MODEL_LIST_EVERY)
+            if error.message != problem:
+                problem = error.message
+                log.warning("no account can serve yet", error=problem)
+        await trio.sleep(_LOOK_EVERY)
 
 
 async def watch_signals(stop: Stop) -> None:

@@ -255,7 +255,7 @@ def test_signatures_may_stand_alone_and_reasoning_may_follow_tool_calls() -> Non
         ToolCall("t", "ls", '{"p":1}'),
         ThinkingDelta("..."),
         ThinkingSignature("kt1.m.h.b"),
-        RedactedThinkingBlock("cmVk"),
+        RedactedThinkingBlock("kt1.m.h.cmVk"),
         *end_of(StopCause.TOOL_USE),
     ]
 
