@@ -97,9 +97,9 @@ class CliStore:
         database = sqlite3.connect(uri, uri=True, timeout=_BUSY)
         try:
             database.execute("SELECT 1 FROM sqlite_master LIMIT 1")
-        except sqlite3.OperationalError:
+        except sqlite3.Error as error:
             database.close()
-            if os.access(self.path.parent, os.W_OK):
+            if not isinstance(error, sqlite3.OperationalError) or os.access(self.path.parent, os.W_OK):
                 raise
             # With a write-ahead log, on a medium mounted read-only, it opens only as one that nobody changes.
             return sqlite3.connect(f"{uri}&immutable=1", uri=True, timeout=_BUSY)
