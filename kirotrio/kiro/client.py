@@ -228,6 +228,18 @@ def _host(url: str) -> str:
     return httpx.URL(url).host or url
 
 
+def _reason(error: BaseException) -> str:
+    """What a person can act on: the library's own sentence, or that of what lies beneath it."""
+    beneath: BaseException | None = error
+    said = str(error)
+    while beneath is not None:
+        if isinstance(beneath, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {beneath.verify_message} (upstream.certificates says by whom)"
+        said = said or str(beneath)
+        beneath = beneath.__cause__ or beneath.__context__
+    return said or type(error).__name__
+
+
 @contextlib.contextmanager
 def _translated(url: str) -> Iterator[None]:
     """Turns what the HTTP library raises into our own errors, once, here."""
@@ -240,9 +252,9 @@ def _translated(url: str) -> Iterator[None]:
     except httpx.ProxyError as error:
         raise UpstreamFailed(f"the proxy refused to reach {_host(url)}: {error}", recovery=Recovery.RETRY) from error
     except httpx.ConnectError as error:
-        raise UpstreamFailed(f"could not connect to {_host(url)}: {error}", recovery=Recovery.RETRY) from error
+        raise UpstreamFailed(f"could not connect to {_host(url)}: {_reason(error)}", recovery=Recovery.RETRY) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise SettingsError(f"{url}: not an address that can be called; it begins with http:// or https://") from error
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-        sentence = f"the connection to {_host(url)} broke: {error or type(error).__name__}"
+        sentence = f"the connection to {_host(url)} broke: {_reason(error)}"
         raise UpstreamFailed(sentence, recovery=Recovery.RETRY) from error
