@@ -17,13 +17,10 @@ from kirotrio.conversation.request import (
     Conversation,
     Diagnostic,
     Json,
-    ServerToolResult,
     Tool,
     ToolChoice,
-    ToolReference,
-    ToolResult,
-    ToolUse,
 )
+from kirotrio.conversation.tool_loading import loaded_tools
 from kirotrio.kiro.names import upstream_tool_names
 from kirotrio.kiro.schema import sanitise_schema
 from kirotrio.kiro.wellformed import repair_noted, repair_text
@@ -72,9 +69,7 @@ def offer_tools(
 
 def _offered(conversation: Conversation, historic: Mapping[str, str], notes: list[Diagnostic]) -> list[Tool]:
     """The client's own tools that the model may see: each name once, deferred ones only if something loaded them."""
-    loaded = _loaded(conversation) | historic.keys()
-    if conversation.tool_choice.name:
-        loaded |= {conversation.tool_choice.name}
+    loaded = loaded_tools(conversation) | historic.keys()
     offered: dict[str, Tool] = {}
     for number, tool in enumerate(conversation.tools):
         path = tool.path or f"tools.{number}"
@@ -92,28 +87,6 @@ def _offered(conversation: Conversation, historic: Mapping[str, str], notes: lis
 
 def _at(tool: Tool, path: str) -> Tool:
     return Tool(tool.name, tool.description, tool.input_schema, deferred=tool.deferred, path=path)
-
-
-def _loaded(conversation: Conversation) -> set[str]:
-    """Names of the tools that a tool search has found (CLIENTS A)."""
-    if not any(tool.deferred for tool in conversation.tools):
-        return set()
-    names: set[str] = set()
-    for turn in conversation.turns:
-        for part in turn.parts:
-            if isinstance(part, ToolResult):
-                names.update(item.tool_name for item in part.content if isinstance(item, ToolReference))
-            elif isinstance(part, ServerToolResult) and isinstance(part.content, Mapping):
-                references = part.content.get("tool_references")
-                names.update(_reference_names(references if isinstance(references, list) else []))
-            elif isinstance(part, ToolUse):
-                names.add(part.name)
-    return names
-
-
-def _reference_names(references: list[Json]) -> set[str]:
-    names = (reference.get("tool_name") for reference in references if isinstance(reference, Mapping))
-    return {name for name in names if isinstance(name, str)}
 
 
 def _specification(
