@@ -19,6 +19,7 @@ from attrs import field, frozen
 from kirotrio.config.folders import Folders
 from kirotrio.config.options import options, value_of, with_values
 from kirotrio.config.settings import Settings
+from kirotrio.config.sign_in import with_one_sign_in
 from kirotrio.config.sources import (
     Found,
     from_command_line,
@@ -84,14 +85,14 @@ def load_settings(
     from_file, file_notices = from_variables(file_variables, f"env file {env_file}:")
     from_environment, environment_notices = from_variables(environ, "environment")
     weak_to_strong = [
-        *from_no_proxy(file_variables, f"env file {env_file}:"),
-        *from_no_proxy(environ, "environment"),
-        *(from_toml(config_file) if config_file is not None else ()),
-        *from_file,
-        *from_environment,
-        *from_command_line(overrides),
+        [*from_no_proxy(file_variables, f"env file {env_file}:"), *from_no_proxy(environ, "environment")],
+        from_toml(config_file) if config_file is not None else [],
+        from_file,
+        from_environment,
+        from_command_line(overrides),
     ]
-    counts = {found.name: found for found in weak_to_strong}
+    weak_to_strong, other_sign_ins = with_one_sign_in(weak_to_strong)
+    counts = {found.name: found for source in weak_to_strong for found in source}
 
     values = {name: _checked(found) for name, found in counts.items()}
     origins = {name: counts[name].origin if name in counts else DEFAULT for name in options()}
@@ -103,7 +104,7 @@ def load_settings(
     return LoadedSettings(
         settings,
         MappingProxyType(origins),
-        (*notices, *file_notices, *environment_notices),
+        (*notices, *other_sign_ins, *file_notices, *environment_notices),
         config_file,
     )
 

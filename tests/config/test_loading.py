@@ -350,6 +350,45 @@ class TestEnvFile:
         assert "there is no such file" in refusal(env_file=tmp_path / "none")
 
 
+class TestWhoseSignIn:
+    """One account, of the strongest source that names one, whatever kinds the others name."""
+
+    def test_the_command_line_beats_the_environment_across_kinds(self) -> None:
+        loaded = load(
+            {"REFRESH_TOKEN": "from-the-environment", "CLIENT_ID": "c", "CLIENT_SECRET": "s"},
+            overrides={"accounts.api_key": "ksk_mine"},
+        )
+        assert loaded.settings.accounts == attrs.evolve(Settings().accounts, api_key="ksk_mine")
+        assert loaded.origins["accounts.refresh_token"] == "default", "`settings` must show what counts"
+        (notice,) = loaded.notices
+        assert "environment REFRESH_TOKEN: accounts.refresh_token is left out" in notice
+        assert "accounts.api_key (command line)" in notice
+        assert "from-the-environment" not in notice
+        assert "ksk_mine" not in notice
+
+    def test_each_source_beats_the_next(self, tmp_path: Path) -> None:
+        toml, env_file = tmp_path / "k.toml", tmp_path / "k.env"
+        toml.write_text("[accounts]\nrefresh_token = 'of the file'\n")
+        env_file.write_text("KIRO_API_KEY=ksk_of_the_env_file\n")
+        accounts = load(config_file=toml, env_file=env_file).settings.accounts
+        assert (accounts.refresh_token, accounts.api_key) == ("", "ksk_of_the_env_file")
+        accounts = load({"KIRO_CREDS_FILE": "/x"}, config_file=toml, env_file=env_file).settings.accounts
+        assert (accounts.refresh_token, accounts.api_key, accounts.creds_file) == ("", "", "/x")
+
+    def test_a_client_goes_with_the_token_beside_it_and_else_with_whichever_answers(self) -> None:
+        client = {"CLIENT_ID": "c", "CLIENT_SECRET": "s"}
+        token = {"accounts.refresh_token": "mine"}
+        assert load({**client, "REFRESH_TOKEN": "other"}, overrides=token).settings.accounts.client_id == ""
+        loaded = load(client, overrides=token)
+        assert (loaded.settings.accounts.refresh_token, loaded.settings.accounts.client_id) == ("mine", "c")
+
+    def test_kinds_of_one_source_all_stay_and_an_empty_word_names_nobody(self) -> None:
+        accounts = load({"REFRESH_TOKEN": "r", "KIRO_API_KEY": "k"}).settings.accounts
+        assert (accounts.refresh_token, accounts.api_key) == ("r", "k")
+        accounts = load({"KIRO_API_KEY": "k"}, overrides={"accounts.refresh_token": ""}).settings.accounts
+        assert accounts.api_key == "k"
+
+
 class TestForerunner:
     """An environment made for KiroGate keeps working, and says what to write from now on."""
 
