@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import itertools
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from kirotrio import __version__
+from kirotrio.cli.streams import give_up_lost_output, open_missing_streams
 from kirotrio.errors import KirotrioError
 
 _VERBS = ("serve", "demo", "simulate", "doctor", "lint", "keys", "settings")
@@ -66,10 +68,15 @@ class Program(click.Group):
 
     def run(self, args: Sequence[str]) -> int:
         """Call a verb. Returns the exit code: 0 fine, 1 something is wrong, 2 wrong usage."""
+        open_missing_streams()
         try:
             code = super().main(list(args), prog_name="kirotrio", standalone_mode=False)
+            sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as error:
+            place = error.ctx.command_path
+            return _say(f"something is missing after `{place}`; see `{place} --help`", USAGE)
         except click.UsageError as error:
-            place = error.ctx.command_path if error.ctx else "kirotrio"
+            place = error.ctx.command_path if error.ctx else _place(args)
             return _say(f"{_clause(error.format_message())}; see `{place} --help`", USAGE)
         except click.ClickException as error:
             return _say(_clause(error.format_message()), WRONG)
@@ -77,10 +84,11 @@ class Program(click.Group):
             return _say(error.message, WRONG)
         except (KeyboardInterrupt, click.Abort):
             return INTERRUPTED
-        except BrokenPipeError:
-            # Whoever read our output has gone. Nothing is left to say; keep the interpreter from trying at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return WRONG
+        except OSError as error:
+            give_up_lost_output()
+            if isinstance(error, BrokenPipeError):
+                return WRONG  # whoever read our output has gone, and nothing is left to say
+            return _say(_of_the_system(error), WRONG)
         return code if isinstance(code, int) else 0
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
@@ -94,8 +102,22 @@ def _clause(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
+def _place(args: Sequence[str]) -> str:
+    """The verb that was called, for errors that click raises without saying where."""
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), args))
+    return " ".join(["kirotrio", *(words[: 2 if words[:1] == ["keys"] else 1] or ["serve"])])
+
+
+def _of_the_system(error: OSError) -> str:
+    reason = (error.strerror or type(error).__name__).lower()
+    if error.filename is None:
+        return f"the output cannot be written ({reason}); make room, or let it go elsewhere"
+    return f"{error.filename}: {reason}; check the path and its permissions"
+
+
 def _say(sentence: str, code: int) -> int:
-    click.echo(f"kirotrio: {sentence}", err=True)
+    with contextlib.suppress(OSError):  # the exit code says it too
+        click.echo(f"kirotrio: {sentence}", err=True)
     return code
 
 

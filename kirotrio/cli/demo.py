@@ -14,8 +14,9 @@ import click
 
 from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX
 from kirotrio.cli.options import LOGGING, assignments, flags, log_of, overrides
-from kirotrio.cli.serve import ready_line, say
+from kirotrio.cli.serve import ready_line
 from kirotrio.cli.signals import EarlySignals
+from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings
 from kirotrio.config.process import settings_apart_from_user
 

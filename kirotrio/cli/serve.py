@@ -11,6 +11,7 @@ import click
 from kirotrio.cli.first_run import best_model, key_file, open_data_folder, refuse_open_door, welcome, with_client_key
 from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, log_of, with_settings
 from kirotrio.cli.signals import EarlySignals
+from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ def serve(loaded: LoadedSettings) -> int:
         from kirotrio.cli.running import run_until_stopped
 
         return run_until_stopped(functools.partial(_serve, loaded, log_of(loaded)), early)
-
-
-def say(text: str) -> None:
-    """Write to stdout at once, whoever reads it."""
-    click.echo(text)
-    sys.stdout.flush()
 
 
 def ready_line(base_url: str) -> str:

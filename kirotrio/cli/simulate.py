@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from kirotrio.cli.options import flags, load, sources
-from kirotrio.cli.serve import say
 from kirotrio.cli.signals import EarlySignals
+from kirotrio.cli.streams import say
 
 if TYPE_CHECKING:
     from kirotrio.config.settings import ServerSettings, SimulatorSettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -81,6 +82,11 @@ def test_help_names_every_verb(run: Run) -> None:
         (("lint", "no-such-file"), "'no-such-file' does not exist"),
         (("lint",), "missing argument 'FILE'"),
         (("keys", "frobnicate"), "no such command 'frobnicate'; see `kirotrio keys --help`"),
+        (("keys",), "something is missing after `kirotrio keys`; see `kirotrio keys --help`"),
+        (("serve", "--config"), "'--config' requires an argument; see `kirotrio serve --help`"),
+        (("--config",), "see `kirotrio serve --help`"),
+        (("simulate", "--host"), "see `kirotrio simulate --help`"),
+        (("keys", "show", "--data-dir"), "see `kirotrio keys show --help`"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(args: tuple[str, ...], said: str, run: Run) -> None:
@@ -109,6 +115,60 @@ def test_no_traceback_and_no_secret_in_a_real_process(program: Program) -> None:
     assert done.stderr.startswith("kirotrio: server.api_key (command line): this key has fewer than 16 characters")
     assert done.stderr.count("\n") == 1
     assert "swordfish" not in done.stderr
+
+
+FULL = Path("/dev/full")
+
+
+class TestOutputThatCannotBeWritten:
+    def run(self, args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["/bin/sh", "-c", f'"$0" -m kirotrio {args}', sys.executable],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    @pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+    @pytest.mark.parametrize("args", ["settings", "settings --json", "--help", "--version", "doctor --help"])
+    def test_a_full_disk_is_one_sentence(self, args: str, home: Path) -> None:
+        done = self.run(f"{args} >/dev/full")
+        assert (done.returncode, done.stderr) == (
+            1,
+            "kirotrio: the output cannot be written (no space left on device); make room, or let it go elsewhere\n",
+        )
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+    def test_a_reader_who_has_gone_is_no_news(self, home: Path) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "kirotrio", "settings"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (1, b"")
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
+    @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+    def test_closed_streams_are_as_good_as_ones_that_nobody_reads(self, closed: str, home: Path) -> None:
+        done = self.run(f"settings {closed}")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert self.run(f"lint - {closed} </dev/null").returncode == 1
+
+    def test_a_file_that_cannot_be_read_is_named(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refused(path: Path) -> bytes:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        (Path.cwd() / "body.json").write_text("{}")
+        monkeypatch.setattr(Path, "read_bytes", refused)
+        done = run("lint", "body.json")
+        assert done.exit_code == 1
+        assert done.stderr == "kirotrio: body.json: permission denied; check the path and its permissions\n"
 
 
 def test_options_without_a_verb_are_those_of_serve(run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import re
@@ -246,6 +247,45 @@ class TestServe:
         (said,) = [line for line in serve.errors().splitlines() if line.startswith("kirotrio: ")]
         assert str(port) in said
         assert "--port" in said
+
+
+class TestNobodyReads:
+    """A reader of stdout that goes away, or never was, does not end a server."""
+
+    @pytest.mark.parametrize(
+        ("verb", "path"), [("serve", "/health"), ("demo", "/health"), ("simulate", "/_sim/requests")]
+    )
+    def test_the_reader_leaves_after_the_first_line(self, verb: str, path: str, start: Start) -> None:
+        running = start(verb, "--port", "0", KIROTRIO_UPSTREAM_URL=NOBODY, KIROTRIO_AUTH_URL=NOBODY)
+        assert running.process.stdout is not None
+        url = running.process.stdout.readline().decode().split()[-1]
+        running.process.stdout.close()
+        assert httpx.get(url + path, trust_env=False).status_code == 200
+        running.interrupt()
+        assert running.end() == 0
+
+    @pytest.mark.parametrize("verb", ["serve", "demo"])
+    def test_stdout_is_closed_from_the_start(self, verb: str, home: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        running = Running(
+            subprocess.Popen(
+                ["/bin/sh", "-c", 'exec "$0" -m kirotrio "$@" >&-', sys.executable, verb, "--port", str(port)],
+                stderr=subprocess.PIPE,
+                env={**os.environ, "KIROTRIO_UPSTREAM_URL": NOBODY, "KIROTRIO_AUTH_URL": NOBODY},
+            )
+        )
+        try:
+            while True:
+                assert running.process.poll() is None, running.errors()
+                with contextlib.suppress(httpx.ConnectError):
+                    assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
+                    break
+            running.interrupt()
+            assert running.end() == 0
+        finally:
+            running.kill()
 
 
 class TestInterruptedStart:
