@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Awaitable, Callable
 
@@ -34,27 +35,41 @@ class ModelLists:
         self._settings = settings
         self._log = log
         self._lists: dict[str, Catalogue] = {}
-        self._asked_at: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        """When each account is to be asked again."""
         self._locks: dict[str, trio.Lock] = {}
 
     def known(self, account: str) -> Catalogue:
         """What is known now; the static table for an account that has not been asked yet."""
         return self._lists.get(account, STATIC_CATALOGUE)
 
-    async def current(self, account: str, credentials: Callable[[], Awaitable[Credentials]]) -> Catalogue:
-        """The account's list, asked for again once it is an hour old; one call at a time.
+    def has(self, account: str) -> bool:
+        """Whether the account has been asked at all, with success or without."""
+        return account in self._due
 
-        A failure is logged and answered with what is known. Cancellation leaves everything as it was.
+    async def current(self, account: str, credentials: Callable[[], Awaitable[Credentials]]) -> Catalogue:
+        """The account's list, asked for again once it is an hour old; what is known where it cannot be had."""
+        with contextlib.suppress(KirotrioError):
+            await self.refresh(account, credentials)
+        return self.known(account)
+
+    async def refresh(
+        self, account: str, credentials: Callable[[], Awaitable[Credentials]], *, anew: bool = False
+    ) -> None:
+        """Ask for the list if it is an hour old, or `anew`; one call at a time.
+
+        A failure is logged and raised, and not repeated for a minute. Cancellation leaves everything as it was.
         """
         async with self._locks.setdefault(account, trio.Lock()):
-            if trio.current_time() >= self._asked_at.get(account, -math.inf):
-                try:
-                    self._lists[account] = await self._ask(await credentials())
-                    self._asked_at[account] = trio.current_time() + _FRESH
-                except KirotrioError as error:
-                    self._log.warning("model list unavailable", account=account, error=error.message)
-                    self._asked_at[account] = trio.current_time() + _RETRY
-        return self.known(account)
+            if not anew and trio.current_time() < self._due.get(account, -math.inf):
+                return
+            try:
+                self._lists[account] = await self._ask(await credentials())
+                self._due[account] = trio.current_time() + _FRESH
+            except KirotrioError as error:
+                self._log.warning("model list unavailable", account=account, error=error.message)
+                self._due[account] = trio.current_time() + _RETRY
+                raise
 
     async def _ask(self, credentials: Credentials) -> Catalogue:
         upstream = self._settings.upstream
@@ -66,7 +81,7 @@ class ModelLists:
             endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=_PATIENCE
         )
         if answer.status != 200:
-            raise from_response(answer.status, answer.headers, answer.body)
+            raise from_response(answer.status, answer.headers, answer.body, account=credentials.account)
         try:
             models = parse_models(orjson.loads(answer.body))
         except ValueError as error:

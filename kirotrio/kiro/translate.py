@@ -69,7 +69,8 @@ class AnswerTranslator:
 
     `window` is the model's context in tokens. `tag_thinking` turns the parsing of `<thinking>` on, until native
     reasoning is seen. `show_signature` wraps an upstream signature for the client; `tag_signature` is what tag-mode
-    blocks carry. `tool_names` leads from the names sent upstream back to the client's own.
+    blocks carry. `tool_names` leads from the names sent upstream back to the client's own. `account` is named in
+    errors.
 
     `began`: an event with content came, so the upstream is generating and will charge for it. `content_filtered`: the
     upstream withheld its answer. `notes`: sentences for the log, each once.
@@ -83,6 +84,7 @@ class AnswerTranslator:
         show_signature: Callable[[str], str],
         tag_signature: str,
         tool_names: Mapping[str, str],
+        account: str = "",
     ) -> None:
         self.began = False
         self.upstream_stop_reason: str | None = None
@@ -90,6 +92,7 @@ class AnswerTranslator:
         self.request_id: str | None = None
         self.notes: list[str] = []
         self._window = window
+        self._account = account
         self._show_signature = show_signature
         self._tag_signature = tag_signature
         self._parser = KiroThinkingTagParser() if tag_thinking else None
@@ -274,7 +277,7 @@ class AnswerTranslator:
             self._length_exceeded = True
             self._conclude(out)
         else:
-            self._fail(from_exception(event.type, event.message, event.reason), out)
+            self._fail(from_exception(event.type, event.message, event.reason, account=self._account), out)
 
     def _broken_payload(self, event: BrokenPayload, out: list[Event]) -> None:
         self._note(f"a payload could not be read: {event.event_type}")

@@ -20,7 +20,7 @@ from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.drain import BodySpool, Item, Outgoing, Restart, StreamSpool, drain_held, drain_live, usage_kind
-from kirotrio.relay.ports import Dialect, Sink
+from kirotrio.relay.ports import Account, Dialect, Sink
 from kirotrio.relay.prepare import Estimate, estimate_input
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
 from kirotrio.relay.streams import LiveAnswer
@@ -78,7 +78,11 @@ class Answer:
         except Exception as error:
             # A fault of ours must not reach the server as a traceback in the middle of a body (TRIO_STACK, trap 6).
             self.relay.log.error("encoding failed", exc_info=error, request_id=self.request.request_id)
-            await outgoing.fail(Failed(_internal()), self.dialect.stream().failure)
+            failed = Failed(_internal())
+            if self.request.mode is Mode.JSON:
+                await outgoing.fail(failed, lambda error: self.dialect.refusal(error).body)
+            else:
+                await outgoing.fail(failed, self.dialect.stream().failure)
 
     @property
     def _ceiling(self) -> int:
@@ -130,9 +134,19 @@ class Answer:
             model.family,
             relay.estimator,
             self._estimate,
+            relay.settings.deadlines.prepare,
             relay.log,
         )
+        if not relay.models.has(account.name):
+            # Beside the answer, for its windows and for the next one; a list never keeps an answer waiting.
+            nursery.start_soon(self._know_models, account)
         await self._attempts.run(account, Outlet(sender.send, restart))
+
+    async def _know_models(self, account: Account) -> None:
+        try:
+            await self.relay.models.current(account.name, account.credentials)
+        except Exception as error:
+            self.relay.log.error("model list failed", exc_info=error, account=account.name)
 
     async def _keep_alive(self, sender: trio.MemorySendChannel[Item], outgoing: Outgoing) -> None:
         relay = self.relay.settings.relay
@@ -171,25 +185,22 @@ class Answer:
         if attempts is not None:
             fields["upstream_model"] = attempts.model.id
             fields["account"] = attempts.account
-            fields["attempts"] = [f"{record.outcome}({record.status})" for record in attempts.records]
+            fields["attempts"] = [str(record) for record in attempts.records]
             progress = attempts.progress
             if progress is not None:
                 fields["upstream_request_id"] = progress.upstream_request_id
                 if progress.first_event_at is not None:
                     fields["first_event_seconds"] = round(progress.first_event_at - self.began_at, 3)
+        usage = end.usage if isinstance(end, Finish) else attempts.ledger.result() if attempts else None
+        if usage is not None:
+            fields["input_tokens"], fields["output_tokens"] = usage.input_tokens, usage.output_tokens
+            fields["usage"], fields["credits"] = usage_kind(usage), usage.credits
         match end:
             case None:
-                self.relay.log.info("answer", outcome="client gone", **fields)
-            case Finish(cause, _, usage):
-                self.relay.log.info(
-                    "answer",
-                    outcome=cause.value,
-                    input_tokens=usage.input_tokens,
-                    output_tokens=usage.output_tokens,
-                    usage=usage_kind(usage),
-                    credits=usage.credits,
-                    **fields,
-                )
+                outcome = "stopped" if self.relay.streams.cut else "client gone"
+                self.relay.log.info("answer", outcome=outcome, **fields)
+            case Finish(cause):
+                self.relay.log.info("answer", outcome=cause.value, **fields)
             case Failed(error):
                 self.relay.log.warning("answer", outcome=error.cause.value, error=error.message, **fields)
 

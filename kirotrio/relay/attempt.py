@@ -9,6 +9,7 @@ Leaving `generate`, for whatever reason, closes the upstream connection.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
@@ -31,6 +32,8 @@ _FRAMES_AHEAD = 8
 """Batches that the reader may be ahead of the parser: enough to overlap, little to hold."""
 
 _LARGEST_ERROR = 1024 * 1024
+_ERROR_BODY = 5.0
+"""Seconds for the body of an error whose status is known."""
 
 _Item: TypeAlias = list[KiroEvent] | KirotrioError
 
@@ -43,6 +46,8 @@ class Call:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
+    account: str = ""
+    """Whose call it is, for messages."""
 
 
 @frozen
@@ -176,7 +181,7 @@ async def _read(
                 async with transport.stream(call.method, call.url, headers=call.headers, body=call.body) as stream:
                     progress.head = True
                     progress.status = stream.status
-                    await _read_stream(stream, sender, progress, len(call.body))
+                    await _read_stream(stream, sender, progress, call)
             except KirotrioError as error:
                 failure = error
             except Exception as error:
@@ -190,12 +195,17 @@ async def _read(
 
 
 async def _read_stream(
-    stream: UpstreamStream, sender: trio.MemorySendChannel[_Item], progress: Progress, body_size: int
+    stream: UpstreamStream, sender: trio.MemorySendChannel[_Item], progress: Progress, call: Call
 ) -> None:
     headers = stream.headers
     progress.upstream_request_id = request_id_of(headers)
     if stream.status != 200:
-        raise from_response(stream.status, headers, await stream.read(_LARGEST_ERROR), body_size=body_size)
+        # The status says what to do; a body that does not come is not waited for.
+        body = b""
+        with trio.move_on_after(_ERROR_BODY):
+            body = await stream.read(_LARGEST_ERROR)
+        size, account = len(call.body), call.account
+        raise from_response(stream.status, headers, body, now=time.time(), body_size=size, account=account)
     if not headers.get("content-type", "").startswith(EVENT_STREAM):
         # A 200 of another type is a proxy's page, not an answer (KIRO_PROTOCOL 1.3).
         kind = headers.get("content-type", "no content type")

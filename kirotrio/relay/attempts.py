@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import define, field, frozen
 
+from kirotrio.accounts.reset_date import next_reset, told
 from kirotrio.conversation.usage import UsageLedger
-from kirotrio.errors import Cause, EmptyAnswer, KirotrioError, NotFound, Recovery
+from kirotrio.errors import Cause, EmptyAnswer, KirotrioError, NotFound, QuotaExhausted, Recovery
 from kirotrio.kiro.models import ModelProfile
 from kirotrio.relay.attempt import Progress, Send, generate
 from kirotrio.relay.generation import Generation, prepare_generation
@@ -36,6 +37,14 @@ class Outlet:
     restart: Callable[[], Awaitable[None]]
 
 
+def _outcome(error: KirotrioError) -> str:
+    """One word for the log: the upstream's reason, or what had to be repaired, or ours."""
+    if error.upstream_reason:
+        return error.upstream_reason
+    repairs = (Recovery.REFRESH_TOKEN, Recovery.STRIP_SIGNATURES, Recovery.RESOLVE_PROFILE)
+    return error.recovery.value if error.recovery in repairs else error.cause.value
+
+
 @frozen
 class AttemptRecord:
     """What one attempt came to, for the log."""
@@ -44,7 +53,11 @@ class AttemptRecord:
     account: str
     outcome: str
     status: int
+    """The upstream's HTTP status; 0 where none had come."""
     seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.outcome}({self.status})" if self.status else self.outcome
 
 
 @define
@@ -65,14 +78,11 @@ class Budget:
             return False
         if error.retry_after is not None and error.retry_after > _LONGEST_BACK_OFF:
             return False
-        if isinstance(error, EmptyAnswer):
-            if self.empty <= 0:
-                return False
-            self.empty -= 1
-        elif progress.began:
-            if self.paid <= 0:
-                return False
-            self.paid -= 1
+        empty = isinstance(error, EmptyAnswer)
+        if (empty and self.empty <= 0) or (progress.began and self.paid <= 0):
+            return False
+        self.empty -= empty
+        self.paid -= progress.began
         once = error.cause is Cause.BODY_INVALID  # a body that is refused twice is wrong (KIRO_PROTOCOL 2.8)
         if once or error.recovery in (Recovery.REFRESH_TOKEN, Recovery.STRIP_SIGNATURES, Recovery.RESOLVE_PROFILE):
             if error.recovery in self.repairs:
@@ -127,10 +137,14 @@ class Attempts:
                     generation.patience,
                     self.relay.log,
                 )
+            except trio.Cancelled:
+                self._record(number, "cancelled", progress)
+                raise
             except KirotrioError as error:
-                self._record(number, error.upstream_reason or type(error).__name__, progress)
+                self._record(number, _outcome(error), progress)
                 if not budget.another(error, progress, self.request.mode):
-                    raise self._explained(error) from error
+                    self.relay.standing.failed(account.name, error)
+                    raise await self._explained(error, account) from error
                 if progress.emitted:
                     await outlet.restart()
                 self.ledger.discard_generation()
@@ -138,6 +152,7 @@ class Attempts:
                 await self._repair(error, account, token, number)
             else:
                 self._record(number, "ok", progress)
+                self.relay.standing.served(account.name)
                 self._learn()
                 await outlet.send(last)
                 return
@@ -155,6 +170,7 @@ class Attempts:
                 credentials,
                 self.relay.settings,
                 self.ledger,
+                self.relay.estimator.count_text,
                 self.request.mode,
                 attempt=number,
                 invocation_id=invocation_id,
@@ -186,8 +202,10 @@ class Attempts:
         if measured is not None:
             self.relay.estimator.learn(self.model.family, self.estimate.tokens, measured, time.time())
 
-    def _explained(self, error: KirotrioError) -> KirotrioError:
-        """An unknown model is answered with those that the account has."""
+    async def _explained(self, error: KirotrioError, account: Account) -> KirotrioError:
+        """An unknown model is answered with those that the account has, a used-up subscription with its reset."""
+        if isinstance(error, QuotaExhausted):
+            return await self._with_reset(error, account)
         if not isinstance(error, NotFound) or error.upstream_status is None:
             return error
         names = ", ".join(model.id for model in self.relay.models.known(self.account).models if model.listed)
@@ -195,6 +213,23 @@ class Attempts:
             f"model {self.request.conversation.model!r} is not available to this account; it has: {names}",
             model=self.request.conversation.model,
             upstream_status=error.upstream_status,
+        )
+
+    async def _with_reset(self, error: QuotaExhausted, account: Account) -> KirotrioError:
+        try:
+            credentials = await account.credentials()
+        except KirotrioError:
+            return error
+        reset = await next_reset(self.relay.transport, self.relay.settings, credentials)
+        if reset is None:
+            return error
+        wait = reset - time.time()
+        return QuotaExhausted(
+            f"{error.message} The next reset is at {told(reset)}.",
+            retry_after=wait if wait > 0 else error.retry_after,
+            upstream_status=error.upstream_status,
+            upstream_reason=error.upstream_reason,
+            upstream_request_id=error.upstream_request_id,
         )
 
     def _record(self, number: int, outcome: str, progress: Progress) -> None:

@@ -204,10 +204,8 @@ class BodySpool:
         self._encoder.add(batch)
         for event in batch:
             match event:
-                case TextDelta(held) | ThinkingDelta(held) | RedactedThinkingBlock(held):
-                    self.size += len(held)
-                case ToolCall(_, _, held):
-                    self.size += len(held)
+                case TextDelta(held) | ThinkingDelta(held) | RedactedThinkingBlock(held) | ToolCall(_, _, held):
+                    self.size += len(held) if held.isascii() else len(held.encode("utf-8", "surrogatepass"))
                 case _:
                     pass
 

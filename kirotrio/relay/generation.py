@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, cast
 
 import orjson
@@ -11,7 +12,6 @@ from kirotrio.config.settings import Settings
 from kirotrio.conversation.limits import OutputLimits
 from kirotrio.conversation.request import Conversation, Diagnostic
 from kirotrio.conversation.thinking import shows_thinking
-from kirotrio.conversation.tokens import quick_count
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.conversation.visibility import ThinkingVisibility
 from kirotrio.kiro.credentials import Credentials
@@ -41,6 +41,7 @@ def prepare_generation(
     credentials: Credentials,
     settings: Settings,
     ledger: UsageLedger,
+    count_text: Callable[[str], int],
     mode: Mode,
     *,
     attempt: int,
@@ -74,10 +75,19 @@ def prepare_generation(
         attempts=settings.relay.attempts,
     )
     may_think = request.tag_thinking or request.native_thinking
-    enforced = conversation.limits.max_tokens if settings.limits.enforce_max_tokens == "auto" else None
+    # Where the model itself was given the limit, a cut of ours could only come too early.
+    sent_upstream = "max_tokens" in request.body.get("additionalModelRequestFields", {})
+    enforce = settings.limits.enforce_max_tokens == "auto" and not sent_upstream
+    enforced = conversation.limits.max_tokens if enforce else None
     deadlines = settings.deadlines
     return Generation(
-        call=Call(endpoint.method, endpoint.url, headers, orjson.dumps(shape_body(upstream.flavour, request.body))),
+        call=Call(
+            endpoint.method,
+            endpoint.url,
+            headers,
+            orjson.dumps(shape_body(upstream.flavour, request.body)),
+            credentials.account,
+        ),
         pipeline=Pipeline(
             AnswerTranslator(
                 window=model.window,
@@ -85,8 +95,9 @@ def prepare_generation(
                 show_signature=lambda signature: wrap_signature(model.id, account_hash, signature),
                 tag_signature=TAG_SIGNATURE,
                 tool_names=request.tool_names,
+                account=credentials.account,
             ),
-            OutputLimits(conversation.limits.stop_sequences, enforced, quick_count),
+            OutputLimits(conversation.limits.stop_sequences, enforced, count_text),
             ThinkingVisibility(
                 shown=shows_thinking(
                     conversation.thinking, cast(Literal["auto", "always", "never"], settings.thinking.show)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import trio
 from attrs import define, field
 
@@ -42,17 +44,26 @@ class Estimate:
 
 
 async def estimate_input(
-    conversation: Conversation, size: int, family: str, estimator: TokenEstimator, estimate: Estimate, log: Log
+    conversation: Conversation,
+    size: int,
+    family: str,
+    estimator: TokenEstimator,
+    estimate: Estimate,
+    patience: float,
+    log: Log,
 ) -> None:
     """Count the prompt and set `estimate`, whatever happens: an answer never waits for a count in vain.
 
-    The vocabulary is loaded on first need. Both run in a thread, which cancellation abandons.
+    The vocabulary is loaded on first need. Both run in a thread, which cancellation abandons. After `patience`
+    seconds, or a failure, a quarter of the body's bytes has to do.
     """
     try:
         if estimator.ready and size <= _INLINE:
             estimate.set(estimator.estimate(conversation, family))
             return
-        estimate.set(await trio.to_thread.run_sync(estimator.estimate, conversation, family, abandon_on_cancel=True))
+        with trio.move_on_after(patience):
+            count = partial(estimator.estimate, conversation, family)
+            estimate.set(await trio.to_thread.run_sync(count, abandon_on_cancel=True))
     except Exception as error:
         log.error("token estimate failed", exc_info=error)
-        estimate.set(0)
+    estimate.settle_for(size // 4)

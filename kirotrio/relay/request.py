@@ -12,6 +12,7 @@ from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.ports import Lender
+from kirotrio.relay.standing import Standing
 from kirotrio.relay.streams import Streams
 from kirotrio.telemetry.log import Log
 
@@ -51,3 +52,4 @@ class Relay:
     estimator: TokenEstimator
     log: Log
     streams: Streams = field(factory=Streams)
+    standing: Standing = field(factory=Standing)

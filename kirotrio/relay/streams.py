@@ -23,6 +23,22 @@ class LiveAnswer:
 class Streams(Register[LiveAnswer]):
     """The register of live answers; the application owns it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut = False
+        """The process ends at once: answers that are cancelled from here on were not left by their clients."""
+        self._closed: KirotrioError | None = None
+
+    def add(self, one: LiveAnswer) -> None:
+        super().add(one)
+        if self._closed is not None:
+            one.end(self._closed)
+
+    def close(self, error: KirotrioError) -> None:
+        """End every answer with the dialect's legal form of `error`, those that are yet to come included."""
+        self._closed = error
+        self.end_all(error)
+
     def end_all(self, error: KirotrioError) -> None:
         for answer in self:
             answer.end(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, cast
 
 from quart import Response, request
@@ -12,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 from kirotrio.dialects.anthropic.errors import error_body
 from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, Overloaded, TooLarge
 from kirotrio.web.api import messages, models, operations
-from kirotrio.web.connection import SCOPE_REFUSAL, RelayConnection
+from kirotrio.web.connection import SCOPE_REFUSAL, RelayConnection, new_request_id
 from kirotrio.web.gateway import Gateway
 
 
@@ -27,6 +26,7 @@ def create_app(gateway: Gateway) -> RelayApp:
     """The application around one gateway. Nothing outside it knows the framework."""
     app = RelayApp("kirotrio", static_folder=None)
     app.gateway = gateway
+    app.url_map.merge_slashes = False  # it would redirect, which clients take for a failure (CLIENTS B 5.1)
     # Our own deadlines stand in their place (TRIO_STACK, trap 3); bodies are counted by the intake (trap 4).
     app.config.update(
         RESPONSE_TIMEOUT=None, BODY_TIMEOUT=None, MAX_CONTENT_LENGTH=None, PROVIDE_AUTOMATIC_OPTIONS=False
@@ -49,7 +49,7 @@ def create_app(gateway: Gateway) -> RelayApp:
     @app.errorhandler(HTTPException)
     async def refuse_http(error: HTTPException) -> Response:
         if error.code == 404:
-            return refusal(NotFound(f"there is no {request.path} here; the API is at /v1/messages"))
+            return refusal(NotFound(f"there is no {request.path[:200]} here; the API is at /v1/messages"))
         if error.code == 405:
             allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
             return refusal(
@@ -76,7 +76,3 @@ def refusal(error: KirotrioError, request_id: str | None = None) -> Response:
     request_id = request_id or new_request_id()
     status, headers, body = error_body(error, request_id)
     return Response(body, status, {**headers, "request-id": request_id, "x-request-id": request_id})
-
-
-def new_request_id() -> str:
-    return "req_" + secrets.token_hex(12)

@@ -7,6 +7,7 @@ framework meets the server: the final send is shielded (trap 1), and heads are l
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, cast
 
@@ -25,6 +26,10 @@ _RUN_OUT = 3.0
 """Seconds for which an answer that does not need the request's body lets it arrive."""
 
 Send = Callable[[Any], Awaitable[None]]
+
+
+def new_request_id() -> str:
+    return "req_" + secrets.token_hex(12)
 
 
 class Runs(Protocol):
@@ -64,7 +69,9 @@ class RelayConnection(TrioASGIHTTPConnection):
         gateway = cast(Gateway, cast(Any, self.app).gateway)
         scope = cast(dict[str, Any], self.scope)
         headers = scope["headers"]
-        if sum(len(name) + len(value) + 4 for name, value in headers) > gateway.settings.server.max_header:
+        size = len(scope["raw_path"]) + len(scope["query_string"])
+        size += sum(len(name) + len(value) + 4 for name, value in headers)
+        if size > gateway.settings.server.max_header:
             scope[SCOPE_REFUSAL] = "header"
         declared = next((value for name, value in headers if name.lower() == b"content-length"), None)
         intake = BodyIntake(
@@ -84,9 +91,11 @@ class RelayConnection(TrioASGIHTTPConnection):
             else:
                 await send(message)
 
+        gateway.requests.add(self)
         try:
             await super().__call__(receive, shielded_send)
         finally:
+            gateway.requests.remove(self)
             intake.release()
 
     @property
@@ -112,6 +121,9 @@ class RelayConnection(TrioASGIHTTPConnection):
         await self._intake.run_out(_RUN_OUT)
         # One start, one body: the framework's own way would open a generator for a few bytes of JSON.
         body = await response.get_data(as_text=False)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        if "request-id" not in headers:
+            headers["request-id"] = headers["x-request-id"] = new_request_id()
         sink = AsgiSink(send)
-        await sink.start(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+        await sink.start(response.status_code, headers)
         await sink.finish(b"" if self.scope["method"] == "HEAD" else body)

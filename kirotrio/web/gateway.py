@@ -8,6 +8,7 @@ from attrs import define, field
 from kirotrio.access.grant import Keyring
 from kirotrio.access.rate import RatePerMinute
 from kirotrio.config.settings import Settings
+from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
 from kirotrio.telemetry.log import Log
 from kirotrio.web.intake import Inflight
@@ -23,6 +24,8 @@ class Gateway:
     log: Log
     inflight: Inflight = field()
     rate: RatePerMinute = field()
+    requests: Register[object] = field(factory=Register)
+    """Every request that has been taken and not been answered to its end."""
     draining: trio.Event = field(factory=trio.Event)
     """Set once the gateway is asked to stop: nothing new is taken."""
 

@@ -53,7 +53,8 @@ class Connection(TCPServer):
                 self._writing = writing
                 try:
                     await self.stream.send_all(event.data)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                except (trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                    # Busy: the connection is being closed from the other task at this very moment.
                     gone = True
             self._writing = None
             if writing.cancelled_caught:
@@ -62,6 +63,11 @@ class Connection(TCPServer):
                 gone = True
             if gone:
                 await self.protocol.handle(Closed())
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        # The client has left. Without this the idle timer would keep the connection until it runs out.
+        await self.idle_task.stop()
 
     def hurry(self, seconds: float) -> None:
         """Let a write that is waiting now wait no longer than this."""
@@ -88,12 +94,8 @@ class Server:
 
         await trio.serve_listeners(handle, listeners, handler_nursery=nursery)
 
-    async def finish(self, write_deadline: float) -> None:
-        """Close idle connections now and busy ones after their answer; give no write longer than this."""
-        self.hurry(write_deadline)
-        await self.context.terminated.set()
-
     def hurry(self, write_deadline: float) -> None:
+        """Give no write longer than this from now on, those that wait already included."""
         self.write_deadline = min(self.write_deadline, write_deadline)
         for connection in self.connections:
             connection.hurry(write_deadline)

@@ -19,6 +19,7 @@ from kirotrio.errors import KirotrioError, Overloaded
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.learned import keep_corrections, load_corrections
 from kirotrio.relay.request import Relay
+from kirotrio.relay.standing import Standing
 from kirotrio.telemetry.log import Log
 from kirotrio.web.app import create_app
 from kirotrio.web.gateway import Gateway
@@ -93,7 +94,7 @@ async def serve_gateway(
         server = Server(create_app(gateway), log, settings.deadlines.client_write)
         listeners = await open_listeners(settings.server.host, settings.server.port)
         # Application-wide tasks (ARCHITECTURE, rule 1) are these, and the refreshes that accounts runs.
-        own_tasks.start_soon(_keep_model_list, accounts, models, log)
+        own_tasks.start_soon(_keep_model_list, accounts, models, relay.standing, log)
         own_tasks.start_soon(keep_corrections, folder, estimator, log)
         async with trio.open_nursery() as connections:
             await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
@@ -118,6 +119,7 @@ async def _serve_until_stopped(
         draining.start_soon(_drain, server, gateway, connections, draining)
         await stop.at_once.wait()
         server.hurry(0.0)
+        gateway.relay.streams.cut = True
         connections.cancel_scope.cancel()
         draining.cancel_scope.cancel()
 
@@ -126,28 +128,37 @@ async def _drain(server: Server, gateway: Gateway, connections: trio.Nursery, dr
     """Let answers finish until the deadline, end the rest with a legal error, then close what is left."""
     streams, patience = gateway.relay.streams, gateway.settings.server.drain
     gateway.log.info("stopping", answers=len(streams), patience_seconds=patience)
-    await server.finish(_LAST_WRITES)
+    server.hurry(_LAST_WRITES)
+    # Requests, not only answers: one whose body is still coming in has been taken, and is going to be an answer.
     with trio.move_on_after(patience):
-        await streams.wait_empty()
+        await gateway.requests.wait_empty()
     if len(streams):
         gateway.log.warning("ending answers that are still running", answers=len(streams))
-        streams.end_all(Overloaded("the gateway is stopping; ask again in a moment", retry_after=5.0))
+    streams.close(Overloaded("the gateway is stopping; ask again in a moment", retry_after=5.0))
     with trio.move_on_after(_LAST_WRITES):
-        await streams.wait_empty()
+        await gateway.requests.wait_empty()
+        # Until here a kept connection could be told that we are stopping; now all of them are closed.
+        await server.context.terminated.set()
         await server.connections.wait_empty()
     connections.cancel_scope.cancel()
     draining.cancel_scope.cancel()
 
 
-async def _keep_model_list(accounts: Accounts, models: ModelLists, log: Log) -> None:
+async def _keep_model_list(accounts: Accounts, models: ModelLists, standing: Standing, log: Log) -> None:
     """Know what the account offers before the first request asks. The list itself knows when it is old."""
     problem = ""
     while True:
+        account = None
         try:
             account = await accounts.lend()
-            await models.current(account.name, account.credentials)
+            # An account in trouble is asked anew: once it is mended, nobody has to send a request to find out.
+            anew = standing.trouble(account.name) is not None
+            await models.refresh(account.name, account.credentials, anew=anew)
+            standing.served(account.name)
             problem = ""
         except KirotrioError as error:
+            if account is not None:
+                standing.failed(account.name, error)
             if error.message != problem:
                 problem = error.message
                 log.warning("no account can serve yet", error=problem)

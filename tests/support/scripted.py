@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from kirotrio.errors import Recovery, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.eventstream import encode_event, encode_exception
+from kirotrio.kiro.http_answer import HttpAnswer
 
 
 def event(kind: str, **payload: Any) -> bytes:
@@ -71,11 +72,32 @@ class ScriptedTransport:
         self._scripts = list(scripts)
         self.bodies: list[Any] = []
         self.streams: list[ScriptedStream] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.called_at: list[float] = []
+        self.plain: dict[str, Any] = {}
+        """Answers to plain calls, as JSON, by a piece of their URL; every other plain call fails."""
         self.open = 0
         self.closed_at: list[float] = []
 
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        deadline: float,
+    ) -> HttpAnswer:
+        await trio.lowlevel.checkpoint()
+        for piece, answer in self.plain.items():
+            if piece in url:
+                return HttpAnswer(200, {}, orjson.dumps(answer))
+        raise UpstreamFailed("the script has no answer to this", recovery=Recovery.RETRY)
+
     def stream(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> ScriptedStream:
         self.bodies.append(orjson.loads(body or b"{}"))
+        self.headers.append(headers)
+        self.called_at.append(trio.current_time())
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self.streams.append(ScriptedStream(self, script))
         return self.streams[-1]

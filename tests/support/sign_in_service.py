@@ -121,12 +121,16 @@ class MemoryStore:
         self.trouble: list[Exception] = []
         self.unreadable: list[Exception] = []
         self.reads = 0
+        self.given: Refreshable | None = None
 
     def read(self) -> Credential | None:
         self.reads += 1
         if self.unreadable:
             raise self.unreadable.pop(0)
         return self.credential
+
+    def original(self) -> Refreshable | None:
+        return self.given
 
     def obstacle(self) -> str | None:
         return self.problem

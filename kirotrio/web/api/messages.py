@@ -22,8 +22,9 @@ from kirotrio.errors import KirotrioError
 from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode
-from kirotrio.web.connection import PushResponse
+from kirotrio.web.connection import SCOPE_INTAKE, PushResponse, new_request_id
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.intake import BodyIntake
 from kirotrio.web.reading import admit, read_body
 
 _BUFFERED = "/cc/v1/messages"
@@ -75,7 +76,8 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
 
     decoded = await trio.to_thread.run_sync(decode, abandon_on_cancel=True) if len(body) > LARGE else decode()
     mode = (Mode.BUFFERED if buffered else Mode.LIVE) if decoded.stream else Mode.JSON
-    request_id = "req_" + secrets.token_hex(12)
+    cast(BodyIntake, cast(Any, request.scope)[SCOPE_INTAKE]).release()
+    request_id = new_request_id()
     dialect = AnthropicAnswer(decoded.conversation.model, "msg_" + secrets.token_hex(12), request_id)
     asked = AnswerRequest(decoded.conversation, mode, request_id, grant.credential, grant.key_id, len(body))
     return PushResponse(Answer(gateway.relay, asked, dialect))

@@ -48,9 +48,7 @@ async def _catalogue(gateway: Gateway, credential: str | None) -> Catalogue:
 
 
 def _listing(model: ModelProfile) -> ModelListing:
-    return ModelListing(
-        id=model.id, display_name=model.name, created_at="", context_window=model.window, max_output=model.max_output
-    )
+    return ModelListing(id=model.id, display_name=model.name, context_window=model.window, max_output=model.max_output)
 
 
 def _limit(text: str | None) -> int:

@@ -27,10 +27,14 @@ def register(app: Quart, gateway: Gateway) -> None:
     async def ready() -> Response:
         if gateway.draining.is_set():
             return _json({"status": "draining"}, 503)
+        # Nobody is asked and nothing is refreshed for this; and whoever may ask it need not hold a key, so that the
+        # reason stays in the log.
         try:
-            await gateway.relay.lender.lend()
-        except KirotrioError as error:
-            return _json({"status": "no account", "reason": error.message}, 503)
+            account = await gateway.relay.lender.lend()
+        except KirotrioError:
+            return _json({"status": "no account"}, 503)
+        if gateway.relay.standing.trouble(account.name) is not None:
+            return _json({"status": "account unavailable"}, 503)
         return _json({"status": "ready"})
 
 
