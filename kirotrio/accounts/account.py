@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable
 
 import trio
-from attrs import frozen
 
 from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Refreshable, Renewed
 from kirotrio.accounts.http_calls import HttpCalls
@@ -47,14 +46,6 @@ ROUNDS = 3
 REFUSALS = 3
 REFUSALS_WITHIN = 60.0
 """No more than so many refreshes in so many seconds because of refused tokens: new ones would not help."""
-
-
-@frozen
-class _Dead:
-    """A refresh token that was refused for good. It is not sent again; another one in its place is."""
-
-    digest: str
-    refusal: SignInRefused
 
 
 class Account:
@@ -86,7 +77,8 @@ class Account:
         self._unsaved: tuple[str, Refreshable] | None = None
         self._refused = ""
         self._refusals: deque[float] = deque(maxlen=REFUSALS)
-        self._dead: _Dead | None = None
+        self._dead: dict[str, SignInRefused] = {}
+        """Digests of refresh tokens that were refused for good. They are not sent again; others in their place are."""
         self._profile_arn: str | None = None
         """What a look-up found; "" is certainly none, None is not known."""
         self._profile_due = 0.0
@@ -195,17 +187,18 @@ class Account:
             if isinstance(held, ApiKey) or self._fresh(held):
                 self._adopt(held)
                 return
+            sent = held
             try:
-                if self._dead is not None and self._dead.digest == _digest(held.refresh_token):
-                    raise self._over(self._dead.refusal)
+                if over := self._dead.get(_digest(held.refresh_token)):
+                    sent = await self._before_successors(over)
                 if obstacle := await self._source.obstacle():
                     raise self._hindered(held, obstacle)
-                if await self._rotate(held):
+                if await self._rotate(sent, in_place_of=held.refresh_token):
                     return
             except SignInRefused as refusal:
                 # Perhaps because somebody else has rotated it: one more look tells (KIRO_PROTOCOL 5.2).
                 self._log.warning("refresh token refused", account=self.name, reason=refusal.reason)
-                self._dead = _Dead(_digest(held.refresh_token), refusal)
+                self._dead[_digest(sent.refresh_token)] = refusal
             except (AccountUnavailable, UpstreamFailed, DeadlineExceeded) as error:
                 if self._unsaved is not None or not self._alive(held):
                     raise
@@ -235,15 +228,23 @@ class Account:
             return self._current
         raise problem
 
-    async def _rotate(self, held: Refreshable) -> bool:
-        """Refresh and write back; False if the source holds another sign-in by then."""
+    async def _before_successors(self, over: SignInRefused) -> Refreshable:
+        """The sign-in as it was written down, which may have begun another life where its kept successor is dead (a
+        service that has forgotten what it gave out). Raises AccountUnavailable where it is dead as well."""
+        original = await self._source.original()
+        if original is None or _digest(original.refresh_token) in self._dead:
+            raise self._over(over)
+        return original
+
+    async def _rotate(self, held: Refreshable, *, in_place_of: str) -> bool:
+        """Refresh and write back; False if the source no longer holds the refresh token `in_place_of` by then."""
         pause = FIRST_PAUSE
         for left in reversed(range(TRIES)):
             try:
                 # From the moment the call leaves, the service may have rotated the token.
                 with trio.CancelScope(shield=True):
                     renewed = await self._call(held)
-                    self._unsaved = (held.refresh_token, held.after(renewed))
+                    self._unsaved = (in_place_of, held.after(renewed))
                     return await self._save()
             except (UpstreamFailed, DeadlineExceeded) as error:
                 wait = max(error.retry_after or 0.0, pause * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads calls

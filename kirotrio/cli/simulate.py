@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,9 @@ from kirotrio.cli.streams import say
 if TYPE_CHECKING:
     from kirotrio.config.settings import ServerSettings, SimulatorSettings
     from kirotrio.web.serving import Stop
+
+_A_NEW_FOLDER = '"%TEMP%\\kirotrio-%RANDOM%"' if sys.platform == "win32" else '"$(mktemp -d)"'
+"""For this system's shell. What a simulated sign-in leaves has no place among a person's own."""
 
 
 @click.command(short_help="Run the simulator of the Kiro service alone.")
@@ -45,7 +49,7 @@ async def _simulate(server: ServerSettings, simulated: SimulatorSettings, stop: 
         say(
             "\nA gateway that uses it:\n"
             f"  KIROTRIO_UPSTREAM_URL={base_url} KIROTRIO_AUTH_URL={base_url} "
-            f"kirotrio serve --refresh-token {DEMO_REFRESH_TOKEN} --port 0"
+            f"kirotrio serve --refresh-token {DEMO_REFRESH_TOKEN} --data-dir {_A_NEW_FOLDER} --port 0"
         )
         await stop.asked.wait()
         nursery.cancel_scope.cancel()

@@ -358,6 +358,25 @@ async def test_a_new_sign_in_in_the_same_place_ends_the_end(autojump_clock: Mock
         assert await s.token() == "access-1"
 
 
+async def test_where_the_kept_successor_is_dead_the_sign_in_as_it_was_written_is_tried_once(
+    autojump_clock: MockClock,
+) -> None:
+    async with scene(Social(refresh_token=refresh_token("successor"))) as s:
+        s.store.given = SOCIAL
+        assert await s.token() == "access-1"
+        assert s.service.refreshes == 2
+        assert s.store.kept == s.service.valid, "the new successor stands in place of the dead one"
+
+
+async def test_where_both_are_dead_each_is_sent_once(autojump_clock: MockClock) -> None:
+    async with scene(Social(refresh_token=refresh_token("successor")), valid="another") as s:
+        s.store.given = SOCIAL
+        for _ in range(3):
+            with pytest.raises(AccountUnavailable, match="is over"):
+                await s.token()
+        assert s.service.refreshes == 2
+
+
 async def test_a_firewall_is_no_end(autojump_clock: MockClock) -> None:
     async with scene() as s:
         s.service.script = [answer(403, b"<html>blocked")]

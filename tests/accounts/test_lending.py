@@ -166,6 +166,18 @@ async def test_the_successor_of_a_configured_token_survives_a_restart(tmp_path: 
     assert service.valid not in kept.read_text()
 
 
+async def test_a_configured_token_outlives_a_service_that_forgot_its_successors(tmp_path: Path) -> None:
+    """A simulator that was started anew, for one."""
+    async with accounts(tmp_path, SignInService(FIRST), refresh_token=FIRST) as lender:
+        await lent_token(lender)
+    anew = SignInService(FIRST)
+    async with accounts(tmp_path, anew, refresh_token=FIRST) as lender:
+        await (await lender.lend()).credentials()
+        await (await lender.lend()).refused("access-1")
+        assert await lent_token(lender) == "access-1"
+        assert anew.rotations == 1
+
+
 async def test_an_oidc_client_in_the_settings_refreshes_at_the_region_of_the_upstream(tmp_path: Path) -> None:
     service = SignInService(FIRST)
     async with accounts(tmp_path, service, refresh_token=FIRST, client_id="c", client_secret="s") as lender:

@@ -324,10 +324,12 @@ class TestSimulate:
         assert simulate.end() == 0
 
     def test_a_gateway_uses_it_and_the_doctor_is_content(
-        self, start: Start, program: Callable[..., subprocess.CompletedProcess[str]]
+        self, start: Start, home: Path, program: Callable[..., subprocess.CompletedProcess[str]]
     ) -> None:
         simulate = start("simulate", "--port", "0")
-        command = simulate.line(r"KIROTRIO_UPSTREAM_URL=.*")[0].split()
+        line = simulate.line(r"KIROTRIO_UPSTREAM_URL=.*")[0]
+        words = subprocess.run(["/bin/sh", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True)
+        command = words.stdout.splitlines()
         environ = dict(word.split("=", 1) for word in command if word.startswith("KIROTRIO_"))
         options = command[command.index("serve") + 1 :]
 
@@ -341,3 +343,4 @@ class TestSimulate:
         assert "claude-sonnet-4.5" in serve.line(r"ANTHROPIC_MODEL=(\S+)")[1]
         serve.interrupt()
         assert serve.end() == 0
+        assert not list(home.iterdir()), "something was left among the person's own files"

@@ -45,6 +45,9 @@ class ConfiguredStore:
         checked_refresh_token(self.given.refresh_token, self.where)
         return self._successor() or self.given
 
+    def original(self) -> Refreshable | None:
+        return self.given
+
     def obstacle(self) -> str | None:
         folder = self.folder
         while not folder.exists() and folder.parent != folder:
@@ -96,6 +99,9 @@ class ApiKeyStore:
 
     def read(self) -> Credential:
         return ApiKey(self.key.strip())
+
+    def original(self) -> Refreshable | None:
+        return None
 
     def obstacle(self) -> str | None:
         return None

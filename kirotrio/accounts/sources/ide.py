@@ -49,6 +49,9 @@ class IdeStore:
             entry, where=self.where, registration=self._registration(entry), profile_arn=self._profile_arn()
         )
 
+    def original(self) -> Refreshable | None:
+        return None
+
     def obstacle(self) -> str | None:
         if not self.may_write:
             return "accounts.write_back is off; switch it on"

@@ -67,6 +67,9 @@ class CliStore:
             raise first_problem
         return None
 
+    def original(self) -> Refreshable | None:
+        return None
+
     def obstacle(self) -> str | None:
         if not self.may_write:
             return "accounts.write_back is off; switch it on"

@@ -42,6 +42,9 @@ class Store(Protocol):
     def read(self) -> Credential | None:
         """What is there now, None if nothing is. Raises Unreadable, OSError or sqlite3.Error."""
 
+    def original(self) -> Refreshable | None:
+        """The sign-in as a person wrote it down, where `read` may give a successor of it; None elsewhere."""
+
     def obstacle(self) -> str | None:
         """Why new tokens may not be written here and what to change, as a clause; None if they may."""
 
@@ -75,6 +78,9 @@ class Source:
                     raise
             await trio.sleep(_REREAD_PAUSE)
         return await self._read_once()
+
+    async def original(self) -> Refreshable | None:
+        return await self._run(self._store.original)
 
     async def obstacle(self) -> str | None:
         return await self._run(self._store.obstacle)
