@@ -14,18 +14,22 @@ from attrs import frozen
 from kirotrio.accounts.account import Account
 from kirotrio.accounts.credential import ApiKey, Credential
 from kirotrio.accounts.credential_json import checked_refresh_token
+from kirotrio.accounts.endpoints import real_arn
 from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.accounts.refresh import refresh_url
 from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.sources.search import all_sources, personal_source
 from kirotrio.accounts.sources.source import Source
 from kirotrio.accounts.terms import Terms
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable
+from kirotrio.kiro.endpoints import data_region
 from kirotrio.telemetry.log import Log
 
 PERSONAL_ACCOUNTS = 256
 """How many sign-ins that came with requests are kept ready. One beyond that costs a file read and perhaps a refresh
 when it comes back, no more: its successor lies in the folder."""
+_ABSENT = "correct the path, or sign in with the program that keeps its sign-in there"
 
 
 @frozen
@@ -33,7 +37,9 @@ class SourceReport:
     """One place that was looked at, without a secret.
 
     `state` is `found`, `absent` or `unreadable`. `expires_at`: epoch seconds of the access token, None if unknown or
-    without end. `problem` is a sentence or clause on what is wrong there, "" if nothing. `chosen`: this one answers.
+    without end. `problem` is a clause on what is wrong there, "" if nothing; of what was found it says why it cannot
+    be refreshed. `chosen`: this one answers. `sign_in_url` is where it is refreshed ("" for an API key), `region`
+    that of its data calls.
     """
 
     name: str
@@ -44,6 +50,13 @@ class SourceReport:
     expires_at: float | None = None
     problem: str = ""
     chosen: bool = False
+    sign_in_url: str = ""
+    region: str = ""
+
+    @property
+    def refreshable(self) -> bool:
+        """Whether it has tokens that end, unlike an API key."""
+        return bool(self.sign_in_url)
 
 
 class Accounts:
@@ -145,7 +158,7 @@ class Accounts:
                     return self._own
                 return self._account(source, profile_arn=self._settings.accounts.profile_arn)
             if source.setting:
-                raise AccountUnavailable(f"{source.setting} names {source.where}, and no sign-in is there")
+                raise AccountUnavailable(f"{source.setting} names {source.where}, and no sign-in is there: {_ABSENT}")
             looked.append(source.where)
         raise AccountUnavailable(
             "No Kiro account was found. Sign in with the Kiro IDE or with `kiro-cli login`, or "
@@ -161,10 +174,13 @@ class Accounts:
         try:
             found = await source.read()
         except AccountUnavailable as error:
-            return SourceReport(source.name, source.where, source.setting, "unreadable", problem=error.message)
+            problem = error.message.removeprefix(source.where).lstrip(":, ")
+            return SourceReport(source.name, source.where, source.setting, "unreadable", problem=problem)
         if found is None:
-            problem = f"{source.setting} names it, and no sign-in is there" if source.setting else ""
+            problem = f"{source.setting} names it, and no sign-in is there; {_ABSENT}" if source.setting else ""
             return SourceReport(source.name, source.where, source.setting, "absent", problem=problem)
+        settings = self._settings
+        arn = "" if isinstance(found, ApiKey) else real_arn(settings.accounts.profile_arn) or found.profile_arn
         return SourceReport(
             source.name,
             source.where,
@@ -174,6 +190,8 @@ class Accounts:
             expires_at=_expiry(found),
             problem=await source.obstacle() or "",
             chosen=may_choose,
+            sign_in_url="" if isinstance(found, ApiKey) else refresh_url(found, settings.upstream.auth_url),
+            region=data_region(arn, settings.upstream.region),
         )
 
 

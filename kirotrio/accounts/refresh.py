@@ -81,9 +81,18 @@ async def refresh(
     raise _failure(credential, answer)
 
 
-def _call_for(credential: Refreshable, auth_url: str) -> tuple[str, str, bytes]:
+def refresh_url(credential: Refreshable, auth_url: str = "") -> str:
+    """Where this sign-in is refreshed."""
     if isinstance(credential, Social):
-        url = social_refresh_url(credential.sign_in_region, auth_url)
+        return social_refresh_url(credential.sign_in_region, auth_url)
+    if isinstance(credential, Oidc):
+        return oidc_token_url(credential.sign_in_region, auth_url)
+    return rebased(credential.token_endpoint, auth_url)
+
+
+def _call_for(credential: Refreshable, auth_url: str) -> tuple[str, str, bytes]:
+    url = refresh_url(credential, auth_url)
+    if isinstance(credential, Social):
         return url, "application/json", json.dumps({"refreshToken": credential.refresh_token}).encode()
     if isinstance(credential, Oidc):
         members = {
@@ -92,7 +101,7 @@ def _call_for(credential: Refreshable, auth_url: str) -> tuple[str, str, bytes]:
             "clientId": credential.client_id,
             "clientSecret": credential.client_secret,
         }
-        return oidc_token_url(credential.sign_in_region, auth_url), "application/json", json.dumps(members).encode()
+        return url, "application/json", json.dumps(members).encode()
     form = {
         "grant_type": "refresh_token",
         "refresh_token": credential.refresh_token,
@@ -100,7 +109,6 @@ def _call_for(credential: Refreshable, auth_url: str) -> tuple[str, str, bytes]:
     }
     if credential.scope:
         form["scope"] = credential.scope
-    url = rebased(credential.token_endpoint, auth_url)
     return url, "application/x-www-form-urlencoded", urlencode(form).encode()
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
-from kirotrio.cli.first_run import check_key, is_loopback, open_data_folder
+from kirotrio.cli.first_run import check_key, is_loopback, kept_key, open_data_folder
 from kirotrio.config import LoadedSettings
 from kirotrio.config.options import options
 from kirotrio.config.settings import UpstreamSettings
@@ -67,10 +67,12 @@ def data_folder(loaded: LoadedSettings) -> Iterable[Finding]:
 
 def key(loaded: LoadedSettings) -> Iterable[Finding]:
     """What clients must send."""
-    server, origin = loaded.settings.server, loaded.origins["server.api_key"]
-    if not server.api_key:
-        return [Finding("ok", "key", "none is configured; the one made on first run is used (`kirotrio keys show`)")]
+    server, origin, folder = loaded.settings.server, loaded.origins["server.api_key"], loaded.settings.data.dir
     try:
+        if not server.api_key:
+            kept = folder is not None and kept_key(folder)
+            made = "is used (`kirotrio keys show`)" if kept else "will be used"
+            return [Finding("ok", "key", f"none is configured; the one made on first run {made}")]
         check_key(server.api_key, origin, allow_short=server.allow_short_key)
     except KirotrioError as error:
         return [Finding("wrong", "key", error.message)]
@@ -97,13 +99,13 @@ def listening(host: str, port: int) -> Iterable[Finding]:
         yield Finding("note", subject, f"{host} can be reached from other machines; whoever has the key can use it")
 
 
-async def credentials(
-    describe: Callable[[], Awaitable[list[SourceReport]]], now: Callable[[], float] = time.time
-) -> Iterable[Finding]:
-    """Where a sign-in was looked for and what is there."""
-    reports = await describe()
-    findings = [_credential(report, now()) for report in reports if report.state != "absent" or report.problem]
-    if not any(report.chosen for report in reports):
+def credentials(reports: Iterable[SourceReport], now: float) -> Iterable[Finding]:
+    """Where a sign-in was looked for and what is there. `now`: epoch seconds."""
+    reports = list(reports)
+    findings = [_credential(report, now) for report in reports if report.state != "absent" or report.problem]
+    # A person's own word that leads nowhere is told by its own line; another sign-in does not take its place.
+    named_in_vain = any(report.setting and report.state != "found" for report in reports)
+    if not any(report.chosen for report in reports) and not named_in_vain:
         places = "; ".join(report.where for report in reports)
         findings.append(
             Finding(
@@ -118,17 +120,22 @@ async def credentials(
 
 def _credential(report: SourceReport, now: float) -> Finding:
     about = f"{report.where}: {report.kind or report.state}"
-    if report.expires_at is not None:
-        left = report.expires_at - now
-        about += f", access token good for {_span(left)}" if left > 0 else ", access token expired, will be refreshed"
-    about += ", this one answers" if report.chosen else ""
-    if report.problem:
-        about += f"; {report.problem}"
-    if report.state == "unreadable":
+    if report.state != "found":
         # Worse than absent only where somebody named it: otherwise the next place is taken.
-        return Finding("wrong" if report.setting else "note", "credentials", about)
-    broken = report.problem and (report.chosen or report.setting)
-    return Finding("wrong" if broken else "note" if report.problem else "ok", "credentials", about)
+        return Finding("wrong" if report.setting else "note", "credentials", f"{about}; {report.problem}")
+    left = 0.0 if report.expires_at is None else report.expires_at - now
+    lives = left > 0 or not report.refreshable
+    if left > 0:
+        about += f", access token good for {_span(left)}"
+    elif report.refreshable:
+        about += f", access token expired, {'cannot' if report.problem else 'will'} be refreshed"
+    about += ", this one answers" if report.chosen else ", not used, since another one answers"
+    if not report.problem:
+        return Finding("ok", "credentials", about)
+    until = "it is used to its end and not refreshed" if lives else "it is not refreshed"
+    return Finding(
+        "wrong" if report.chosen and not lives else "note", "credentials", f"{about}; {until}: {report.problem}"
+    )
 
 
 def _span(seconds: float) -> str:
@@ -137,21 +144,22 @@ def _span(seconds: float) -> str:
 
 async def upstream(
     call: Callable[[], Awaitable[HttpAnswer]],
-    host: str,
+    place: str,
     settings: UpstreamSettings,
     now: Callable[[], float] = time.time,
 ) -> Iterable[Finding]:
-    """Whether `host` answers at all, whatever it answers, and whether our clock agrees with its `Date`."""
+    """Whether `place` (host, with a port that is not the usual one) answers at all, whatever it answers, and whether
+    our clock agrees with its `Date`."""
     before = now()
     try:
         answer = await call()
     except KirotrioError as error:
-        return [Finding("wrong", f"reach {host}", f"{error.message}; {_way_out(error.message, settings)}")]
+        return [Finding("wrong", f"reach {place}", f"{error.message}; {_way_out(error.message, settings)}")]
     after = now()
     through = " through the proxy" if settings.proxy_url else ""
-    findings = [Finding("ok", f"reach {host}", f"answers{through} in {(after - before) * 1000:.0f} ms")]
+    findings = [Finding("ok", f"reach {place}", f"answers{through} in {(after - before) * 1000:.0f} ms")]
     if answer.status == 407:
-        findings = [Finding("wrong", f"reach {host}", "the proxy asks for a password; put it into upstream.proxy_url")]
+        findings = [Finding("wrong", f"reach {place}", "the proxy asks for a password; put it into upstream.proxy_url")]
     offset = clock_offset(answer.headers.get("date", ""), (before + after) / 2)
     return [*findings, *(clock(offset) if offset is not None else ())]
 

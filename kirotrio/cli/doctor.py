@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,13 +14,14 @@ from kirotrio.cli import checks
 from kirotrio.cli.checks import Finding
 from kirotrio.cli.options import ACCOUNT, DATA, SERVING, flags, load, sources
 from kirotrio.config import LoadedSettings
-from kirotrio.errors import KirotrioError, SettingsError
+from kirotrio.errors import KirotrioError, Recovery, SettingsError
 
 if TYPE_CHECKING:
     import trio
 
-    from kirotrio.accounts.lending import Accounts
+    from kirotrio.accounts.lending import Accounts, SourceReport
     from kirotrio.kiro.client import Transport
+    from kirotrio.kiro.credentials import Credentials
 
 DEADLINE = 20.0
 """Seconds for each check. They run at the same time."""
@@ -36,7 +38,7 @@ def doctor(**given: Any) -> int:
     """Check configuration, data folder, credentials, network and clock, and say what to do.
 
     A line begins with ok, with note for what is worth knowing, or with WRONG; the exit code is 1 if anything is
-    wrong. An access token that has expired is refreshed, as the gateway would do. Each check takes 20 seconds at most.
+    wrong. An access token that has expired or is refused is refreshed, as the gateway would do. Each check takes 20 seconds at most.
     """
     try:
         loaded = load(given)
@@ -99,13 +101,22 @@ async def _beyond(loaded: LoadedSettings) -> list[Finding]:
         return [Finding("wrong", "configuration", error.message)]
     async with transport, trio.open_nursery() as nursery:
         accounts = _accounts(loaded, transport, nursery)
+        findings: list[Finding] = []
+        chosen: SourceReport | None = None
         named: dict[str, Check] = {}
         if accounts is not None:
-            named["credentials"] = functools.partial(checks.credentials, accounts.describe)
+            try:
+                reports = await accounts.describe()
+            except KirotrioError as error:
+                findings = [Finding("wrong", "credentials", error.message)]
+            else:
+                findings = list(checks.credentials(reports, time.time()))
+                chosen = next((report for report in reports if report.chosen), None)
+        if accounts is not None and chosen is not None:
             named["account"] = functools.partial(_account, loaded, transport, accounts)
-        for url in _hosts(loaded):
-            named[f"reach {urlsplit(url).hostname}"] = functools.partial(_reach, loaded, transport, url)
-        findings = await run_checks(named)
+        for url in _places(loaded, chosen):
+            named[f"reach {urlsplit(url).netloc}"] = functools.partial(_reach, loaded, transport, url)
+        findings += await run_checks(named)
         nursery.cancel_scope.cancel()
     return findings
 
@@ -125,18 +136,30 @@ def _accounts(loaded: LoadedSettings, transport: Transport, nursery: trio.Nurser
 async def _account(loaded: LoadedSettings, transport: Transport, accounts: Accounts) -> Iterable[Finding]:
     """Whether the chosen sign-in is taken by the service: its list of models is the smallest question.
 
-    Nothing where there is no sign-in, which `credentials` tells.
+    A token that is refused is replaced once, as for any request.
     """
+    account = await accounts.lend()
+    credentials = await account.credentials()
+    try:
+        models = await _models(loaded, transport, credentials)
+    except KirotrioError as error:
+        if error.recovery is Recovery.RESOLVE_PROFILE:
+            await account.resolve_profile()
+        elif error.recovery is Recovery.REFRESH_TOKEN:
+            await account.refused(credentials.access_token)
+        else:
+            raise
+        models = await _models(loaded, transport, await account.credentials())
+    return [Finding("ok", "account", f"{account.name} can use {len(models)} models: {', '.join(models)}")]
+
+
+async def _models(loaded: LoadedSettings, transport: Transport, credentials: Credentials) -> list[str]:
     import orjson
 
     from kirotrio.kiro.endpoints import endpoints, headers_for
     from kirotrio.kiro.errors import from_response
     from kirotrio.kiro.models import parse_models
 
-    if not any(report.chosen for report in await accounts.describe()):
-        return []
-    account = await accounts.lend()
-    credentials = await account.credentials()
     upstream = loaded.settings.upstream
     endpoint = endpoints(upstream.flavour, credentials.region, upstream.url).models(
         origin=upstream.origin, profile_arn=credentials.profile_arn
@@ -145,28 +168,22 @@ async def _account(loaded: LoadedSettings, transport: Transport, accounts: Accou
     answer = await transport.call(endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=DEADLINE)
     if answer.status != 200:
         raise from_response(answer.status, answer.headers, answer.body)
-    models = [model.id for model in parse_models(orjson.loads(answer.body)) if model.listed]
-    return [Finding("ok", "account", f"{account.name} can use {len(models)} models: {', '.join(models)}")]
+    return [model.id for model in parse_models(orjson.loads(answer.body)) if model.listed]
 
 
 async def _reach(loaded: LoadedSettings, transport: Transport, url: str) -> Iterable[Finding]:
     upstream = loaded.settings.upstream
-    return await checks.upstream(
-        lambda: transport.call("GET", url, deadline=DEADLINE), urlsplit(url).hostname or url, upstream
-    )
+    return await checks.upstream(lambda: transport.call("GET", url, deadline=DEADLINE), urlsplit(url).netloc, upstream)
 
 
-def _hosts(loaded: LoadedSettings) -> list[str]:
-    """One address of every host that answers need: data calls, and the two kinds of sign-in."""
-    from kirotrio.accounts.endpoints import oidc_token_url, social_refresh_url
+def _places(loaded: LoadedSettings, chosen: SourceReport | None) -> list[str]:
+    """One address of every host and port that answers need: data calls, and what refreshes the chosen sign-in."""
+    from kirotrio.accounts.endpoints import social_refresh_url
     from kirotrio.kiro.endpoints import DEFAULT_REGION, endpoints
 
-    settings = loaded.settings
-    data = endpoints(settings.upstream.flavour, settings.upstream.region, settings.upstream.url)
-    accounts, auth_url = settings.accounts, settings.upstream.auth_url
-    if accounts.client_id:
-        sign_in = oidc_token_url(accounts.sso_region or settings.upstream.region, auth_url)
-    else:
-        sign_in = social_refresh_url(accounts.sso_region or DEFAULT_REGION, auth_url)
-    urls = [data.data, data.control, sign_in]
+    upstream = loaded.settings.upstream
+    data = endpoints(upstream.flavour, chosen.region if chosen else upstream.region, upstream.url)
+    # Without a sign-in, the place where most of them are made.
+    sign_in = chosen.sign_in_url if chosen else social_refresh_url(DEFAULT_REGION, upstream.auth_url)
+    urls = [data.data, data.control, *([sign_in] if sign_in else [])]
     return [f"{scheme}://{place}/" for scheme, place in dict.fromkeys(urlsplit(url)[:2] for url in urls)]

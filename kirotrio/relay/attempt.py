@@ -250,7 +250,8 @@ async def _watch(reading: trio.CancelScope, progress: Progress, patience: Patien
                 )
                 noted += 1
             following = [note for note in patience.notes if note > silent]
-            wake = progress.reading_since + min([*following, patience.silence])
+            # Never longer than to the first note, which may be due for a silence that has not begun yet.
+            wake = min(progress.reading_since + min([*following, patience.silence]), now + soonest)
         await trio.sleep_until(wake)
     reading.cancel()
 
