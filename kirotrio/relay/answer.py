@@ -140,7 +140,12 @@ class Answer:
         if not relay.models.has(account.name):
             # Beside the answer, for its windows and for the next one; a list never keeps an answer waiting.
             nursery.start_soon(self._know_models, account)
-        await self._attempts.run(account, Outlet(sender.send, restart))
+        try:
+            await self._attempts.run(account, Outlet(sender.send, restart))
+        except KirotrioError as error:
+            relay.standing.failed(account.name, error)
+            raise
+        relay.standing.served(account.name)
 
     async def _know_models(self, account: Account) -> None:
         try:

@@ -143,7 +143,6 @@ class Attempts:
             except KirotrioError as error:
                 self._record(number, _outcome(error), progress)
                 if not budget.another(error, progress, self.request.mode):
-                    self.relay.standing.failed(account.name, error)
                     raise await self._explained(error, account) from error
                 if progress.emitted:
                     await outlet.restart()
@@ -152,7 +151,6 @@ class Attempts:
                 await self._repair(error, account, token, number)
             else:
                 self._record(number, "ok", progress)
-                self.relay.standing.served(account.name)
                 self._learn()
                 await outlet.send(last)
                 return
