@@ -102,10 +102,12 @@ def listening(host: str, port: int) -> Iterable[Finding]:
 def credentials(reports: Iterable[SourceReport], now: float) -> Iterable[Finding]:
     """Where a sign-in was looked for and what is there. `now`: epoch seconds."""
     reports = list(reports)
-    findings = [_credential(report, now) for report in reports if report.state != "absent" or report.problem]
+    answered = any(report.chosen for report in reports)
     # A person's own word that leads nowhere is told by its own line; another sign-in does not take its place.
-    named_in_vain = any(report.setting and report.state != "found" for report in reports)
-    if not any(report.chosen for report in reports) and not named_in_vain:
+    in_vain = not answered and any(report.setting for report in reports)
+    unused = "not used, since another is named" if in_vain else "not used, since another comes first"
+    findings = [_credential(report, now, unused) for report in reports if report.state != "absent" or report.problem]
+    if not answered and not in_vain:
         places = "; ".join(report.where for report in reports)
         findings.append(
             Finding(
@@ -118,7 +120,7 @@ def credentials(reports: Iterable[SourceReport], now: float) -> Iterable[Finding
     return findings
 
 
-def _credential(report: SourceReport, now: float) -> Finding:
+def _credential(report: SourceReport, now: float, unused: str) -> Finding:
     about = f"{report.where}: {report.kind or report.state}"
     if report.state != "found":
         # Worse than absent only where somebody named it: otherwise the next place is taken.
@@ -129,7 +131,7 @@ def _credential(report: SourceReport, now: float) -> Finding:
         about += f", access token good for {_span(left)}"
     elif report.refreshable:
         about += f", access token expired, {'cannot' if report.problem else 'will'} be refreshed"
-    about += ", this one answers" if report.chosen else ", not used, since another one answers"
+    about += f", {'this one answers' if report.chosen else unused}"
     if not report.problem:
         return Finding("ok", "credentials", about)
     until = "it is used to its end and not refreshed" if lives else "it is not refreshed"

@@ -38,7 +38,8 @@ def doctor(**given: Any) -> int:
     """Check configuration, data folder, credentials, network and clock, and say what to do.
 
     A line begins with ok, with note for what is worth knowing, or with WRONG; the exit code is 1 if anything is
-    wrong. An access token that has expired or is refused is refreshed, as the gateway would do. Each check takes 20 seconds at most.
+    wrong. An access token that has expired or is refused is refreshed, as the gateway would do. Each check takes 20
+    seconds at most.
     """
     try:
         loaded = load(given)
@@ -112,7 +113,8 @@ async def _beyond(loaded: LoadedSettings) -> list[Finding]:
             else:
                 findings = list(checks.credentials(reports, time.time()))
                 chosen = next((report for report in reports if report.chosen), None)
-        if accounts is not None and chosen is not None:
+        # Where its tokens cannot be refreshed any more, asking would only say so again.
+        if accounts is not None and chosen is not None and not any(finding.state == "wrong" for finding in findings):
             named["account"] = functools.partial(_account, loaded, transport, accounts)
         for url in _places(loaded, chosen):
             named[f"reach {urlsplit(url).netloc}"] = functools.partial(_reach, loaded, transport, url)

@@ -25,6 +25,7 @@ from kirotrio.errors import AccountUnavailable
 from kirotrio.telemetry.log import SilentLog
 
 FIRST = refresh_token("first")
+ARN = "arn:aws:codewhisperer:eu-central-1:222:profile/DEF"
 NOW = 1_800_000_000.0
 
 
@@ -90,7 +91,7 @@ async def test_nothing_anywhere_says_where_and_what_to_do(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("configured", "said"),
     [
-        ({"creds_file": "~/missing.json"}, "accounts.creds_file names"),
+        ({"creds_file": "~/missing.json"}, "no sign-in is there: correct the path"),
         ({"creds_file": "~/broken.json"}, "broken.json: not readable as JSON"),
         ({"refresh_token": "cut..."}, "accounts.refresh_token: the refresh token was cut"),
         ({"refresh_token": FIRST, "client_id": "x"}, "accounts.client_secret is not"),
@@ -310,10 +311,14 @@ async def test_the_description_says_what_lend_would_do(tmp_path: Path) -> None:
     async with accounts(tmp_path, creds_file="~/missing.json", write_back=False) as lender:
         missing, ide, *_ = await lender.describe()
     assert (missing.setting, missing.state) == ("accounts.creds_file", "absent")
-    assert "no sign-in is there" in missing.problem
+    assert "no sign-in is there; correct the path" in missing.problem
     assert not ide.chosen, "lend() would not use it, since another was named"
     assert "accounts.write_back" in ide.problem
     async with accounts(tmp_path, api_key="ksk_abc") as lender:
         key, ide, *_ = await lender.describe()
+    assert (key.sign_in_url, key.refreshable) == ("", False)
+    async with accounts(tmp_path, refresh_token=FIRST, client_id="c", client_secret="s", profile_arn=ARN) as lender:
+        oidc, *_ = await lender.describe()
+    assert (oidc.sign_in_url, oidc.region) == ("https://oidc.us-east-1.amazonaws.com/token", "eu-central-1")
     assert (key.kind, key.chosen, key.expires_at, ide.chosen) == ("api-key", True, None, False)
     assert "ksk_abc" not in repr(key)

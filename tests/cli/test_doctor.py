@@ -14,6 +14,7 @@ from click.testing import Result
 from kirotrio.accounts.lending import SourceReport
 from kirotrio.cli import checks
 from kirotrio.cli.checks import Finding
+from kirotrio.cli.doctor import _places as doctor_places
 from kirotrio.cli.doctor import run_checks
 from kirotrio.config import Folders, LoadedSettings, load_settings
 from kirotrio.config.settings import UpstreamSettings
@@ -77,44 +78,94 @@ def test_address_in_use_and_open_to_others() -> None:
     assert next(iter(checks.listening("no.such.host.invalid", 0))).state == "note"
 
 
+def test_a_kept_key_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "client-key").write_text("short\n")
+    finding = only(checks.key(loaded(data__dir=tmp_path)))
+    assert finding.state == "wrong"
+    assert "client-key" in finding.sentence
+    assert only(checks.key(loaded(data__dir=tmp_path, server__api_key="0123456789abcdef"))).state == "ok"
+
+
 def report(state: str = "found", **changes: Any) -> SourceReport:
     known = {"name": "ide", "where": "/home/me/token.json", "setting": "", "kind": "social", "chosen": state == "found"}
+    known["sign_in_url"] = "https://prod.us-east-1.auth.desktop.kiro.dev/refreshToken"
     return SourceReport(state=state, **{**known, **changes})
 
 
 class TestCredentials:
-    async def told(self, *reports: SourceReport) -> list[Finding]:
-        async def describe() -> list[SourceReport]:
-            return list(reports)
+    def told(self, *reports: SourceReport) -> list[Finding]:
+        return list(checks.credentials(reports, NOW))
 
-        return list(await checks.credentials(describe, lambda: NOW))
-
-    async def test_nothing_found_says_where_and_what_to_do(self) -> None:
-        finding = only(await self.told(report("absent", kind="", where="/a"), report("absent", kind="", where="/b")))
+    def test_nothing_found_says_where_and_what_to_do(self) -> None:
+        finding = only(self.told(report("absent", kind="", where="/a"), report("absent", kind="", where="/b")))
         assert finding.state == "wrong"
         assert "/a; /b" in finding.sentence
         assert "KIROTRIO_ACCOUNTS_REFRESH_TOKEN" in finding.sentence
 
-    async def test_a_good_one(self) -> None:
-        finding = only(await self.told(report(expires_at=NOW + 7200), report("absent", where="/b")))
+    def test_a_good_one(self) -> None:
+        finding = only(self.told(report(expires_at=NOW + 7200), report("absent", where="/b")))
         assert finding.state == "ok"
         assert "good for 2.0 hours" in finding.sentence
 
-    async def test_an_expired_one_is_no_fault(self) -> None:
-        finding = only(await self.told(report(expires_at=NOW - 1)))
+    def test_an_expired_one_is_no_fault(self) -> None:
+        finding = only(self.told(report(expires_at=NOW - 1)))
         assert finding.state == "ok"
         assert "will be refreshed" in finding.sentence
 
-    async def test_a_store_that_cannot_be_written_is_wrong_where_it_is_the_one_that_answers(self) -> None:
-        assert only(await self.told(report(problem="read-only"))).state == "wrong"
-        assert [f.state for f in await self.told(report(), report(problem="read-only", chosen=False))] == ["ok", "note"]
+    def test_a_store_that_cannot_be_written_is_wrong_once_its_token_has_expired(self) -> None:
+        living = only(self.told(report(problem="read-only", expires_at=NOW + 60)))
+        assert living.state == "note"
+        assert "used to its end and not refreshed: read-only" in living.sentence
+        expired = only(self.told(report(problem="read-only", expires_at=NOW - 60)))
+        assert expired.state == "wrong"
+        assert "will be refreshed" not in expired.sentence
+        assert "cannot be refreshed" in expired.sentence
+        assert only(self.told(report(problem="read-only"))).state == "wrong", "when it expires is not known"
 
-    async def test_one_that_was_named_must_be_there(self) -> None:
-        named = report("absent", setting="accounts.creds_file", problem="accounts.creds_file names it, not there")
-        assert [finding.state for finding in await self.told(named)] == ["wrong", "wrong"]
-        named = report("unreadable", setting="accounts.creds_file", problem="not JSON")
-        assert (await self.told(named))[0].state == "wrong"
-        assert [f.state for f in await self.told(report("unreadable", problem="not JSON"), report())] == ["note", "ok"]
+    def test_of_others_than_the_one_that_answers_nothing_is_wrong(self) -> None:
+        found = self.told(report(), report(problem="read-only", chosen=False))
+        assert [finding.state for finding in found] == ["ok", "note"]
+        assert "not used, since another comes first" in found[1].sentence
+
+    def test_an_api_key_has_nothing_to_refresh(self) -> None:
+        finding = only(self.told(report(kind="api-key", sign_in_url="")))
+        assert finding.state == "ok"
+        assert "refreshed" not in finding.sentence
+
+    def test_one_that_was_named_must_be_there_and_no_other_takes_its_place(self) -> None:
+        named = report("absent", kind="", setting="accounts.creds_file", problem="accounts.creds_file names it")
+        assert only(self.told(named)).state == "wrong"
+        found = self.told(named, report(expires_at=NOW + 60, chosen=False))
+        assert [finding.state for finding in found] == ["wrong", "ok"]
+        assert "not used, since another is named" in found[1].sentence
+        assert not any("no sign-in to Kiro was found" in finding.sentence for finding in found)
+
+    def test_a_damaged_place_is_wrong_only_where_it_was_named(self) -> None:
+        broken = report("unreadable", kind="", problem="not JSON")
+        assert [f.state for f in self.told(broken, report())] == ["note", "ok"]
+        assert self.told(report("unreadable", kind="", problem="not JSON", setting="accounts.creds_file"))[
+            0
+        ] == Finding("wrong", "credentials", "/home/me/token.json: unreadable; not JSON")
+
+
+class TestPlaces:
+    """What is reached is what the chosen sign-in needs."""
+
+    def test_the_sign_in_of_the_chosen_one_and_the_region_of_its_data(self) -> None:
+        oidc = report(sign_in_url="https://oidc.eu-central-1.amazonaws.com/token", region="eu-central-1")
+        places = doctor_places(loaded(), oidc)
+        assert "https://oidc.eu-central-1.amazonaws.com/" in places
+        assert not any("auth.desktop.kiro.dev" in place for place in places)
+        assert any("eu-central-1" in place and "oidc" not in place for place in places)
+
+    def test_an_api_key_signs_in_nowhere(self) -> None:
+        places = doctor_places(loaded(), report(kind="api-key", sign_in_url="", region="us-east-1"))
+        assert places
+        assert not any("auth" in place or "oidc" in place for place in places)
+
+    def test_two_ports_of_one_host_are_two_places(self) -> None:
+        addresses = {"upstream.url": "http://box:1", "upstream.auth_url": "http://box:2"}
+        assert doctor_places(loaded({}, **addresses), None) == ["http://box:1/", "http://box:2/"]
 
 
 class TestReach:
@@ -183,12 +234,35 @@ async def test_checks_run_together_in_order_and_each_has_a_deadline(autojump_clo
 
 
 def test_everything_that_is_wrong_is_told_at_once(run: Run, tmp_path: Path) -> None:
-    nobody = "http://127.0.0.1:1"
-    done = run("doctor", "--data-dir", str(tmp_path), KIROTRIO_UPSTREAM_URL=nobody, KIROTRIO_AUTH_URL=nobody)
+    done = run(
+        "doctor",
+        "--data-dir",
+        str(tmp_path),
+        KIROTRIO_UPSTREAM_URL="http://127.0.0.1:1",
+        KIROTRIO_AUTH_URL="http://127.0.0.1:2",
+    )
     assert done.exit_code == 1
-    wrong = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
-    assert ["credentials" in wrong[0], "reach 127.0.0.1" in wrong[1]] == [True, True]
-    assert "2 wrong" in done.stdout
+    wrong = [line.split(": ")[0] for line in done.stdout.splitlines() if line.startswith("WRONG")]
+    assert wrong == ["WRONG  credentials", "WRONG  reach 127.0.0.1:1", "WRONG  reach 127.0.0.1:2"]
+    assert "3 wrong" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"REFRESH_TOKEN": "r" * 120, "CLIENT_ID": "c"}, "accounts.client_secret is not"),
+        ({"REFRESH_TOKEN": "cut"}, "accounts.refresh_token: unreadable; the refresh token has only 3 characters"),
+        ({"KIRO_CREDS_FILE": "/no/such/file"}, "/no/such/file: absent; accounts.creds_file names it"),
+    ],
+)
+def test_what_is_wrong_with_a_sign_in_is_told_once(
+    environ: dict[str, str], said: str, run: Run, tmp_path: Path
+) -> None:
+    nobody = "http://127.0.0.1:1"
+    done = run("doctor", "--data-dir", str(tmp_path), KIROTRIO_UPSTREAM_URL=nobody, KIROTRIO_AUTH_URL=nobody, **environ)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("WRONG") and "reach" not in line]
+    assert said in line
+    assert done.stdout.count(said) == 1
 
 
 def test_a_wrong_setting_is_a_finding(run: Run) -> None:

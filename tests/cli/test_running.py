@@ -337,6 +337,9 @@ class TestSimulate:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "nothing is wrong" in done.stdout
         assert re.search(r"ok +account: .* can use \d+ models: .*claude", done.stdout)
+        assert httpx.post(f"{environ['KIROTRIO_UPSTREAM_URL']}/_sim/expire", trust_env=False).is_success
+        done = program("doctor", *options, **environ)
+        assert done.returncode == 0, "a refused token is replaced, as the gateway does: " + done.stdout
 
         serve = start(*command[command.index("serve") :], **environ)
         serve.line(r"^kirotrio ready on (\S+)$")
