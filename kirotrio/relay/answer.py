@@ -145,7 +145,6 @@ class Answer:
         except KirotrioError as error:
             relay.standing.failed(account.name, error)
             raise
-        relay.standing.served(account.name)
 
     async def _know_models(self, account: Account) -> None:
         try:

@@ -151,6 +151,8 @@ class Attempts:
                 await self._repair(error, account, token, number)
             else:
                 self._record(number, "ok", progress)
+                # All of it before the end is sent: the drain cancels what still runs once it has the end.
+                self.relay.standing.served(account.name)
                 self._learn()
                 await outlet.send(last)
                 return

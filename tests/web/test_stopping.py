@@ -133,7 +133,15 @@ async def test_readiness_knows_an_account_that_cannot_serve(stack):
         s.simulator.revoke("demo-social")
         assert (await http.post("/v1/messages", json=question())).status_code == 503
         ready = await http.get("/ready")
-    assert (ready.status_code, ready.json()) == (503, {"status": "account unavailable"})
+        assert (ready.status_code, ready.json()) == (503, {"status": "account unavailable"})
+
+
+async def test_readiness_returns_with_the_next_answer(stack):
+    async with stack() as s, s.client() as http:
+        assert (await http.post("/v1/messages", json=question("[[status=TEMPORARILY_SUSPENDED]] x"))).status_code == 503
+        assert (await http.get("/ready")).status_code == 503
+        assert (await http.post("/v1/messages", json=question())).status_code == 200
+        assert (await http.get("/ready")).status_code == 200
 
 
 async def test_bytes_of_a_body_are_given_back_once_it_is_read(stack):
