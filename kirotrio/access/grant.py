@@ -38,7 +38,10 @@ class Keyring:
         for key in offered:
             if grant := self._grant(key):
                 return grant
-        raise AuthenticationFailed("this key is not known to the gateway; `kirotrio keys show` prints the right one")
+        raise AuthenticationFailed(
+            "this key is not known to the gateway; send the one that `kirotrio keys show` prints, or the one set in "
+            "server.api_key"
+        )
 
     def _grant(self, offered: str) -> Grant | None:
         """The longest key that `offered` is, or begins with before a colon. Every key is compared in full."""

@@ -1,8 +1,7 @@
 """A gateway key without asking anybody: made on first run, kept in the data folder, shown once it is of use.
 
 What CONTRACT (Keys) asks, and how it is read here: the generated key is a key. So a gateway never stands open, not
-even on loopback, and listening beyond loopback needs no further key; `refuse_open_door` holds that line should a
-later way of configuring leave no key at all.
+even on loopback, and listening beyond loopback needs no further key; `beyond_loopback` tells the person of it.
 """
 
 from __future__ import annotations
@@ -62,13 +61,12 @@ def check_key(key: str, origin: str, *, allow_short: bool) -> None:
         )
 
 
-def refuse_open_door(host: str, key: str) -> None:
-    """Raise SettingsError where other machines could reach a gateway that asks for no key."""
-    if not key and not is_loopback(host):
-        raise SettingsError(
-            f"server.host: {host} can be reached from other machines, and there is no key; "
-            "set KIROTRIO_API_KEY, or listen on 127.0.0.1"
-        )
+def beyond_loopback(loaded: LoadedSettings) -> str:
+    """A sentence for a person whose gateway other machines can reach with a key that nobody chose; "" otherwise."""
+    host, file = loaded.settings.server.host, key_file(loaded)
+    if file is None or is_loopback(host):
+        return ""
+    return f"{host} can be reached from other machines; whoever has the generated key ({file}) can use this gateway"
 
 
 def is_loopback(host: str) -> bool:
@@ -111,9 +109,14 @@ def kept_key(folder: Path) -> str:
         key = path.read_text(encoding="ascii").strip()
     except FileNotFoundError:
         return ""
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise SettingsError(f"{path}: the key kept here cannot be read ({reason.lower()}); delete the file") from None
+    except UnicodeDecodeError:
+        key = ""
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise SettingsError(
+            f"{path}: the key kept here cannot be read ({reason}); run as the user that it belongs to, or choose "
+            "another data folder with --data-dir or KIROTRIO_DATA_DIR"
+        ) from None
     if len(key) < SHORTEST_KEY or not key.isprintable() or " " in key:
         raise SettingsError(f"{path}: holds no usable key; delete the file and the next start makes a new one")
     return key

@@ -26,11 +26,12 @@ def show(loaded: LoadedSettings) -> int:
     data folder.
     """
     folder = loaded.settings.data.dir
+    if loaded.settings.server.api_key:
+        # A key of an earlier run may lie there still: the gateway does not take it while this one is configured.
+        origin = loaded.origins["server.api_key"]
+        raise SettingsError(f"the key that clients send is the configured one ({origin}), which is not shown here")
     key = kept_key(folder) if folder is not None else ""
     if folder is None or not key:
-        if loaded.settings.server.api_key:
-            origin = loaded.origins["server.api_key"]
-            raise SettingsError(f"no key was made, because one is configured ({origin}); clients send that one")
         raise SettingsError(f"there is no key in {folder} yet; `kirotrio serve` makes one on its first run")
     if not sys.stdout.isatty():
         raise SettingsError(f"the key is printed on a terminal only; programs read it from {folder / KEY_FILE}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kirotrio.cli.first_run import best_model, key_file, open_data_folder, refuse_open_door, welcome, with_client_key
+from kirotrio.cli.first_run import best_model, beyond_loopback, key_file, open_data_folder, welcome, with_client_key
 from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, log_of, with_settings
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
@@ -31,11 +31,13 @@ def serve(loaded: LoadedSettings) -> int:
     A first Ctrl-C lets running answers finish (server.drain, 30 seconds by default), a second one ends at once.
     """
     loaded = with_client_key(loaded)
-    refuse_open_door(loaded.settings.server.host, loaded.settings.server.api_key)
     with EarlySignals() as early:
         from kirotrio.cli.running import run_until_stopped
 
-        return run_until_stopped(functools.partial(_serve, loaded, log_of(loaded)), early)
+        log = log_of(loaded)
+        if reach := beyond_loopback(loaded):
+            log.warning("open to other machines", notice=reach)
+        return run_until_stopped(functools.partial(_serve, loaded, log), early)
 
 
 def ready_line(base_url: str) -> str:

@@ -18,12 +18,12 @@ from click.testing import Result
 from kirotrio.cli import first_run
 from kirotrio.cli.first_run import (
     best_model,
+    beyond_loopback,
     check_key,
     is_loopback,
     kept_key,
     key_file,
     open_data_folder,
-    refuse_open_door,
     welcome,
     with_client_key,
 )
@@ -93,7 +93,10 @@ class TestGeneratedKey:
         assert len(keys) == 2
         assert keys[0] == keys[1] == (tmp_path / "client-key").read_text().strip()
 
-    @pytest.mark.parametrize("content", ["", "short", "sk-kt-0123456789 abcdef", "sk-kt-0123456789abcdef\nmore"])
+    @pytest.mark.parametrize(
+        "content",
+        ["", "short", "schlüssel-schlüssel-schlüssel", "sk-kt-0123456789 abcdef", "sk-kt-0123456789abcdef\nmore"],
+    )
     def test_a_damaged_file_is_a_sentence(self, content: str, tmp_path: Path) -> None:
         (tmp_path / "client-key").write_text(content)
         with pytest.raises(SettingsError, match="delete the file"):
@@ -147,12 +150,14 @@ class TestRefusals:
     )
     def test_who_can_reach_an_address(self, host: str, alone: bool) -> None:
         assert is_loopback(host) is alone
-        if not alone:
-            with pytest.raises(SettingsError, match=r"server\.host"):
-                refuse_open_door(host, "")
-        else:
-            refuse_open_door(host, "")
-        refuse_open_door(host, "some key")
+
+    def test_a_generated_key_that_others_can_try_is_told(self, tmp_path: Path) -> None:
+        said = beyond_loopback(with_client_key(loaded(data__dir=tmp_path, server__host="0.0.0.0")))
+        assert "0.0.0.0 can be reached from other machines" in said
+        assert str(tmp_path / "client-key") in said
+        assert beyond_loopback(with_client_key(loaded(data__dir=tmp_path))) == ""
+        chosen = loaded(data__dir=tmp_path, server__host="0.0.0.0", server__api_key="0123456789abcdef")
+        assert beyond_loopback(with_client_key(chosen)) == ""
 
     def test_an_empty_key_is_no_way_to_an_open_gateway(self, tmp_path: Path, run: Run) -> None:
         done = run("settings", "--json", "server.api_key", "--api-key", "")
@@ -246,5 +251,26 @@ class TestKeysShow:
         assert done.exit_code == 1
         assert "`kirotrio serve` makes one" in done.stderr
         done = run("keys", "show", "--data-dir", str(tmp_path), KIROTRIO_API_KEY="0123456789abcdef")
-        assert "one is configured (environment KIROTRIO_API_KEY)" in done.stderr
+        assert "the configured one (environment KIROTRIO_API_KEY)" in done.stderr
         assert "0123456789abcdef" not in done.stderr
+
+    def test_a_key_that_the_gateway_would_refuse_is_not_shown(self, tmp_path: Path, run: Run) -> None:
+        with_client_key(loaded(data__dir=tmp_path))
+        done = run("keys", "show", "--data-dir", str(tmp_path), KIROTRIO_API_KEY="0123456789abcdef")
+        assert done.exit_code == 1
+        assert "the configured one (environment KIROTRIO_API_KEY)" in done.stderr
+        assert "client-key" not in done.stderr
+
+    def test_a_file_that_cannot_be_read_may_be_somebody_elses(
+        self, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with_client_key(loaded(data__dir=tmp_path))
+
+        def refused(*_: object, **__: object) -> str:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_text", refused)
+        done = run("keys", "show", "--data-dir", str(tmp_path))
+        assert done.exit_code == 1
+        assert "permission denied" in done.stderr
+        assert "delete" not in done.stderr

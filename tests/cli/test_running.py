@@ -237,6 +237,14 @@ class TestServe:
         assert key not in serve.errors()
         assert "a-refresh-token-of-some-length" not in serve.errors()
 
+    def test_listening_for_other_machines_with_the_generated_key_is_told(self, start: Start) -> None:
+        serve = start("--host", "0.0.0.0", "--port", "0", KIROTRIO_UPSTREAM_URL=NOBODY, KIROTRIO_AUTH_URL=NOBODY)
+        serve.line(r"^kirotrio ready on")
+        serve.interrupt()
+        assert serve.end() == 0
+        (line,) = [line for line in serve.errors().splitlines() if "other machines" in line]
+        assert "client-key" in line
+
     def test_an_address_in_use_is_one_sentence(self, start: Start) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
