@@ -221,12 +221,12 @@ class Attempts:
         except KirotrioError:
             return error
         reset = await next_reset(self.relay.transport, self.relay.settings, credentials)
-        if reset is None:
+        wait = (reset or 0.0) - time.time()
+        if reset is None or wait <= 0:
             return error
-        wait = reset - time.time()
         return QuotaExhausted(
             f"{error.message} The next reset is at {told(reset)}.",
-            retry_after=wait if wait > 0 else error.retry_after,
+            retry_after=wait,
             upstream_status=error.upstream_status,
             upstream_reason=error.upstream_reason,
             upstream_request_id=error.upstream_request_id,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -24,6 +26,17 @@ _SEARCH_TOOL = {
         "required": ["query"],
     },
 }
+
+
+def _move_reset(document: dict[str, Any], now: float) -> None:
+    """Let the plan reset at the beginning of the next month, whenever the sample was taken."""
+    today = datetime.fromtimestamp(now, UTC)
+    reset = (today.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
+    for part in (document, *document["usageBreakdownList"]):
+        if "nextDateReset" in part:
+            part["nextDateReset"] = reset.timestamp()
+    if "daysUntilReset" in document:
+        document["daysUntilReset"] = (reset - today).days
 
 
 class ControlPlane:
@@ -72,6 +85,7 @@ class ControlPlane:
         credits_used = document["usageBreakdownList"][0]
         used = round(credits_used["currentUsageWithPrecision"] + account.credits_used, 2)
         credits_used.update(currentUsageWithPrecision=used, currentUsage=int(used))
+        _move_reset(document, time.time())
         return json_reply(document, flavour=flavour, account=account.name)
 
     def mcp(self, account: Account, request: Mapping[str, Any], flavour: Flavour) -> Reply:

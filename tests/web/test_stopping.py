@@ -164,7 +164,9 @@ async def test_a_used_up_subscription_says_until_when(stack):
     async with stack() as s, s.client() as http:
         answer = await http.post("/v1/messages", json=question("[[status=402]] x"))
     assert answer.status_code == 429
-    assert "The next reset is at 20" in answer.json()["error"]["message"]
+    message = answer.json()["error"]["message"]
+    assert "The next reset is at 20" in message
+    assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_models_have_a_date_that_the_sdk_reads(stack):
