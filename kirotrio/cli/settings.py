@@ -14,6 +14,7 @@ from kirotrio.config import LoadedSettings
 from kirotrio.config.loading import CONFIG_FILE
 from kirotrio.config.options import Option, options, value_of
 from kirotrio.config.process import wants_colour
+from kirotrio.config.sources import near_miss
 
 _WIDE = 10_000
 """Columns of a page that is not a terminal: lines are for other programs, which want them whole."""
@@ -30,9 +31,11 @@ def settings(loaded: LoadedSettings, names: tuple[str, ...], as_json: bool, mean
     Secrets are never shown, only whether they are set. Each setting has three spellings: server.port,
     KIROTRIO_SERVER_PORT in the environment, and port below [server] in the TOML file.
     """
+    sections = dict.fromkeys(name.partition(".")[0] for name in options())
+    for name in names:
+        if name not in options() and name not in sections:
+            raise click.UsageError(f"there is no setting {name}{near_miss(name, [*options(), *sections])}")
     chosen = [option for option in options().values() if _chosen(option.name, names)]
-    if not chosen:
-        raise click.UsageError(f"there is no setting {names[0]}")
     if as_json:
         click.echo(json.dumps([_described(option, loaded) for option in chosen], indent=2, ensure_ascii=False))
     else:

@@ -11,6 +11,7 @@ from kirotrio.config.values import FALSE, TRUE
 
 _LEVELS = {"trace": "debug", "success": "info", "warn": "warning", "critical": "error", "fatal": "error"}
 """Log levels that the forerunner knows and we do not -> the nearest of ours."""
+_PROXY_PARTS = ("PROXY_USERNAME", "PROXY_PASSWORD")
 
 
 def translated(given: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
@@ -20,15 +21,34 @@ def translated(given: Mapping[str, str]) -> Iterator[tuple[str, str, str, str]]:
             continue
         value = _reading(variable, given)
         if value is not None:
-            yield name, variable, value, f"a KiroGate name, taken over; here it is {options()[name].variable}"
+            spelt = options()[name].variable
+            also = _beside_proxy(given) if variable == "PROXY_URL" else ()
+            inside = f", with {' and '.join(also)} inside the address" if also else ""
+            yield name, variable, value, f"a KiroGate name, taken over; here it is {spelt}{inside}"
 
 
 def without_counterpart(given: Mapping[str, str], where: str) -> list[str]:
     """Notices about what a KiroGate environment asks for and this program does not do."""
+    notices = []
     mode = given.get("DEBUG_MODE", "").strip().lower()
     if mode and mode not in FALSE and _debug_level(mode) is None:
-        return [f"{where} DEBUG_MODE: has no effect for this value; KIROTRIO_LOG_LEVEL=debug logs more"]
-    return []
+        notices.append(f"{where} DEBUG_MODE: has no effect for this value; KIROTRIO_LOG_LEVEL=debug logs more")
+    spelt = options()["upstream.proxy_url"].variable
+    for name in _PROXY_PARTS:
+        if name in given and name not in _beside_proxy(given):
+            lacks = "PROXY_USERNAME" if "PROXY_URL" in given else "PROXY_URL"
+            notices.append(
+                f"{where} {name}: has no effect without {lacks}; here it stands inside the address in {spelt}, "
+                "http://user:password@host:port"
+            )
+    return notices
+
+
+def _beside_proxy(given: Mapping[str, str]) -> tuple[str, ...]:
+    """Those of the proxy's further names that count: a password alone does not."""
+    if "PROXY_URL" not in given or "PROXY_USERNAME" not in given:
+        return ()
+    return tuple(name for name in _PROXY_PARTS if name in given)
 
 
 def _reading(variable: str, given: Mapping[str, str]) -> str | None:

@@ -70,7 +70,7 @@ class UpstreamSettings:
     proxy_url: str = setting("", "HTTP, HTTPS or SOCKS5 proxy for every upstream call", secret=True, form="proxy")
     no_proxy: str = setting("", "hosts reached without the proxy, separated by commas")
     certificates: str = setting("auto", "where trusted roots come from", choices=("auto", "system", "bundled"))
-    connections: int = setting(1000, "largest number of upstream connections", least=1)
+    connections: int = setting(1000, "largest number towards the upstream", unit="connections", least=1)
 
 
 @frozen
@@ -90,7 +90,7 @@ class DeadlineSettings:
 
 @frozen
 class RelaySettings:
-    attempts: int = setting(3, "attempts for one request in all", least=1)
+    attempts: int = setting(3, "how often one request is tried in all", unit="attempts", least=1)
     keepalive_live: float = setting(15.0, "send a sign of life after this much silence (live)", unit="seconds", above=0)
     keepalive_buffered: float = setting(25.0, "the same in the buffered mode", unit="seconds", above=0)
     spool: int = setting(64 * 1024 * 1024, "largest answer that the buffered mode holds", unit="bytes", least=1)
@@ -136,7 +136,11 @@ class AccountSettings:
     )
     profile_arn: str = setting("", "profile ARN; empty: looked up where one is needed")
     creds_file: str = setting("", "credentials file of the Kiro IDE's form")
-    write_back: bool = setting(True, "write rotated tokens back to the store that they came from")
+    write_back: bool = setting(
+        True,
+        "write rotated tokens back to the store that they came from; false: a token found there is used to its end and "
+        "never refreshed",
+    )
     refresh_ahead: float = setting(300.0, "refresh a token this long before it expires", unit="seconds", least=0)
 
 
@@ -160,20 +164,20 @@ class SimulatorSettings:
         "what the simulated model does",
         choices=("text", "thinking", "native-thinking", "tools", "parallel-tools", "web-search", "long", "empty"),
     )
-    events: int = setting(0, "number of text events; 0: the scenario's own", least=0)
-    size: int = setting(0, "characters of each event; 0: the scenario's own", least=0)
+    events: int = setting(0, "number of text events; 0: the scenario's own", unit="events", least=0)
+    size: int = setting(0, "length of each event; 0: the scenario's own", unit="characters", least=0)
     gap_ms: float = setting(0.0, "pause between two events", unit="milliseconds", least=0)
     first_ms: float = setting(0.0, "pause before the first event", unit="milliseconds", least=0)
     context_pct: float = setting(
         0.0, "context usage to report; 0: computed from the request", unit="percent", least=0, most=100
     )
-    split: int = setting(0, "bytes per TCP write; 0: whole frames", least=0)
+    split: int = setting(0, "size of each TCP write; 0: whole frames", unit="bytes", least=0)
     status: str = setting("", "HTTP error to answer with, by number or reason")
     exception: str = setting("", "exception to send inside the stream")
-    cut_after: int = setting(0, "cut the connection after so many events; 0: never", least=0)
-    stall_after: int = setting(0, "fall silent after so many events; 0: never", least=0)
+    cut_after: int = setting(0, "cut the connection after so many; 0: never", unit="events", least=0)
+    stall_after: int = setting(0, "fall silent after so many; 0: never", unit="events", least=0)
     corrupt: str = setting("", "damage a frame", choices=("", "crc", "prelude", "json"))
-    fail_first: int = setting(0, "how many attempts fail before one succeeds", least=0)
+    fail_first: int = setting(0, "how many fail before one succeeds", unit="attempts", least=0)
 
 
 @frozen

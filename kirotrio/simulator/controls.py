@@ -40,6 +40,7 @@ from typing import Any, Final
 from attrs import evolve, frozen
 
 from kirotrio.config.settings import SimulatorSettings
+from kirotrio.simulator.refusals import RefusalTable
 
 SCENARIOS: Final = ("text", "thinking", "native-thinking", "tools", "parallel-tools", "web-search", "long", "empty")
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
@@ -122,6 +123,26 @@ def from_settings(settings: SimulatorSettings) -> Controls:
     )
 
 
+def check_names(controls: Controls, refusals: RefusalTable) -> None:
+    """Raise ControlError for a `status` or `exception` that names nothing the service says."""
+    named = ", ".join(dict.fromkeys(row.name for row in refusals.rows))
+    if controls.status and not _known(controls.status, refusals):
+        raise ControlError(f"status: {controls.status!r} is no error; there are 400 to 599 and {named}")
+    if controls.exception and not (_known(controls.exception, refusals) or _EXCEPTION.fullmatch(controls.exception)):
+        raise ControlError(
+            f"exception: {controls.exception!r} is no exception; there are error, names that end in Exception, Error "
+            f"or Event, and {named}"
+        )
+
+
+def _known(name: str, refusals: RefusalTable) -> bool:
+    try:
+        refusals.find(name)
+    except KeyError:
+        return False
+    return True
+
+
 def read_controls(message: str, defaults: Controls) -> Controls:
     """`defaults` as the brackets in `message` change them. Raises ControlError."""
     found: dict[str, Any] = {}
@@ -181,6 +202,7 @@ def _read_value(name: str, message: str, position: int) -> tuple[Any, int]:
     return word[0], word.end()
 
 
+_EXCEPTION = re.compile(r"error|[A-Za-z]+(?:Exception|Error|Event)")
 _OPENING = re.compile(r"\[\[\s*([a-z_]+)=")
 _NAME = re.compile(r"([A-Za-z_]+)=")
 _BLANKS = re.compile(r"[\s,]*")

@@ -14,8 +14,9 @@ from kirotrio.errors import SettingsError
 from kirotrio.simulator.accounts import Account, AccountBook, demo_accounts
 from kirotrio.simulator.answers import Answer, Call
 from kirotrio.simulator.connection import Connection
-from kirotrio.simulator.controls import ControlError, from_settings
+from kirotrio.simulator.controls import ControlError, check_names, from_settings
 from kirotrio.simulator.pages import PREFIX, Pages
+from kirotrio.simulator.refusals import RefusalTable
 from kirotrio.simulator.routes import Fault, Service, operation_of
 from kirotrio.simulator.signatures import SignatureIssuer
 from kirotrio.simulator.streams import Ledger, StreamRecord
@@ -42,6 +43,7 @@ class Simulator:
     ) -> None:
         try:
             defaults = from_settings(settings)
+            check_names(defaults, RefusalTable.shipped())
         except ControlError as wrong:
             raise SettingsError(f"simulator.{wrong}") from None
         self.ledger = Ledger(clock, wall)

@@ -79,6 +79,8 @@ def test_help_names_every_verb(run: Run) -> None:
         (("settings", "--set", "server.prot=1"), "did you mean server.port?"),
         (("settings", "--set", "server.port=-1"), "server.port: -1 cannot be used"),
         (("settings", "nothing"), "there is no setting nothing"),
+        (("settings", "server.port", "nothing"), "there is no setting nothing"),
+        (("settings", "server.prot"), "there is no setting server.prot; did you mean server.port?"),
         (("lint", "no-such-file"), "'no-such-file' does not exist"),
         (("lint",), "missing argument 'FILE'"),
         (("keys", "frobnicate"), "no such command 'frobnicate'; see `kirotrio keys --help`"),
@@ -107,6 +109,24 @@ def test_a_wrong_setting_is_one_sentence_and_exit_code_1(verb: str, run: Run) ->
         "kirotrio: server.port (environment KIROTRIO_PORT): 'x' cannot be used; "
         "it must be a whole number from 0 to 65535\n"
     )
+
+
+@pytest.mark.parametrize("verb", ["simulate", "demo"])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("status", "NOPE", "simulator.status: 'NOPE' is no error; there are 400 to 599 and "),
+        ("exception", "Foo", "simulator.exception: 'Foo' is no exception; there are error, "),
+    ],
+)
+def test_a_simulated_fault_that_there_is_not_is_told_at_the_start(
+    verb: str, name: str, value: str, said: str, run: Run
+) -> None:
+    done = run(verb, "--port", "0", **{f"KIROTRIO_SIMULATOR_{name.upper()}": value})
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"kirotrio: {said}")
+    assert "MONTHLY_REQUEST_COUNT" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_no_traceback_and_no_secret_in_a_real_process(program: Program) -> None:
@@ -186,6 +206,10 @@ class TestSettings:
         for option, line in zip(options().values(), lines[1:], strict=False):
             assert line.startswith(option.name + " ")
             assert line.rstrip().endswith("  default")
+
+    def test_every_number_has_a_unit(self) -> None:
+        bare = {name for name, option in options().items() if option.kind in (int, float) and not option.unit}
+        assert bare == {"server.port"}
 
     def test_value_default_and_origin(self, run: Run) -> None:
         done = run("settings", "server", "--port", "81", KIROTRIO_SERVER_DRAIN="5")

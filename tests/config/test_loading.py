@@ -429,6 +429,18 @@ class TestForerunner:
         loaded = load({"PROXY_URL": url, "PROXY_USERNAME": user, "PROXY_PASSWORD": password})
         assert loaded.settings.upstream.proxy_url == expected
 
+    def test_user_and_password_of_the_proxy_are_noticed_taken_or_not(self) -> None:
+        parts = {"PROXY_USERNAME": "me", "PROXY_PASSWORD": "swordfish"}
+        (notice,) = load({"PROXY_URL": "http://box:1", **parts}).notices
+        assert "KIROTRIO_UPSTREAM_PROXY_URL, with PROXY_USERNAME and PROXY_PASSWORD inside the address" in notice
+        alone = load(parts)
+        assert [notice.split(":")[0] for notice in alone.notices] == [f"environment {name}" for name in parts]
+        assert all("no effect without PROXY_URL" in notice for notice in alone.notices)
+        assert alone.settings.upstream.proxy_url == ""
+        *_, half = load({"PROXY_URL": "http://box:1", "PROXY_PASSWORD": "swordfish"}).notices
+        assert "PROXY_PASSWORD: has no effect without PROXY_USERNAME" in half
+        assert "swordfish" not in f"{notice}{alone.notices}{half}"
+
     def test_first_token_timeout_never_lowers_the_patience_with_thinking(self, tmp_path: Path) -> None:
         loaded = load({"FIRST_TOKEN_TIMEOUT": "15"})
         assert loaded.settings.deadlines.first_event == 15.0
