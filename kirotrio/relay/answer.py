@@ -60,8 +60,11 @@ class Answer:
                 if self.request.mode is not Mode.JSON or settings.server.json_keepalive:
                     nursery.start_soon(self._keep_alive, sender, outgoing)
                 with receiver:
-                    await self._drain(receiver, outgoing)
-                nursery.cancel_scope.cancel()
+                    try:
+                        await self._drain(receiver, outgoing)
+                    finally:
+                        # Ahead of closing the channel, or a producer with a batch in its hands would break.
+                        nursery.cancel_scope.cancel()
         finally:
             self.relay.streams.remove(live)
             self._log(outgoing.end)

@@ -109,7 +109,9 @@ async def generate(
                 last = await _parse(receiver, pipeline, estimate, send, progress, patience)
             except KirotrioError as error:
                 failure = error  # raised outside: the nursery would wrap it in a group
-        nursery.cancel_scope.cancel()
+            finally:
+                # Ahead of closing the channel, or a reader with a batch in its hands would break instead of end.
+                nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
     return last

@@ -137,9 +137,6 @@ class Attempts:
                     generation.patience,
                     self.relay.log,
                 )
-            except trio.Cancelled:
-                self._record(number, "cancelled", progress)
-                raise
             except KirotrioError as error:
                 self._record(number, _outcome(error), progress)
                 if not budget.another(error, progress, self.request.mode):
@@ -149,6 +146,13 @@ class Attempts:
                 self.ledger.discard_generation()
                 strip = strip or error.recovery is Recovery.STRIP_SIGNATURES
                 await self._repair(error, account, token, number)
+            except Exception:
+                self._record(number, Cause.INTERNAL.value, progress)
+                raise
+            except BaseException:
+                # Cancelled: one exception, or a group of one for each task that was at work.
+                self._record(number, "cancelled", progress)
+                raise
             else:
                 self._record(number, "ok", progress)
                 # All of it before the end is sent: the drain cancels what still runs once it has the end.

@@ -28,16 +28,26 @@ class Stage:
     account: ScriptedAccount
     log: RecordingLog
 
-    def answer(self, mode: Mode = Mode.LIVE, conversation: Conversation | None = None) -> Answer:
-        request = AnswerRequest(conversation or hello(), mode, "req_test")
+    def answer(self, mode: Mode = Mode.LIVE, conversation: Conversation | None = None, size: int = 0) -> Answer:
+        request = AnswerRequest(conversation or hello(), mode, "req_test", size=size)
         return Answer(self.relay, request, AnthropicAnswer(request.conversation.model, "msg_test", "req_test"))
 
-    async def run(self, mode: Mode = Mode.LIVE, conversation: Conversation | None = None) -> RecordingSink:
+    async def run(
+        self, mode: Mode = Mode.LIVE, conversation: Conversation | None = None, size: int = 0
+    ) -> RecordingSink:
         sink = RecordingSink()
-        await self.answer(mode, conversation).run(sink)
+        await self.answer(mode, conversation, size).run(sink)
         assert self.transport.open == 0, "an upstream connection outlived its answer"
         assert len(self.relay.streams) == 0, "the answer is still registered"
         return sink
+
+    def logged(self, name: str) -> list[dict[str, Any]]:
+        """The fields of every line of this name."""
+        return [fields for _, event, fields in self.log.lines if event == name]
+
+    def change(self, **changes: Any) -> None:
+        """Put something else in place of a neighbour of the relay."""
+        self.relay = attrs.evolve(self.relay, **changes)
 
 
 def hello(**changes: Any) -> Conversation:

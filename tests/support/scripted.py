@@ -42,7 +42,10 @@ def exception(kind: str, message: str = "", **payload: Any) -> bytes:
 
 @frozen
 class Script:
-    """`steps`: bytes, or seconds of silence. `end`: "clean", "cut" (network error) or "hang" (for ever)."""
+    """`steps`: bytes, or seconds of silence.
+
+    `end`: "clean", "cut" (network error), "hang" (for ever) or "fault" (an exception that nobody expects).
+    """
 
     steps: Sequence[bytes | float] = ()
     status: int = 200
@@ -74,6 +77,9 @@ class ScriptedTransport:
         self.streams: list[ScriptedStream] = []
         self.headers: list[Mapping[str, str]] = []
         self.called_at: list[float] = []
+        self.urls: list[str] = []
+        self.plain_urls: list[str] = []
+        """Where plain calls went."""
         self.plain: dict[str, Any] = {}
         """Answers to plain calls, as JSON, by a piece of their URL; every other plain call fails."""
         self.open = 0
@@ -89,6 +95,7 @@ class ScriptedTransport:
         deadline: float,
     ) -> HttpAnswer:
         await trio.lowlevel.checkpoint()
+        self.plain_urls.append(url)
         for piece, answer in self.plain.items():
             if piece in url:
                 return HttpAnswer(200, {}, orjson.dumps(answer))
@@ -97,6 +104,7 @@ class ScriptedTransport:
     def stream(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> ScriptedStream:
         self.bodies.append(orjson.loads(body or b"{}"))
         self.headers.append(headers)
+        self.urls.append(url)
         self.called_at.append(trio.current_time())
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self.streams.append(ScriptedStream(self, script))
@@ -147,6 +155,8 @@ class ScriptedStream:
             await trio.sleep_forever()
         if self.script.end == "cut":
             raise UpstreamFailed("the connection to the upstream broke", recovery=Recovery.RETRY)
+        if self.script.end == "fault":
+            raise RuntimeError("a fault in the transport")
         return b""
 
     async def read(self, ceiling: int) -> bytes:
@@ -158,19 +168,29 @@ class ScriptedStream:
 
 @define
 class ScriptedAccount:
-    """An account whose token is always good; `refusals` counts how often it was told otherwise."""
+    """An account whose token is always good; `refusals` counts how often it was told otherwise.
+
+    `resolved` counts how often its profile was looked up, which brings `found_profile`.
+    """
 
     name: str = "scripted"
     refusals: int = 0
+    profile_arn: str = ""
+    region: str = "us-east-1"
+    found_profile: str = ""
+    resolved: int = 0
 
     async def credentials(self) -> Credentials:
-        return Credentials(f"token-{self.refusals}", account=self.name)
+        return Credentials(
+            f"token-{self.refusals}", account=self.name, profile_arn=self.profile_arn, region=self.region
+        )
 
     async def refused(self, token: str) -> None:
         self.refusals += 1
 
     async def resolve_profile(self) -> None:
-        pass
+        self.resolved += 1
+        self.profile_arn = self.found_profile
 
     async def lend(self, credential: str | None = None) -> Self:
         return self
