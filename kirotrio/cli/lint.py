@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from kirotrio.config import LoadedSettings, Settings
 from kirotrio.errors import KirotrioError
 
 if TYPE_CHECKING:
+    from kirotrio.conversation.request import Tool
     from kirotrio.kiro.models import ModelProfile
 
 
@@ -96,7 +97,20 @@ def _lint_messages(raw: bytes, settings: Settings) -> Lint:
         ),
     )
     body = shape_body(settings.upstream.flavour, request.body)
-    return Lint(kind, tuple(_violations(body, model)), _told(request.diagnostics))
+    notes = (*_told(request.diagnostics), *_renamed(conversation.tools, request.tool_names))
+    if model.id not in {known.id for known in STATIC_CATALOGUE.models}:
+        notes += (f"model: {model.id!r} is not among the models known here; it is sent as it is, and Kiro decides",)
+    return Lint(kind, tuple(_violations(body, model)), notes)
+
+
+def _renamed(tools: Iterable[Tool], tool_names: Mapping[str, str]) -> Iterable[str]:
+    """A note for every tool that travels under another name; `tool_names`: name sent → client's."""
+    sent_as = {client: sent for sent, client in tool_names.items()}
+    for number, tool in enumerate(tools):
+        sent = sent_as.get(tool.name, tool.name)
+        if sent != tool.name:
+            path = tool.path or f"tools.{number}"
+            yield f"{path}.name: {tool.name!r} is no name that Kiro takes; sent as {sent!r}, and given back as it was"
 
 
 def _violations(body: dict[str, Any], model: ModelProfile | None = None) -> Iterable[str]:

@@ -22,7 +22,8 @@ _NAMES = re.compile(
 
 _SHAPES = re.compile(
     r"""
-    (?P<scheme>\bbearer\s+)\S+                        # an Authorization header's value
+    (?P<scheme>\bbearer\s+)(?!(?:tokens?|auth|authentication|authorization|scheme|header|key|credentials?)[.,;:!?)"']*
+      (?:\s|$))\S+                                   # an Authorization header's value; not prose about one
     | \bksk_[A-Za-z0-9_-]+                            # a Kiro API key (KIRO_PROTOCOL 5)
     | \bsk-[A-Za-z0-9][A-Za-z0-9_-]{6,}               # a gateway key (sk-kt-...), or another service's
     | \bao[ar][A-Za-z0-9][A-Za-z0-9_:./+=-]{14,}      # access and refresh tokens (KIRO_PROTOCOL 5)

@@ -66,6 +66,22 @@ def test_what_is_changed_on_the_way_is_noted(run: Run) -> None:
     assert "note      container: " in done.stdout
 
 
+def test_a_tool_that_travels_under_another_name_is_noted(run: Run) -> None:
+    tools = [{"name": name, "input_schema": {"type": "object"}} for name in ("a b!", "x" * 70, "fine")]
+    done = run("lint", "-", stdin=json.dumps(question(tools=tools)).encode())
+    assert done.exit_code == 0, done.output
+    renamed = [line for line in done.stdout.splitlines() if "sent as" in line]
+    assert [line.split(":")[0] for line in renamed] == ["note      tools.0.name", "note      tools.1.name"]
+    assert "'a b!'" in renamed[0]
+
+
+def test_a_model_that_is_not_known_here_is_noted(run: Run) -> None:
+    done = run("lint", "-", stdin=json.dumps(question(model="claude-sonnet-99")).encode())
+    assert done.exit_code == 0
+    assert "note      model: 'claude-sonnet-99' is not among the models known here" in done.stdout
+    assert "note      model" not in run("lint", "-", stdin=json.dumps(question()).encode()).stdout
+
+
 def test_an_unknown_model_is_told_with_those_there_are(run: Run) -> None:
     done = run("lint", "-", stdin=json.dumps(question(model="%%%")).encode())
     assert done.exit_code == 1

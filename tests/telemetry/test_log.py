@@ -167,6 +167,23 @@ class TestSecrets:
         assert line["a"] == "sent bEaReR *** to it"
         assert line["b"] == "socks5://me:***@box:1/x"
 
+    @pytest.mark.parametrize(
+        "prose",
+        [
+            "The bearer token included in the request is invalid.",
+            "Send it as bearer token: see the manual",
+            "Use Bearer authentication.",
+            "no such scheme (bearer auth)",
+        ],
+    )
+    def test_prose_about_bearer_tokens_is_left_alone(self, prose: str) -> None:
+        assert Redactor().text(prose) == prose
+
+    @given(st.from_regex(r"[A-Za-z0-9._~+/=-]{8,60}", fullmatch=True), st.sampled_from([" ", "  ", "\t", "\n"]))
+    def test_any_other_word_after_bearer_is_a_secret(self, token: str, blank: str) -> None:
+        if token.lower().rstrip(".") not in ("authentication", "authorization", "credential", "credentials"):
+            assert Redactor().text(f"sent Bearer{blank}{token} to it") == f"sent Bearer{blank}*** to it"
+
     def test_prose_is_left_alone(self) -> None:
         prose = "asked for sk- and ksk; aoa is a fruit? 12 tokens: http://box:80/a@b"
         assert Redactor().text(prose) == prose
