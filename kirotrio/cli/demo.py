@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX
+from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX, reachable
 from kirotrio.cli.options import LOGGING, assignments, flags, log_of, overrides
 from kirotrio.cli.serve import ready_line
 from kirotrio.cli.signals import EarlySignals
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Run simulator and gateway together, without an account.")
-@flags("port", *LOGGING)
+@flags("host", "port", *LOGGING)
 @assignments
 def demo(**given: Any) -> int:
     """Run simulator and gateway together, and print a command that gets an answer.
@@ -58,7 +58,7 @@ async def _demonstrate(loaded: LoadedSettings, folder: Path, log: Log, stop: Sto
         async with trio.open_nursery() as gateway:
             serving = await gateway.start(functools.partial(serve_gateway, settings, surroundings, log, stop=stop))
             say(ready_line(serving.base_url))
-            say(f"\nTry it:\n\n{curl_command(serving.base_url, settings.server.api_key)}\n")
+            say(f"\nTry it:\n\n{curl_command(reachable(serving.base_url), settings.server.api_key)}\n")
         # The gateway has stopped, its answers included: now what it asked may go.
         simulation.cancel_scope.cancel()
 

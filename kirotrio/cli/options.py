@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -49,12 +50,13 @@ LOGGING = ("log_level", "log_format")
 DATA = ("data_dir",)
 
 
-def flags(*names: str) -> Callable[[_Verb], _Verb]:
-    """The named options of `_FLAGS`, as click options of the verb below."""
+def flags(*names: str, defaults: Mapping[str, object] = MappingProxyType({})) -> Callable[[_Verb], _Verb]:
+    """The named options of `_FLAGS`, as click options of the verb below. `defaults`: what the help calls the default
+    where the verb has one of its own."""
 
     def decorate(verb: _Verb) -> _Verb:
         for name in reversed(names):
-            verb = _flag(name)(verb)
+            verb = _flag(name, defaults.get(name))(verb)
         return verb
 
     return decorate
@@ -75,12 +77,13 @@ class SettingValue(click.ParamType[Any]):
             self.fail(str(refused), param, ctx)
 
 
-def _flag(name: str) -> Callable[[_Verb], _Verb]:
+def _flag(name: str, default: object = None) -> Callable[[_Verb], _Verb]:
     setting, placeholder, sentence = _FLAGS[name]
     option = options()[setting]
     spelling = "--" + name.replace("_", "-")
-    if option.default not in ("", None):
-        sentence += f" Default: {_shown(option.default)}."
+    default = option.default if default is None else default
+    if default not in ("", None):
+        sentence += f" Default: {_shown(default)}."
     if option.kind is bool:
         return click.option(spelling, is_flag=True, default=None, help=sentence)
     metavar = placeholder or f"[{'|'.join(option.choices)}]"

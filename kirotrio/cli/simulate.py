@@ -11,24 +11,31 @@ import click
 from kirotrio.cli.options import flags, load, sources
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
+from kirotrio.config.loading import DEFAULT
 
 if TYPE_CHECKING:
     from kirotrio.config.settings import ServerSettings, SimulatorSettings
     from kirotrio.web.serving import Stop
+
+PORT = 8010
+"""By itself another than the gateway's, so that both can run without a word about ports."""
 
 _A_NEW_FOLDER = '"%TEMP%\\kirotrio-%RANDOM%"' if sys.platform == "win32" else '"$(mktemp -d)"'
 """For this system's shell. What a simulated sign-in leaves has no place among a person's own."""
 
 
 @click.command(short_help="Run the simulator of the Kiro service alone.")
-@flags("host", "port")
+@flags("host", "port", defaults={"port": PORT})
 @sources
 def simulate(**given: object) -> int:
     """Run the simulator alone: a stand-in for the Kiro service, for trying things without an account.
 
     The settings simulator.* say how it answers; [[name=value]] in a message says it for that message alone.
     """
-    settings = load(given).settings
+    loaded = load(given)
+    if loaded.origins["server.port"] == DEFAULT:
+        loaded = loaded.replaced({"server.port": PORT}, DEFAULT)
+    settings = loaded.settings
     with EarlySignals() as early:
         from kirotrio.cli.running import run_until_stopped
 

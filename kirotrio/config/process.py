@@ -15,6 +15,9 @@ def settings_of_process(
     overrides: Mapping[str, Any], *, env_file: Path | None = None, config_file: Path | None = None
 ) -> LoadedSettings:
     """`load_settings` with this process's environment and this platform's folders. Raises SettingsError."""
+    if os.environ.get("HOME") == "":
+        # It names no folder. Some libraries then ask the system for one and others take the root: without it all ask.
+        del os.environ["HOME"]
     return load_settings(
         overrides=overrides,
         environ=os.environ,

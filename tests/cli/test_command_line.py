@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from click.testing import Result
 
 from kirotrio import __version__
 from kirotrio.cli.app import kirotrio
+from kirotrio.config import platform_folders
 from kirotrio.config.options import options
+from kirotrio.config.process import home_folder
+from kirotrio.errors import SettingsError
 
 Run = Callable[..., Result]
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -135,6 +139,44 @@ def test_no_traceback_and_no_secret_in_a_real_process(program: Program) -> None:
     assert done.stderr.startswith("kirotrio: server.api_key (command line): this key has fewer than 16 characters")
     assert done.stderr.count("\n") == 1
     assert "swordfish" not in done.stderr
+
+
+@pytest.mark.parametrize("verb", ["serve", "demo", "simulate"])
+def test_what_is_advised_for_a_taken_port_is_there(verb: str, run: Run) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run(verb, "--port", str(taken.getsockname()[1]))
+    assert done.exit_code == 1
+    offered = {name for parameter in verbs()[verb].params for name in parameter.opts}
+    said = next(line for line in done.stderr.splitlines() if line.startswith("kirotrio: cannot listen"))
+    advised = set(re.findall(r"--[a-z-]+", said))
+    assert advised
+    assert advised <= offered
+
+
+def test_simulator_and_gateway_have_different_ports_by_themselves(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    async def open_listeners(_: str, port: int) -> None:
+        asked.append(port)
+        raise SettingsError("seen")
+
+    monkeypatch.setattr("kirotrio.web.server.open_listeners", open_listeners)
+    run("simulate")
+    run("simulate", "--port", "8000")
+    run("simulate", KIROTRIO_PORT="81")
+    assert asked == [8010, 8000, 81]
+    assert "Default: 8010" in run("simulate", "--help").stdout
+    assert "Default: 8000" in run("serve", "--help").stdout
+
+
+def test_an_empty_home_is_none_for_settings_and_sign_ins_alike(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("settings", HOME="")
+    folders, home = platform_folders(), home_folder()
+    assert home != Path("/")
+    assert folders.data is None or home is None or folders.data.is_relative_to(home)
+    assert Path("~/x").expanduser() != Path("/x")
 
 
 FULL = Path("/dev/full")
