@@ -75,6 +75,21 @@ async def test_an_account_that_is_not_there_is_told_as_it_is(stage, autojump_clo
     assert scene.log.events("error") == []
 
 
+async def test_a_sign_of_life_never_waits_for_a_count_that_will_not_come(stage, autojump_clock):
+    @define
+    class Slow:
+        async def lend(self, credential: str | None = None) -> ScriptedAccount:
+            await trio.sleep(40)
+            raise AccountUnavailable("no account")
+
+    scene = stage(GOOD)
+    scene.change(lender=Slow())
+    with trio.fail_after(100):
+        sink = await scene.run()
+    assert names_of(sink.body)[-1] == "error"
+    assert sink.finished
+
+
 class Unwritable(RecordingSink):
     """A client's side that fails once, in the middle."""
 
@@ -260,6 +275,17 @@ async def test_a_closed_gateway_ends_the_answers_there_are_and_those_that_come(s
         await scene.answer().run(late)
     assert late.status == 503
     assert "stopping" in orjson.loads(late.body)["error"]["message"]
+
+
+async def test_the_first_word_that_ends_an_answer_counts(stage, autojump_clock):
+    scene = stage(answering(text("going on"), end="hang"))
+    sink = RecordingSink()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scene.answer().run, sink)
+        await trio.sleep(1)
+        scene.relay.streams.end_all(Overloaded("the first word"))
+        scene.relay.streams.end_all(Overloaded("the second word"))
+    assert events_of(sink.body)[-1]["error"]["message"] == "the first word"
 
 
 @pytest.mark.parametrize(("cut", "outcome"), [(True, "stopped"), (False, "client gone")])

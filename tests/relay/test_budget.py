@@ -152,6 +152,7 @@ async def test_a_refreshed_token_is_the_one_that_is_sent(stage, autojump_clock):
     scene = stage(refusing(401, message="The bearer token is expired"), GOOD)
     await scene.run()
     assert [headers["authorization"] for headers in scene.transport.headers] == ["Bearer token-0", "Bearer token-1"]
+    assert scene.account.refused_tokens == ["token-0"], "the one that was refused, not whichever is the newest"
 
 
 # What is counted and told
@@ -204,8 +205,11 @@ async def test_a_used_up_subscription_is_told_with_its_reset(stage, autojump_clo
     assert scene.logged("answer")[0]["attempts"] == ["MONTHLY_REQUEST_COUNT(402)"]
 
 
-async def test_without_a_reset_date_the_refusal_itself_is_told(stage, autojump_clock):
-    sink = await stage(refusing(402, message="You have reached the limit.", reason="MONTHLY_REQUEST_COUNT")).run()
+@pytest.mark.parametrize("limits", [None, {}, {"nextDateReset": 1_000_000_000.0}], ids=["failing", "none", "passed"])
+async def test_without_a_reset_that_lies_ahead_the_refusal_itself_is_told(stage, autojump_clock, limits):
+    scene = stage(refusing(402, message="You have reached the limit.", reason="MONTHLY_REQUEST_COUNT"))
+    scene.transport.plain = {} if limits is None else {"getUsageLimits": limits}
+    sink = await scene.run()
     assert sink.status == 429
     assert "next reset" in error_of(sink)
     assert "UTC" not in error_of(sink)

@@ -60,6 +60,13 @@ async def test_thinking_is_shown_to_those_who_take_it(stage, autojump_clock, mod
     assert message["content"][-1]["text"] == "Hi"
 
 
+async def test_thinking_that_comes_only_with_the_end_is_hidden_too(stage, autojump_clock):
+    # The parser holds what may yet be the closing tag, and lets go of it at the end.
+    message = await message_of(stage(answering(text("<thinking>secret </think"), tail())), hello(thinking=UNASKED))
+    assert kinds(message) == ["text"]
+    assert "think" not in message["content"][0]["text"]
+
+
 async def test_omitted_thinking_is_a_signed_block_without_its_text(stage, autojump_clock):
     omitted = ThinkingSetting(enabled=True, asked=True, accepted=True, display="omitted")
     message = await message_of(stage(SIGNED), hello(model=NATIVE, thinking=omitted))

@@ -55,10 +55,16 @@ async def test_an_unmeasured_answer_reports_the_estimate(stage, autojump_clock, 
         assert usage["input_tokens"] == expected, mode
 
 
-@pytest.mark.parametrize("mode", [Mode.LIVE])
-async def test_text_that_came_with_a_failure_is_delivered_ahead_of_it(stage, autojump_clock, mode):
+async def test_an_answer_that_a_stop_sequence_ends_before_it_was_measured_reports_the_estimate(
+    stage, autojump_clock, estimator
+):
+    sink = await stage(answering(text("keep STOP"), tail())).run(conversation=hello(limits=Limits(1000, ("STOP",))))
+    assert events_of(sink.body)[-2]["usage"]["input_tokens"] == estimator.estimate(hello(), "claude")
+
+
+async def test_text_that_came_with_a_failure_is_delivered_ahead_of_it(stage, autojump_clock):
     piece = b"".join([*text("half"), exception("InternalServerException", "broken")])
-    sink = await stage(answering([piece])).run(mode)
+    sink = await stage(answering([piece])).run()
     assert text_of(sink.body) == "half"
     assert names_of(sink.body)[-1] == "error"
 

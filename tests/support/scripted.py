@@ -175,6 +175,7 @@ class ScriptedAccount:
 
     name: str = "scripted"
     refusals: int = 0
+    refused_tokens: list[str] = field(factory=list)
     profile_arn: str = ""
     region: str = "us-east-1"
     found_profile: str = ""
@@ -187,6 +188,7 @@ class ScriptedAccount:
 
     async def refused(self, token: str) -> None:
         self.refusals += 1
+        self.refused_tokens.append(token)
 
     async def resolve_profile(self) -> None:
         self.resolved += 1
