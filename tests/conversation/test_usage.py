@@ -182,3 +182,12 @@ def test_batches_do_not_matter_and_no_count_is_negative(events: list[Event], dat
     assert min(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens) >= 0
     measured = any(isinstance(event, (ContextMeasured, TokensMeasured)) for event in events)
     assert usage.measured is measured
+
+
+def test_a_discarded_generation_leaves_no_count_behind():
+    book = ledger()
+    book.feed([TextDelta("a long piece")])
+    assert book.result().output_tokens == 12
+    book.discard_generation()
+    book.feed([TextDelta("short")])
+    assert book.result().output_tokens == 5, "as many pieces as before, but other ones"

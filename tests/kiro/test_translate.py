@@ -29,6 +29,8 @@ from kirotrio.kiro.events import (
     AssistantText,
     BrokenPayload,
     Citation,
+    Code,
+    CodeReferences,
     ContextUsage,
     InitialResponse,
     InvalidState,
@@ -634,3 +636,47 @@ def test_long_arguments_arrive_whole_through_small_reads() -> None:
     payloads.append({"toolUseId": "t", "name": "write", "stop": True})
     raw = b"".join(encode_event("toolUseEvent", orjson.dumps(payload)) for payload in payloads)
     assert through(raw, 1024) == [ToolCall("t", "write", arguments), Finish(StopCause.MAX_TOKENS)]
+
+
+@pytest.mark.parametrize(
+    ("event", "part"),
+    [
+        (ModelUnavailable("busy"), "not available for now: busy"),
+        (Citation("https://a.example", "a", 0), "Citation events"),
+        (Code("x"), "Code events"),
+        (BrokenPayload("metadataEvent"), "could not be read: metadataEvent"),
+    ],
+    ids=["model unavailable", "citation", "code", "broken payload"],
+)
+def test_what_the_client_is_not_shown_is_noted_once(event, part):
+    answer = translator()
+    answer.feed([*texts("x"), event, event, *TAIL])
+    assert isinstance(answer.end()[-1], Finish)
+    (note,) = answer.notes
+    assert part in note
+
+
+def test_events_that_only_accompany_an_answer_are_not_worth_a_note():
+    answer = translator()
+    answer.feed([InitialResponse("r", "c"), CodeReferences(()), *texts("x"), *TAIL])
+    answer.end()
+    assert answer.notes == []
+
+
+@pytest.mark.parametrize("kind", ["metadataEvent", "contextUsageEvent", "meteringEvent"])
+def test_a_tail_that_cannot_be_read_is_a_tail_all_the_same(kind):
+    assert run([*texts("x"), BrokenPayload(kind)])[-1] == Finish(StopCause.END_TURN)
+
+
+@pytest.mark.parametrize("kind", ["initial-response", "codeEvent"])
+def test_another_event_that_cannot_be_read_is_no_tail(kind):
+    answer = translator()
+    answer.feed([*texts("x"), BrokenPayload(kind)])
+    assert answer.end()[-1] == Finish(StopCause.MAX_TOKENS)
+    assert "without the upstream's usual tail" in answer.notes[-1]
+
+
+def test_a_conversation_id_beside_text_is_remembered():
+    answer = translator()
+    answer.feed([AssistantText("x", conversation_id="c-1")])
+    assert answer.conversation_id == "c-1"
