@@ -184,7 +184,7 @@ def test_batches_do_not_matter_and_no_count_is_negative(events: list[Event], dat
     assert usage.measured is measured
 
 
-def test_a_discarded_generation_leaves_no_count_behind():
+def test_a_discarded_generation_leaves_no_count_behind() -> None:
     book = ledger()
     book.feed([TextDelta("a long piece")])
     assert book.result().output_tokens == 12

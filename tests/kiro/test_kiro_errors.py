@@ -294,14 +294,14 @@ def test_no_exception_frame_is_beyond_the_table(kind: str, message: str, reason:
     assert error.cause is not Cause.INTERNAL
 
 
-def test_an_exception_that_nobody_knows_is_a_broken_answer_worth_another_attempt():
+def test_an_exception_that_nobody_knows_is_a_broken_answer_worth_another_attempt() -> None:
     error = from_exception("SurprisingException", "", None)
     assert (type(error), error.recovery) == (UpstreamFailed, Recovery.RETRY)
     assert "SurprisingException" in error.message
     assert "an unnamed exception" in from_exception("", "", None).message
 
 
-def test_an_exception_inside_the_stream_has_the_pause_of_its_meaning():
+def test_an_exception_inside_the_stream_has_the_pause_of_its_meaning() -> None:
     assert from_exception("ThrottlingException", "x", "CREDIT_CONSUMPTION_RATE_EXCEEDED").retry_after == 300.0
     assert from_exception("InternalServerException", "x", None).retry_after is None
 
@@ -315,13 +315,13 @@ def test_an_exception_inside_the_stream_has_the_pause_of_its_meaning():
         (599, "failed (status 599)", Recovery.RETRY),
     ],
 )
-def test_a_status_that_is_in_no_table_is_told_by_its_class(status, part, recovery):
+def test_a_status_that_is_in_no_table_is_told_by_its_class(status: int, part: str, recovery: Recovery) -> None:
     error = refusal(status, {})
     assert part in error.message
     assert error.recovery is recovery
 
 
-def test_an_overflow_that_was_guessed_prints_as_it_is_told():
+def test_an_overflow_that_was_guessed_prints_as_it_is_told() -> None:
     error = refusal(400, {"message": "Improperly formed request."}, body_size=HUGE_BODY)
     assert str(error) == error.message
     assert str(HUGE_BODY) in str(error)

@@ -648,7 +648,7 @@ def test_long_arguments_arrive_whole_through_small_reads() -> None:
     ],
     ids=["model unavailable", "citation", "code", "broken payload"],
 )
-def test_what_the_client_is_not_shown_is_noted_once(event, part):
+def test_what_the_client_is_not_shown_is_noted_once(event: KiroEvent, part: str) -> None:
     answer = translator()
     answer.feed([*texts("x"), event, event, *TAIL])
     assert isinstance(answer.end()[-1], Finish)
@@ -656,7 +656,7 @@ def test_what_the_client_is_not_shown_is_noted_once(event, part):
     assert part in note
 
 
-def test_events_that_only_accompany_an_answer_are_not_worth_a_note():
+def test_events_that_only_accompany_an_answer_are_not_worth_a_note() -> None:
     answer = translator()
     answer.feed([InitialResponse("r", "c"), CodeReferences(()), *texts("x"), *TAIL])
     answer.end()
@@ -664,19 +664,19 @@ def test_events_that_only_accompany_an_answer_are_not_worth_a_note():
 
 
 @pytest.mark.parametrize("kind", ["metadataEvent", "contextUsageEvent", "meteringEvent"])
-def test_a_tail_that_cannot_be_read_is_a_tail_all_the_same(kind):
+def test_a_tail_that_cannot_be_read_is_a_tail_all_the_same(kind: str) -> None:
     assert run([*texts("x"), BrokenPayload(kind)])[-1] == Finish(StopCause.END_TURN)
 
 
 @pytest.mark.parametrize("kind", ["initial-response", "codeEvent"])
-def test_another_event_that_cannot_be_read_is_no_tail(kind):
+def test_another_event_that_cannot_be_read_is_no_tail(kind: str) -> None:
     answer = translator()
     answer.feed([*texts("x"), BrokenPayload(kind)])
     assert answer.end()[-1] == Finish(StopCause.MAX_TOKENS)
     assert "without the upstream's usual tail" in answer.notes[-1]
 
 
-def test_a_conversation_id_beside_text_is_remembered():
+def test_a_conversation_id_beside_text_is_remembered() -> None:
     answer = translator()
     answer.feed([AssistantText("x", conversation_id="c-1")])
     assert answer.conversation_id == "c-1"
