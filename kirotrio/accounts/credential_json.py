@@ -94,6 +94,11 @@ def checked_refresh_token(token: str, where: str) -> str:
     return token
 
 
+def fits_a_header(token: str) -> bool:
+    """Whether an access token can be sent: printable ASCII alone. Another one is damaged."""
+    return token.isascii() and token.isprintable()
+
+
 def kind_of(entry: Mapping[str, Any], registration: Mapping[str, Any] | None = None) -> str:
     """`social`, `oidc`, `external` or `api-key`: as the entry says, else by what stands in it."""
     method = pick(entry, "authMethod")
@@ -128,9 +133,13 @@ def parse_credential(
         key = _api_key_in(entry)
         if not key:
             raise Unreadable(f"{where}: it says api_key, but no apiKey is there")
+        if not fits_a_header(key):
+            raise Unreadable(f"{where}: the API key has characters that none has; copy the whole of it once more")
         return ApiKey(key)
     refresh_token = pick_text(entry, "refreshToken", where)
     access_token = pick_text(entry, "accessToken", where)
+    if not fits_a_header(access_token):
+        access_token = ""  # damaged: a refresh brings another
     expires_at = known_expiry(pick(entry, "expiresAt"))
     own_arn = real_arn(pick_text(entry, "profileArn", where))
     provider = pick_text(entry, "provider", where)

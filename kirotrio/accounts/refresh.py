@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from kirotrio.accounts.credential import Oidc, Refreshable, Renewed, Social
+from kirotrio.accounts.credential_json import fits_a_header
 from kirotrio.accounts.endpoints import oidc_token_url, real_arn, rebased, social_refresh_url
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.errors import AccountUnavailable, Recovery, UpstreamFailed
@@ -117,6 +118,8 @@ def _renewed(answer: HttpAnswer, now: float) -> Renewed:
     access_token = _text(entry, "accessToken", "access_token")
     if not access_token:
         raise UpstreamFailed("The sign-in service answered a refresh without an access token", recovery=Recovery.RETRY)
+    if not fits_a_header(access_token):
+        raise UpstreamFailed("The sign-in service answered with an access token that no header can carry")
     return Renewed(
         access_token=access_token,
         refresh_token=_text(entry, "refreshToken", "refresh_token"),

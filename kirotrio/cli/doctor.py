@@ -82,6 +82,9 @@ async def run_checks(named: dict[str, Check], deadline: float = DEADLINE) -> lis
                 results[subject] = list(await check())
             except KirotrioError as error:
                 results[subject] = [Finding("wrong", subject, error.message)]
+            except Exception as error:  # one check that fails does not take the others' findings along
+                sentence = f"this check failed itself ({type(error).__name__}); that is a fault of kirotrio"
+                results[subject] = [Finding("wrong", subject, sentence)]
 
     async with trio.open_nursery() as nursery:
         for subject, check in named.items():

@@ -27,7 +27,8 @@ def setting(
     """One setting: what `kirotrio settings` shows of it, its default and what it may be.
 
     A number lies from `least` to `most`, both allowed, and is greater than `above`. `form` is "url" for an address
-    that begins with http:// or https://, "proxy" for one that may also be SOCKS5, "region" for a name like us-east-1.
+    that begins with http:// or https://, "proxy" for one that may also be SOCKS5, "region" for a name like us-east-1,
+    "token" for what stands in a header.
     """
     metadata = {
         "help": help,
@@ -128,7 +129,7 @@ class UsageSettings:
 @frozen
 class AccountSettings:
     refresh_token: str = setting("", "refresh token of a social sign-in", secret=True)
-    api_key: str = setting("", "Kiro API key (ksk_…)", secret=True)
+    api_key: str = setting("", "Kiro API key (ksk_…)", secret=True, form="token")
     client_id: str = setting("", "OIDC client of the refresh token (Builder ID, Identity Center)")
     client_secret: str = setting("", "secret of that client", secret=True)
     sso_region: str = setting(

@@ -68,6 +68,8 @@ def right(option: Option) -> str:
         return "an address like http://host:port, https://host:port or socks5://user:password@host:port"
     if option.form == "region":
         return "the name of a region like us-east-1"
+    if option.form == "token":
+        return "copied whole: letters, digits and signs of ASCII alone, without blanks"
     return "text on one line"
 
 
@@ -152,6 +154,8 @@ def _text(option: Option, raw: object) -> str:
 def _has_form(form: str, text: str) -> bool:
     if form == "region":
         return _REGION.fullmatch(text) is not None
+    if form == "token":
+        return text.isascii() and text.isprintable() and " " not in text
     if form in _SCHEMES:
         try:
             parts = urlsplit(text)

@@ -16,6 +16,7 @@ from typing import Self
 
 import httpx
 import trio
+from socksio.exceptions import SOCKSError
 
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.errors import DeadlineExceeded, Recovery, SettingsError, UpstreamFailed
@@ -255,6 +256,16 @@ def _translated(url: str) -> Iterator[None]:
         raise UpstreamFailed(f"could not connect to {_host(url)}: {_reason(error)}", recovery=Recovery.RETRY) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise SettingsError(f"{url}: not an address that can be called; it begins with http:// or https://") from error
+    except (httpx.LocalProtocolError, UnicodeError):
+        # Never with the library's words: they quote the header, and the token is in it.
+        raise UpstreamFailed(
+            f"a call to {_host(url)} could not be made: the sign-in's token, or a setting that goes into a header, "
+            "has characters that no header may have; `kirotrio doctor` looks at it"
+        ) from None
+    except SOCKSError as error:
+        raise UpstreamFailed(
+            "the proxy does not answer as a SOCKS5 proxy does; check upstream.proxy_url", recovery=Recovery.RETRY
+        ) from error
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
         sentence = f"the connection to {_host(url)} broke: {_reason(error)}"
         raise UpstreamFailed(sentence, recovery=Recovery.RETRY) from error

@@ -91,13 +91,18 @@ TABLE: tuple[Row, ...] = (
     Row(
         invalid,
         Recovery.NONE,
+        "There are more images in the request than Kiro takes. Send fewer, or leave those of earlier turns out.",
+        reasons=("IMAGE_COUNT_EXCEEDED",),
+    ),
+    Row(
+        invalid,
+        Recovery.NONE,
         f"Kiro refused the request as malformed. {_LINT}",
         reasons=(
             "TOOL_USE_RESULT_MISMATCH",
             "TOOL_SCHEMA_INVALID",
             "TOOL_CONFIG_MISSING",
             "TOOL_DUPLICATE",
-            "IMAGE_COUNT_EXCEEDED",
             "REQUEST_BODY_INVALID",
             "INVALID_CONVERSATION_ID",
         ),

@@ -25,6 +25,9 @@ from kirotrio.relay.ports import Account
 from kirotrio.relay.prepare import Estimate
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode, Relay
 
+_RESET_WITH_THE_PLAN = (None, "MONTHLY_REQUEST_COUNT", "OVERAGE_REQUEST_LIMIT_EXCEEDED")
+"""Reasons that the next reset of the plan ends (KIRO_PROTOCOL 4); None where the status alone said so."""
+
 _LONGEST_BACK_OFF = 10.0
 """Seconds. Whoever asks for a longer pause gets it from the client, with `retry-after`."""
 
@@ -220,6 +223,8 @@ class Attempts:
         )
 
     async def _with_reset(self, error: QuotaExhausted, account: Account) -> KirotrioError:
+        if error.upstream_reason not in _RESET_WITH_THE_PLAN:
+            return error  # an hour's or a day's limit ends earlier, and when is not known
         try:
             credentials = await account.credentials()
         except KirotrioError:

@@ -162,6 +162,8 @@ async def _keep_model_list(accounts: Accounts, models: ModelLists, standing: Sta
             if error.message != problem:
                 problem = error.message
                 log.warning("no account can serve yet", error=problem)
+        except Exception as error:  # a look in the background never ends the process
+            log.error("looking for the account's models failed", exc_info=error)
         await trio.sleep(_LOOK_EVERY)
 
 

@@ -216,3 +216,31 @@ async def test_a_system_without_roots_falls_back_to_the_bundled_ones(monkeypatch
     paths = ssl.DefaultVerifyPaths(str(empty), None, "", "", "", "")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
     assert tls_context("auto").cert_store_stats()["x509_ca"] > 50, "the bundled roots are not there"
+
+
+@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 500 no\r\n\r\n", b"\x00garbage"])
+@pytest.mark.usefixtures("collected")
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as above
+async def test_a_proxy_that_speaks_no_socks_is_an_error_of_ours(reply):
+    async def handler(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some(100)
+            if reply:
+                await stream.send_all(reply)
+
+    async with server(handler) as (port, _), transport(proxy_url=f"socks5://me:pw@127.0.0.1:{port}") as http:
+        with pytest.raises(UpstreamFailed, match=r"proxy|broke|connect"):
+            await http.call("GET", "http://127.0.0.1:9/", deadline=5)
+
+
+@pytest.mark.parametrize("token", ["aoaSECRET\nmore", "aoaSECRET…", "aoaSECRET\x00"])
+async def test_a_token_that_no_header_can_carry_is_not_quoted(token):
+    async with server(saying(OK)) as (port, _), transport() as http:
+        with pytest.raises(UpstreamFailed) as raised:
+            await http.call(
+                "GET", f"http://127.0.0.1:{port}/", headers={"authorization": f"Bearer {token}"}, deadline=5
+            )
+    shown: BaseException | None = raised.value
+    while shown is not None:
+        assert "SECRET" not in str(shown), "the token stands in the error, or in what it came from"
+        shown = shown.__cause__
