@@ -100,7 +100,21 @@ def _lint_messages(raw: bytes, settings: Settings) -> Lint:
     notes = (*_told(request.diagnostics), *_renamed(conversation.tools, request.tool_names))
     if model.id not in {known.id for known in STATIC_CATALOGUE.models}:
         notes += (f"model: {model.id!r} is not among the models known here; it is sent as it is, and Kiro decides",)
+    images = sum(_images(turn.parts) for turn in conversation.turns)
+    if images > _CERTAIN_IMAGES:
+        notes += (f"messages: {images} images; Kiro has a limit that is not exactly known, and may refuse so many",)
     return Lint(kind, tuple(_violations(body, model)), notes)
+
+
+_CERTAIN_IMAGES = 10
+"""What Kiro's own client sends at most (KIRO_PROTOCOL 2.3)."""
+
+
+def _images(parts: Iterable[object]) -> int:
+    """How many images, those inside of tool results included."""
+    from kirotrio.conversation.request import Image, ToolResult
+
+    return sum(_images(part.content) if isinstance(part, ToolResult) else isinstance(part, Image) for part in parts)
 
 
 def _renamed(tools: Iterable[Tool], tool_names: Mapping[str, str]) -> Iterable[str]:

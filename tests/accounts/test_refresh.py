@@ -189,3 +189,10 @@ async def test_any_error_is_one_of_ours_and_repeats_nothing_that_was_sent(status
 
 async def test_an_error_name_that_echoes_a_token_is_left_out() -> None:
     await refusal(SOCIAL, answer(400, {"error": TOKEN}))
+
+
+@pytest.mark.parametrize("token", ["aoa-caf\u00e9", "aoa\r\nx: y"])
+async def test_a_refresh_that_brings_a_damaged_token_is_an_error_that_does_not_quote_it(token: str) -> None:
+    error = await refusal(SOCIAL, answer(200, accessToken=token, refreshToken=TOKEN, expiresIn=3600))
+    assert isinstance(error, UpstreamFailed)
+    assert "aoa" not in error.message

@@ -131,3 +131,9 @@ def test_what_is_no_json_is_rejected(run: Run) -> None:
 )
 def test_no_body_is_too_odd(raw: bytes) -> None:
     assert lint_body(raw, Settings()).kind
+
+
+def test_many_images_are_noted(run: Run) -> None:
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+    body = question(messages=[{"role": "user", "content": [image] * 11}])
+    assert "note      messages: 11 images" in run("lint", "-", stdin=json.dumps(body).encode()).stdout

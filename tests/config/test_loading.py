@@ -515,3 +515,10 @@ def test_loaded_settings_are_replaced_with_their_origin() -> None:
     assert loaded.settings.server.port == 9
     assert loaded.origins["server.api_key"] == loaded.origins["log.level"] == "made up"
     assert loaded.origins["server.port"] == "environment KIROTRIO_PORT"
+
+
+@pytest.mark.parametrize("key", ["ksk_cut…here", "ksk_a b", "ksk_a\u00e9"])
+def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(SettingsError, match="copied whole") as raised:
+        load_settings(overrides={}, environ={"KIRO_API_KEY": key}, folders=Folders())
+    assert key not in str(raised.value)

@@ -325,3 +325,9 @@ def test_an_overflow_that_was_guessed_prints_as_it_is_told() -> None:
     error = refusal(400, {"message": "Improperly formed request."}, body_size=HUGE_BODY)
     assert str(error) == error.message
     assert str(HUGE_BODY) in str(error)
+
+
+def test_too_many_images_says_to_send_fewer() -> None:
+    error = from_response(400, {}, b'{"message":"Too many images in the request.","reason":"IMAGE_COUNT_EXCEEDED"}')
+    assert error.cause is Cause.BODY_INVALID
+    assert "Send fewer" in error.message

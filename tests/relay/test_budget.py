@@ -233,3 +233,12 @@ async def test_what_an_account_was_refused_for_is_known_until_it_serves_again(st
     assert "suspended" in (scene.relay.standing.trouble("scripted") or "")
     await scene.run()
     assert scene.relay.standing.trouble("scripted") is None
+
+
+@pytest.mark.parametrize("reason", ["HOURLY_REQUEST_COUNT", "DAILY_REQUEST_COUNT", "CONVERSATION_LIMIT_EXCEEDED"])
+async def test_a_limit_that_is_not_the_plans_is_not_told_with_its_reset(stage, autojump_clock, reason):
+    scene = stage(refusing(429, message="You have reached the limit.", reason=reason))
+    scene.transport.plain = {"getUsageLimits": {"nextDateReset": 4_102_444_800.0}}
+    sink = await scene.run()
+    assert sink.status == 429
+    assert "2100" not in error_of(sink)

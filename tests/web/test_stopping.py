@@ -175,3 +175,16 @@ async def test_models_have_a_date_that_the_sdk_reads(stack):
     async with stack() as s, s.client() as http:
         models = (await http.get("/v1/models")).json()["data"]
     assert all(datetime.fromisoformat(model["created_at"]) for model in models)
+
+
+async def test_a_fault_while_looking_for_models_does_not_end_the_gateway(stack, monkeypatch):
+    from kirotrio.accounts.model_lists import ModelLists
+
+    async def broken(self, *args, **options):
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(ModelLists, "refresh", broken)
+    async with stack() as s, s.client() as http:
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert (await http.get("/health")).status_code == 200
+        assert s.log.events("error") == ["looking for the account's models failed"]
