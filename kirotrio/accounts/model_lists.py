@@ -24,8 +24,6 @@ _FRESH = 3600.0
 _RETRY = 60.0
 """Seconds before a list that could not be had is asked for again."""
 
-_PATIENCE = 20.0
-
 
 class ModelLists:
     """The application's knowledge of models. `known` never waits; `current` asks where the list is old."""
@@ -78,7 +76,7 @@ class ModelLists:
         )
         headers = headers_for(credentials, endpoint, user_agent=upstream.user_agent)
         answer = await self._transport.call(
-            endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=_PATIENCE
+            endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=self._settings.deadlines.lookup
         )
         if answer.status != 200:
             raise from_response(answer.status, answer.headers, answer.body, account=credentials.account)

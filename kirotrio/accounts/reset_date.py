@@ -13,9 +13,6 @@ from kirotrio.kiro.client import Transport
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.endpoints import endpoints, headers_for
 
-_PATIENCE = 5.0
-"""Seconds: a date is worth no more of a client's time."""
-
 
 async def next_reset(transport: Transport, settings: Settings, credentials: Credentials) -> float | None:
     """Epoch seconds of the next reset; None where it cannot be had. Cancellation changes nothing."""
@@ -26,7 +23,7 @@ async def next_reset(transport: Transport, settings: Settings, credentials: Cred
     headers = headers_for(credentials, endpoint, user_agent=upstream.user_agent)
     try:
         answer = await transport.call(
-            endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=_PATIENCE
+            endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=settings.deadlines.lookup
         )
         limits = orjson.loads(answer.body) if answer.status == 200 else None
     except (KirotrioError, ValueError):

@@ -86,6 +86,13 @@ class DeadlineSettings:
     tail: float = setting(
         5.0, "how long to read on for the measured count after a limit was met", unit="seconds", above=0
     )
+    silence_note: float = setting(
+        100.0, "of silence until it is logged; again after twice that", unit="seconds", above=0
+    )
+    error_body: float = setting(5.0, "for the body of an upstream error whose status is known", unit="seconds", above=0)
+    lookup: float = setting(10.0, "for one look at the account's models or usage", unit="seconds", above=0)
+    unwanted_body: float = setting(3.0, "that a refused body may still take to arrive", unit="seconds", least=0)
+    stop_writes: float = setting(5.0, "that a stop gives to what is still being written", unit="seconds", least=0)
     sign_in: float = setting(20.0, "for one call that refreshes a token or looks a profile up", unit="seconds", above=0)
 
 

@@ -32,8 +32,6 @@ _FRAMES_AHEAD = 8
 """Batches that the reader may be ahead of the parser: enough to overlap, little to hold."""
 
 _LARGEST_ERROR = 1024 * 1024
-_ERROR_BODY = 5.0
-"""Seconds for the body of an error whose status is known."""
 
 _Item: TypeAlias = list[KiroEvent] | KirotrioError
 
@@ -52,11 +50,16 @@ class Call:
 
 @frozen
 class Patience:
-    """Deadlines of one generation, in seconds. `tail`: how long to read on once a limit is met; 0: not at all."""
+    """Deadlines of one generation, in seconds.
+
+    `tail`: how long to read on once a limit is met; 0: not at all. `error_body`: for the body of an error whose status
+    is known. `notes`: silences that are logged.
+    """
 
     first_event: float
     silence: float
     tail: float
+    error_body: float = 5.0
     notes: tuple[float, ...] = (100.0, 200.0)
 
 
@@ -183,7 +186,7 @@ async def _read(
                 async with transport.stream(call.method, call.url, headers=call.headers, body=call.body) as stream:
                     progress.head = True
                     progress.status = stream.status
-                    await _read_stream(stream, sender, progress, call)
+                    await _read_stream(stream, sender, progress, call, patience)
             except KirotrioError as error:
                 failure = error
             except Exception as error:
@@ -197,14 +200,18 @@ async def _read(
 
 
 async def _read_stream(
-    stream: UpstreamStream, sender: trio.MemorySendChannel[_Item], progress: Progress, call: Call
+    stream: UpstreamStream,
+    sender: trio.MemorySendChannel[_Item],
+    progress: Progress,
+    call: Call,
+    patience: Patience,
 ) -> None:
     headers = stream.headers
     progress.upstream_request_id = request_id_of(headers)
     if stream.status != 200:
         # The status says what to do; a body that does not come is not waited for.
         body = b""
-        with trio.move_on_after(_ERROR_BODY):
+        with trio.move_on_after(patience.error_body):
             body = await stream.read(_LARGEST_ERROR)
         size, account = len(call.body), call.account
         raise from_response(stream.status, headers, body, now=time.time(), body_size=size, account=account)

@@ -111,6 +111,8 @@ def prepare_generation(
             silence=deadlines.silence,
             # In live mode the count is not worth the wait: the answer has been shown (ARCHITECTURE, rule 1).
             tail=0.0 if mode is Mode.LIVE else deadlines.tail,
+            error_body=deadlines.error_body,
+            notes=(deadlines.silence_note, 2 * deadlines.silence_note),
         ),
         diagnostics=request.diagnostics,
     )

@@ -22,9 +22,6 @@ from kirotrio.web.intake import BodyIntake
 SCOPE_INTAKE = "kirotrio.intake"
 SCOPE_REFUSAL = "kirotrio.refusal"
 
-_RUN_OUT = 3.0
-"""Seconds for which an answer that does not need the request's body lets it arrive."""
-
 Send = Callable[[Any], Awaitable[None]]
 
 
@@ -66,7 +63,7 @@ class RelayConnection(TrioASGIHTTPConnection):
     """One request over ASGI. The nursery beneath it is cancelled as soon as the client leaves."""
 
     async def __call__(self, receive: Any, send: Any) -> None:
-        gateway = cast(Gateway, cast(Any, self.app).gateway)
+        gateway = self._gateway
         scope = cast(dict[str, Any], self.scope)
         headers = scope["headers"]
         size = len(scope["raw_path"]) + len(scope["query_string"])
@@ -99,6 +96,10 @@ class RelayConnection(TrioASGIHTTPConnection):
             intake.release()
 
     @property
+    def _gateway(self) -> Gateway:
+        return cast(Gateway, cast(Any, self.app).gateway)
+
+    @property
     def _intake(self) -> BodyIntake:
         return cast(BodyIntake, cast(dict[str, Any], self.scope)[SCOPE_INTAKE])
 
@@ -118,7 +119,7 @@ class RelayConnection(TrioASGIHTTPConnection):
         if isinstance(response, PushResponse):
             await response.runs.run(AsgiSink(send))
             return
-        await self._intake.run_out(_RUN_OUT)
+        await self._intake.run_out(self._gateway.settings.deadlines.unwanted_body)
         # One start, one body: the framework's own way would open a generator for a few bytes of JSON.
         body = await response.get_data(as_text=False)
         headers = {name.lower(): value for name, value in response.headers.items()}

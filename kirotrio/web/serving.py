@@ -27,8 +27,6 @@ from kirotrio.web.server import Server, base_url, open_listeners
 
 _LOOK_EVERY = 60.0
 """Seconds between two looks at whether there is an account, and whether its list of models is old."""
-_LAST_WRITES = 5.0
-"""Seconds that a stop gives to writes, and to errors that end running answers."""
 
 
 @define
@@ -127,15 +125,16 @@ async def _serve_until_stopped(
 async def _drain(server: Server, gateway: Gateway, connections: trio.Nursery, draining: trio.Nursery) -> None:
     """Let answers finish until the deadline, end the rest with a legal error, then close what is left."""
     streams, patience = gateway.relay.streams, gateway.settings.server.drain
+    last_writes = gateway.settings.deadlines.stop_writes
     gateway.log.info("stopping", answers=len(streams), patience_seconds=patience)
-    server.hurry(_LAST_WRITES)
+    server.hurry(last_writes)
     # Requests, not only answers: one whose body is still coming in has been taken, and is going to be an answer.
     with trio.move_on_after(patience):
         await gateway.requests.wait_empty()
     if len(streams):
         gateway.log.warning("ending answers that are still running", answers=len(streams))
     streams.close(Overloaded("the gateway is stopping; ask again in a moment", retry_after=5.0))
-    with trio.move_on_after(_LAST_WRITES):
+    with trio.move_on_after(last_writes):
         await gateway.requests.wait_empty()
         # Until here a kept connection could be told that we are stopping; now all of them are closed.
         await server.context.terminated.set()

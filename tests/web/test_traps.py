@@ -237,12 +237,9 @@ async def test_half_closing_counts_as_leaving(stack):
 # Trap 13: watching the silence never touches a read that goes on.
 
 
-async def test_an_answer_goes_on_after_a_silence_that_was_noted(stack, monkeypatch):
-    from kirotrio.relay import generation
-
+async def test_an_answer_goes_on_after_a_silence_that_was_noted(stack):
     # Watched every few hundredths of a second: a watch that timed the read out would make it end "cleanly".
-    monkeypatch.setattr(generation, "Patience", partial(generation.Patience, notes=(0.05, 0.1)))
-    async with stack() as s, s.client() as http:
+    async with stack(deadlines={"silence_note": 0.05}) as s, s.client() as http:
         answer = await http.post("/v1/messages", json=question("[[events=3 gap_ms=300]] x", stream=True))
         assert s.log.events("warning").count("upstream is silent") >= 2
     assert names_of(answer.content)[-1] == "message_stop"
