@@ -50,7 +50,7 @@ async def leave_once(port: int, mode: str, state: str, *, reset: bool, upstream:
     with trio.fail_after(20):
         while len((await upstream.get("/_sim/streams")).json()) <= before:
             await trio.sleep(0.005)
-    await trio.sleep(0.05)
+    await trio.sleep(0.05)  # so that all of it has settled, and only the leaving is measured
     if reset:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     left = time.monotonic()

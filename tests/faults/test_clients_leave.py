@@ -46,7 +46,7 @@ async def test_many_leaving_clients_leave_nothing_behind(tmp_path):
         async def come_and_go(n: int) -> None:
             async with await trio.open_tcp_stream("127.0.0.1", stack.port) as client:
                 await client.send_all(head + body)
-                await trio.sleep(0.004 * n)
+                await trio.sleep(0.004 * n)  # each leaves at another point of its answer: that is what is tried
 
         async with trio.open_nursery() as nursery:
             for n in range(60):

@@ -34,7 +34,7 @@ async def dial(url: str) -> Client:
 
 
 def reset(client: Client) -> None:
-    client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # type: ignore[attr-defined]
+    client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # type: ignore[attr-defined]  # a socket stream
 
 
 async def test_start_gives_the_base_url(simulator: Simulator) -> None:

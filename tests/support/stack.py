@@ -64,6 +64,12 @@ class Stack:
             await self.simulator.ledger.until(lambda _: bool(closed()))
         return closed()[0]
 
+    async def wait_for_request(self) -> None:
+        """Until a request has been taken, its body perhaps still on the way."""
+        with trio.fail_after(10):
+            while not len(self.gateway.requests):  # noqa: ASYNC110 - the other side of a socket has no event
+                await trio.sleep(0.005)
+
     async def wait_for_connection(self) -> None:
         with trio.fail_after(10):
             while not len(self.server.connections):  # noqa: ASYNC110 - the other side of a socket has no event

@@ -25,9 +25,7 @@ async def test_a_request_that_is_still_coming_in_is_answered_to_its_end(stack):
     body = orjson.dumps(question("[[events=20 gap_ms=20]] x", stream=True))
     async with stack(server={"drain": 20}) as s, await trio.open_tcp_stream("127.0.0.1", s.port) as client:
         await client.send_all(head(s.port, len(body)) + body[:20])
-        with trio.fail_after(10):
-            while not len(s.gateway.requests):  # noqa: ASYNC110 - the other side of a socket has no event
-                await trio.sleep(0.005)
+        await s.wait_for_request()
         s.stop.ask()
         await s.gateway.draining.wait()
         await client.send_all(body[20:])
@@ -40,9 +38,7 @@ async def test_what_comes_in_too_late_ends_legally(stack):
     body = orjson.dumps(question("[[stall_after=2]] x", stream=True))
     async with stack(server={"drain": 0.3}) as s, await trio.open_tcp_stream("127.0.0.1", s.port) as client:
         await client.send_all(head(s.port, len(body)) + body[:20])
-        with trio.fail_after(10):
-            while not len(s.gateway.requests):  # noqa: ASYNC110 - the other side of a socket has no event
-                await trio.sleep(0.005)
+        await s.wait_for_request()
         s.stop.ask()
         await trio.sleep(0.6)
         await client.send_all(body[20:])
@@ -81,7 +77,7 @@ async def test_a_connection_that_its_client_left_is_freed_at_once(stack, ask):
                     await client.send_all(requests[ask])
                     await client.receive_some(65536)
         with trio.move_on_after(5) as waiting:
-            await trio.sleep(0.05)
+            await trio.testing.wait_all_tasks_blocked(0.05)  # the last of them has been accepted
             await s.server.connections.wait_empty()
         assert not waiting.cancelled_caught, f"{len(s.server.connections)} of 20 connections are still held"
 
