@@ -9,6 +9,11 @@ def main() -> int:
     """Run the command line and return the exit code (CONTRACT, Command line)."""
     __import__("multiprocessing").freeze_support()  # the first line: a frozen executable starts its children here too
 
+    if sys.argv[1:] == ["extract-document"]:  # how a frozen executable starts the process that reads a document
+        from kirotrio.relay.extraction import main as extract
+
+        return extract()
+
     try:
         from kirotrio.cli.app import kirotrio
 

@@ -56,6 +56,8 @@ class KirotrioError(Exception):
 
     cause: Cause = Cause.INTERNAL
     recovery: Recovery = Recovery.NONE
+    should_retry: bool | None = None
+    """What a client is to do that retries by the status alone; None leaves it to the client."""
 
     def __init__(
         self,
@@ -119,6 +121,15 @@ class NotFound(KirotrioError):
         self.model = model
 
 
+class ReferenceNotFound(NotFound):
+    """A stored response or item that a request refers to. `param` is where, `code` what clients know it by."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
 class TooLarge(KirotrioError):
     cause = Cause.TOO_LARGE
 
@@ -172,6 +183,12 @@ class UpstreamFailed(KirotrioError):
 
 class EmptyAnswer(UpstreamFailed):
     """A complete stream without text, thinking or tool call (KIRO_PROTOCOL 3.4)."""
+
+
+class AnswerUnmet(UpstreamFailed):
+    """The answer is whole, but not what the client demanded of it. The same request, sent again, is paid for again."""
+
+    should_retry = False
 
 
 class DeadlineExceeded(KirotrioError):

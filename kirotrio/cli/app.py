@@ -14,7 +14,7 @@ from kirotrio import __version__
 from kirotrio.cli.streams import give_up_lost_output, open_missing_streams
 from kirotrio.errors import KirotrioError
 
-_VERBS = ("serve", "demo", "simulate", "doctor", "lint", "keys", "settings")
+_VERBS = ("serve", "demo", "simulate", "doctor", "lint", "keys", "launch", "settings")
 """In the order of the help text."""
 
 _OWN_OPTIONS = ("--help", "-h", "--version")
@@ -54,6 +54,10 @@ class Program(click.Group):
                 from kirotrio.cli.keys import keys
 
                 return keys
+            case "launch":
+                from kirotrio.cli.launch import launch
+
+                return launch
             case "settings":
                 from kirotrio.cli.settings import settings
 

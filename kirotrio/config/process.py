@@ -52,3 +52,8 @@ def home_folder() -> Path | None:
 def variables(*names: str) -> dict[str, str]:
     """Those of these variables that are set in the environment: where other programs keep their files."""
     return {name: os.environ[name] for name in names if os.environ.get(name)}
+
+
+def whole_environment() -> dict[str, str]:
+    """A copy of this process's environment, for a program that it starts."""
+    return dict(os.environ)

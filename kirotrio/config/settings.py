@@ -93,6 +93,9 @@ class DeadlineSettings:
     lookup: float = setting(10.0, "for one look at the account's models or usage", unit="seconds", above=0)
     unwanted_body: float = setting(3.0, "that a refused body may still take to arrive", unit="seconds", least=0)
     stop_writes: float = setting(5.0, "that a stop gives to what is still being written", unit="seconds", least=0)
+    search: float = setting(20.0, "for one web search", unit="seconds", above=0)
+    fetch: float = setting(20.0, "for fetching one remote image, document or page", unit="seconds", above=0)
+    extract: float = setting(30.0, "for reading the text of one document", unit="seconds", above=0)
     sign_in: float = setting(20.0, "for one call that refreshes a token or looks a profile up", unit="seconds", above=0)
 
 
@@ -101,6 +104,9 @@ class RelaySettings:
     attempts: int = setting(3, "how often one request is tried in all", unit="attempts", least=1)
     keepalive_live: float = setting(15.0, "send a sign of life after this much silence (live)", unit="seconds", above=0)
     keepalive_buffered: float = setting(25.0, "the same in the buffered mode", unit="seconds", above=0)
+    repair: bool = setting(
+        False, "ask once more, which is paid for, where an answer does not meet the tool choice or schema asked for"
+    )
     spool: int = setting(64 * 1024 * 1024, "largest answer that the buffered mode holds", unit="bytes", least=1)
 
 
@@ -123,9 +129,39 @@ class ToolSettings:
 
 
 @frozen
+class SearchSettings:
+    max_uses: int = setting(8, "web searches for one request at most", unit="searches", least=0)
+
+
+@frozen
+class FetchSettings:
+    max_uses: int = setting(8, "pages that a model may fetch for one request", unit="fetches", least=0)
+    max_image: int = setting(10 * 1024 * 1024, "largest remote image", unit="bytes", least=1)
+    max_document: int = setting(32 * 1024 * 1024, "largest remote document or page", unit="bytes", least=1)
+    redirects: int = setting(5, "redirects to follow", unit="redirects", least=0)
+    allow_networks: str = setting(
+        "", "private networks that may be fetched from all the same, separated by commas (10.0.0.0/8)", form="networks"
+    )
+
+
+@frozen
+class DocumentSettings:
+    max_pages: int = setting(500, "pages of a document that are read", unit="pages", least=1)
+    max_text: int = setting(2_000_000, "text of a document that is kept", unit="characters", least=1)
+    max_memory: int = setting(1024 * 1024 * 1024, "memory that reading a document may take", unit="bytes", least=1)
+
+
+@frozen
+class ResponseSettings:
+    max_memory: int = setting(64 * 1024 * 1024, "stored responses in all", unit="bytes", least=0)
+    keep: float = setting(86_400.0, "how long a stored response can be continued", unit="seconds", least=0)
+
+
+@frozen
 class ModelSettings:
     alias: dict[str, str] = setting(dict, "other names for models: alias = model")  # noqa: RUF009 - an attrs field
     default: str = setting("", "model for unknown names; empty: an unknown name is an error")
+    claude_aliases: bool = setting(True, "list other makers' models under a name that begins claude-, too")
 
 
 @frozen
@@ -199,6 +235,10 @@ class Settings:
     thinking: ThinkingSettings = field(factory=ThinkingSettings)
     limits: LimitSettings = field(factory=LimitSettings)
     tools: ToolSettings = field(factory=ToolSettings)
+    search: SearchSettings = field(factory=SearchSettings)
+    fetch: FetchSettings = field(factory=FetchSettings)
+    documents: DocumentSettings = field(factory=DocumentSettings)
+    responses: ResponseSettings = field(factory=ResponseSettings)
     models: ModelSettings = field(factory=ModelSettings)
     usage: UsageSettings = field(factory=UsageSettings)
     accounts: AccountSettings = field(factory=AccountSettings)

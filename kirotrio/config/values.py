@@ -6,6 +6,7 @@ what was wrong and what would be right; it never shows the value of a secret.
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -70,6 +71,8 @@ def right(option: Option) -> str:
         return "the name of a region like us-east-1"
     if option.form == "token":
         return "copied whole: letters, digits and signs of ASCII alone, without blanks"
+    if option.form == "networks":
+        return "addresses or networks like 10.0.0.0/8, separated by commas"
     return "text on one line"
 
 
@@ -156,6 +159,11 @@ def _has_form(form: str, text: str) -> bool:
         return _REGION.fullmatch(text) is not None
     if form == "token":
         return text.isascii() and text.isprintable() and " " not in text
+    if form == "networks":
+        try:
+            return all(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+        except ValueError:
+            return False
     if form in _SCHEMES:
         try:
             parts = urlsplit(text)

@@ -1,14 +1,15 @@
 """The answer half of the waist: generation events.
 
 One answer is: any number of deltas, completed tool calls and measurements, then exactly one `Finish` or
-`Failed`. Nothing follows these two. `KeepAlive` may stand anywhere before them. Measurements never reach a
-dialect: the usage ledger absorbs them and puts its result into `Finish.usage`.
+`Failed`. Nothing follows these two. `KeepAlive` and `Accepted` may stand anywhere before them. Measurements never
+reach a dialect: the usage ledger absorbs them and puts its result into `Finish.usage`.
 """
 
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
@@ -46,6 +47,74 @@ class ToolCall:
     id: str
     name: str
     arguments: str
+
+
+@frozen
+class ServerToolCall:
+    """The server runs one of its own tools. `id` is of letters and digits, unique in the answer; dialects prefix it.
+
+    `tool` is which (whatever the client calls it), `input` has `query` or `url`, or is what the model made of it.
+    """
+
+    id: str
+    tool: Literal["web_search", "web_fetch"]
+    input: Mapping[str, Any]
+
+
+@frozen
+class SearchResult:
+    """`page_age` is a date in words ("January 2, 2006"), None where unknown; `snippet` is what was found."""
+
+    url: str
+    title: str
+    snippet: str = ""
+    page_age: str | None = None
+
+
+@frozen
+class SearchFinished:
+    """What the search of this id found. `error`: `unavailable`, `max_uses_exceeded`, `too_many_requests`,
+    `invalid_tool_input`, `query_too_long`, or "" (KIRO_PROTOCOL 9)."""
+
+    id: str
+    results: tuple[SearchResult, ...] = ()
+    error: str = ""
+
+
+@frozen
+class FetchFinished:
+    """What the fetch of this id brought: the text of a page or document.
+
+    `retrieved_at` is RFC 3339. `error`: as of `SearchFinished`, or `url_too_long`, `url_not_allowed`,
+    `url_not_accessible`, `unsupported_content_type`.
+    """
+
+    id: str
+    url: str
+    title: str = ""
+    text: str = ""
+    media_type: str = "text/plain"
+    retrieved_at: str = ""
+    error: str = ""
+
+
+@frozen
+class Citation:
+    """The text from `start` to `end` names a source that was found: characters, counted over all the answer's text.
+
+    It follows the text that it is about, in the same run of text. `cited_text` is at most 150 characters of the source.
+    """
+
+    url: str
+    title: str
+    cited_text: str
+    start: int
+    end: int
+
+
+@frozen
+class Accepted:
+    """The upstream has taken the request on and has yet to say anything."""
 
 
 @frozen
@@ -87,8 +156,12 @@ class Usage:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    thinking_tokens: int = 0
+    """How many of the output tokens were thinking."""
     measured: bool = False
     credits: float | None = None
+    web_searches: int = 0
+    web_fetches: int = 0
 
 
 @frozen
@@ -108,8 +181,18 @@ class KeepAlive:
     """Nothing was sent to this client for a while: let it see a sign of life."""
 
 
-ContentEvent: TypeAlias = TextDelta | ThinkingDelta | ThinkingSignature | RedactedThinkingBlock | ToolCall
+ContentEvent: TypeAlias = (
+    TextDelta
+    | ThinkingDelta
+    | ThinkingSignature
+    | RedactedThinkingBlock
+    | ToolCall
+    | ServerToolCall
+    | SearchFinished
+    | FetchFinished
+    | Citation
+)
 Measurement: TypeAlias = ContextMeasured | TokensMeasured | CreditsMetered
-Event: TypeAlias = ContentEvent | Measurement | Finish | Failed | KeepAlive
+Event: TypeAlias = ContentEvent | Measurement | Finish | Failed | KeepAlive | Accepted
 Batch: TypeAlias = list[Event]
 """Everything that one upstream read produced (ARCHITECTURE, rule 2)."""

@@ -37,10 +37,25 @@ class Document:
     data: str = field(repr=lambda data: f"<{len(data)} characters>")
     title: str | None = None
     context: str | None = None
+    path: str = field(default="", eq=False)
 
     @property
     def is_text(self) -> bool:
         return self.media_type.startswith("text/")
+
+
+@frozen
+class RemoteFile:
+    """An image or a document that the client names by its address; the relay puts what it finds there in its place.
+
+    `path` is where it stood in the client's body, for errors.
+    """
+
+    url: str
+    kind: Literal["image", "document"]
+    title: str | None = None
+    context: str | None = None
+    path: str = ""
 
 
 @frozen
@@ -72,7 +87,7 @@ class ToolReference:
     tool_name: str
 
 
-ResultPart: TypeAlias = Text | Image | Document | ToolReference
+ResultPart: TypeAlias = Text | Image | Document | RemoteFile | ToolReference
 
 
 @frozen
@@ -101,7 +116,16 @@ class ServerToolResult:
 
 
 Part: TypeAlias = (
-    Text | Image | Document | Thinking | RedactedThinking | ToolUse | ToolResult | ServerToolUse | ServerToolResult
+    Text
+    | Image
+    | Document
+    | RemoteFile
+    | Thinking
+    | RedactedThinking
+    | ToolUse
+    | ToolResult
+    | ServerToolUse
+    | ServerToolResult
 )
 
 Role: TypeAlias = Literal["user", "assistant", "system"]
@@ -123,8 +147,8 @@ class Turn:
 class Tool:
     """A tool offered to the model.
 
-    `kind` is "" for a tool that the client runs; otherwise the type of a server tool (`web_search_20250305`),
-    whose settings stand in `options`. `input_schema` is None where the client gave none.
+    `kind` is "" for a tool that the client runs; otherwise the type of a server tool that is not available here
+    (`code_execution_…`), whose settings stand in `options`. `input_schema` is None where the client gave none.
     """
 
     name: str
@@ -133,6 +157,42 @@ class Tool:
     kind: str = ""
     options: Mapping[str, Json] = field(factory=dict)
     deferred: bool = False
+    path: str = ""
+
+
+@frozen
+class WebSearch:
+    """The client asks that the server searches the web for the model.
+
+    `name` is what it calls the tool. `max_uses`: searches for one request, None: as many as the setting allows. At
+    most one of the domain lists is not empty; a domain covers its subdomains and may go on with a path
+    (`example.com/blog`). `location` is where the user is, in words. `direct_query`: the request is nothing but a search
+    for this, and is answered with what is found.
+    """
+
+    name: str = "web_search"
+    max_uses: int | None = None
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+    location: str = ""
+    direct_query: str | None = None
+    path: str = ""
+
+
+@frozen
+class WebFetch:
+    """The client asks that the server fetches pages and documents for the model. Fields as of `WebSearch`.
+
+    `max_tokens`: of one fetched text, longer ones are cut; None: as the setting says. `citations`: the client wants to
+    see which passages an answer rests on.
+    """
+
+    name: str = "web_fetch"
+    max_uses: int | None = None
+    allowed_domains: tuple[str, ...] = ()
+    blocked_domains: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    citations: bool = False
     path: str = ""
 
 
@@ -196,11 +256,15 @@ class ClientSession:
 
 @frozen
 class OutputSchema:
-    """A JSON schema that the answer's text has to meet."""
+    """A JSON schema that the answer's text has to meet; `schema` is None where any JSON object will do.
 
-    schema: Mapping[str, Json]
+    `path` is where the client asked for it.
+    """
+
+    schema: Mapping[str, Json] | None
     name: str = ""
     strict: bool = False
+    path: str = "output_schema"
 
 
 @frozen
@@ -220,6 +284,8 @@ class Conversation:
     system: tuple[str, ...] = ()
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = ToolChoice()
+    web_search: WebSearch | None = None
+    web_fetch: WebFetch | None = None
     thinking: ThinkingSetting = ThinkingSetting()
     limits: Limits = Limits()
     session: ClientSession | None = None

@@ -24,6 +24,7 @@ from kirotrio.conversation.request import (
     Json,
     Part,
     RedactedThinking,
+    RemoteFile,
     ResultPart,
     ServerToolResult,
     ServerToolUse,
@@ -132,7 +133,7 @@ class TokenEstimator:
             total += self._remembered(turn.role, texts, flat)
         for tool in _offered(conversation):
             total += self._remembered("tool", (tool.name, tool.description, _json(tool.input_schema)), TOOL_TOKENS)
-        if conversation.output_schema is not None:
+        if conversation.output_schema is not None and conversation.output_schema.schema is not None:
             total += self._remembered("schema", (_json(conversation.output_schema.schema),), TOOL_TOKENS)
         return total
 
@@ -218,6 +219,8 @@ def _part(part: Part | ResultPart, texts: list[str]) -> int:
             texts.append(text)
         case Image():
             return IMAGE_TOKENS
+        case RemoteFile(_, kind):
+            return IMAGE_TOKENS if kind == "image" else 0
         case Document(media_type, contents, title, context):
             texts += [text for text in (title, context) if text]
             if part.is_text:

@@ -17,6 +17,7 @@ from kirotrio.conversation.events import (
     CreditsMetered,
     Event,
     Finish,
+    ServerToolCall,
     TextDelta,
     ThinkingDelta,
     TokensMeasured,
@@ -40,8 +41,12 @@ class UsageLedger:
         "_counted",
         "_credits",
         "_earlier_output",
+        "_earlier_thinking",
+        "_fetches",
         "_pieces",
+        "_searches",
         "_subtract_output",
+        "_thinking",
         "_tokens",
         "estimated_input",
     )
@@ -56,10 +61,14 @@ class UsageLedger:
         self._subtract_output = subtract_output
         self._count_output = count_output
         self._earlier_output = 0
+        self._earlier_thinking = 0
+        self._searches = 0
+        self._fetches = 0
         self._credits: float | None = None
         self._pieces: list[str] = []
-        self._counted: tuple[int, int] = (0, 0)
-        """How many pieces there were when they were last counted, and their tokens."""
+        self._thinking: list[str] = []
+        self._counted: tuple[int, int, int] = (0, 0, 0)
+        """How many pieces there were when they were last counted, their tokens, and those of the thinking."""
         self._tokens: TokensMeasured | None = None
         self._context: ContextMeasured | None = None
 
@@ -68,11 +77,13 @@ class UsageLedger:
 
         The very same list where nothing had to be taken out or filled in.
         """
-        pieces = self._pieces
+        pieces, thinking = self._pieces, self._thinking
         kept: Batch | None = None
         for at, event in enumerate(batch):
-            if isinstance(event, (TextDelta, ThinkingDelta)):
+            if isinstance(event, TextDelta):
                 pieces.append(event.text)
+            elif isinstance(event, ThinkingDelta):
+                thinking.append(event.text)
             elif self._absorb_rare(event):
                 if kept is None:
                     kept = batch[:at]
@@ -87,8 +98,10 @@ class UsageLedger:
 
     def absorb(self, event: Event) -> None:
         """Take one event in."""
-        if isinstance(event, (TextDelta, ThinkingDelta)):
+        if isinstance(event, TextDelta):
             self._pieces.append(event.text)
+        elif isinstance(event, ThinkingDelta):
+            self._thinking.append(event.text)
         else:
             self._absorb_rare(event)
 
@@ -96,6 +109,9 @@ class UsageLedger:
         """Whether the event is a measurement, which goes no further."""
         if isinstance(event, ToolCall):
             self._pieces += (event.name, event.arguments)
+        elif isinstance(event, ServerToolCall):
+            self._searches += event.tool == "web_search"
+            self._fetches += event.tool == "web_fetch"
         elif isinstance(event, ContextMeasured):
             self._context = event
             return True
@@ -110,6 +126,7 @@ class UsageLedger:
     def next_generation(self, estimated_input: int | None = None) -> None:
         """The generation before is over and another one begins, for the same prompt unless a new estimate is given."""
         self._earlier_output += self._output()
+        self._earlier_thinking += self._thought()
         self.discard_generation()
         if estimated_input is not None:
             self.estimated_input = estimated_input
@@ -117,7 +134,8 @@ class UsageLedger:
     def discard_generation(self) -> None:
         """The generation failed and nothing of it reached the client: only its credits are left of it."""
         self._pieces = []
-        self._counted = (0, 0)
+        self._thinking = []
+        self._counted = (0, 0, 0)
         self._tokens = None
         self._context = None
 
@@ -134,20 +152,26 @@ class UsageLedger:
     def result(self) -> Usage:
         """What has been used so far; also for answers that failed."""
         output = self._output()
-        total = self._earlier_output + output
+        usage = Usage(
+            self.estimated_input,
+            self._earlier_output + output,
+            thinking_tokens=self._earlier_thinking + self._thought(),
+            credits=self._credits,
+            web_searches=self._searches,
+            web_fetches=self._fetches,
+        )
         if self._tokens is not None:
-            return Usage(
+            return evolve(
+                usage,
                 input_tokens=max(0, self._tokens.input_tokens),
-                output_tokens=total,
                 cache_read_tokens=max(0, self._tokens.cache_read_tokens),
                 cache_write_tokens=max(0, self._tokens.cache_write_tokens),
                 measured=True,
-                credits=self._credits,
             )
         if self._context is not None:
             context = self._context.total_tokens - (output if self._subtract_output else 0)
-            return Usage(max(0, context), total, measured=True, credits=self._credits)
-        return Usage(self.estimated_input, total, credits=self._credits)
+            return evolve(usage, input_tokens=max(0, context), measured=True)
+        return usage
 
     def finish(self, finish: Finish) -> Finish:
         """The same end with the usage of this moment."""
@@ -157,6 +181,20 @@ class UsageLedger:
         """The tokens that the present generation has put out."""
         if self._tokens is not None:
             return max(0, self._tokens.output_tokens)
-        if len(self._pieces) != self._counted[0]:
-            self._counted = (len(self._pieces), self._count_output("".join(self._pieces)))
-        return self._counted[1]
+        self._count()
+        return self._counted[1] + self._counted[2]
+
+    def _thought(self) -> int:
+        """How many of these were thinking; never more than there were."""
+        self._count()
+        return min(self._counted[2], self._output()) if self._tokens is not None else self._counted[2]
+
+    def _count(self) -> None:
+        held = len(self._pieces) + len(self._thinking)
+        if held != self._counted[0]:
+            said, thought = "".join(self._pieces), "".join(self._thinking)
+            self._counted = (
+                held,
+                self._count_output(said) if said else 0,
+                self._count_output(thought) if thought else 0,
+            )

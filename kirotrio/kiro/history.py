@@ -19,6 +19,7 @@ from kirotrio.conversation.request import (
     Image,
     Part,
     RedactedThinking,
+    RemoteFile,
     Role,
     ServerToolResult,
     ServerToolUse,
@@ -29,7 +30,7 @@ from kirotrio.conversation.request import (
     Turn,
 )
 from kirotrio.kiro.pairing import AssistantEntry, Call, Entry, Outcome, Picture, UserEntry, pair
-from kirotrio.kiro.parts import CONTINUE, document_text, server_result_text, server_use_text
+from kirotrio.kiro.parts import CONTINUE, document_text, remote_placeholder, server_result_text, server_use_text
 from kirotrio.kiro.thinking import Own, Tag, unwrap_signature
 from kirotrio.kiro.wellformed import repair_json, repair_noted
 
@@ -162,6 +163,9 @@ class _Fold:
                 if lost:
                     self._note(path, lost)
                 self._say(text, role)
+            case RemoteFile():
+                self._note(path, f"the {part.kind} at this address was not fetched")
+                self._say(remote_placeholder(part), role)
             case Thinking() | RedactedThinking():
                 self._add_thinking(part, role, path)
             case ServerToolUse():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kirotrio.conversation.request import Diagnostic, Document, Image, Text, ToolReference
+from kirotrio.conversation.request import Diagnostic, Document, Image, RemoteFile, Text, ToolReference
 from kirotrio.kiro.pairing import AssistantEntry, Call, Entry, Outcome, Picture, UserEntry
 from kirotrio.kiro.parts import (
     EMPTY_ASSISTANT,
@@ -23,6 +23,7 @@ from kirotrio.kiro.parts import (
     image_block,
     image_placeholder,
     reference_text,
+    remote_placeholder,
 )
 from kirotrio.kiro.wellformed import repair_noted, repair_text
 
@@ -140,6 +141,8 @@ class _UserMessage:
                     if lost:
                         self._notes.append(Diagnostic(path, lost))
                     texts.append(text)
+                case RemoteFile():
+                    texts.append(remote_placeholder(part))
                 case ToolReference():
                     texts.append(reference_text(part.tool_name))
         return texts

@@ -35,6 +35,7 @@ _VERSIONLESS = re.compile(r"(?:claude-)?([a-z]+)")
 _VERSIONED = re.compile(r"claude-([a-z]+)-(\d+)(?:\.(\d+))?")
 _WELL_FORMED = re.compile(r"[A-Za-z][A-Za-z0-9._:-]{0,63}")
 
+_ALIAS = "claude-"
 _LONGEST_NAME = 200
 """Characters; more is no name, and need not be looked at."""
 _LEGACY = {"auto-kiro": "auto", "gpt-4o": "claude-sonnet-4.5"}
@@ -83,8 +84,8 @@ class Catalogue:
         """The model that `name` means. `aliases` and `default` are the settings `models.alias` and `models.default`.
 
         In this order: an alias, a model's own id, its normalised name, the newest of a family that was named without
-        a version (`sonnet`), the default. Raises NotFound with the models there are, SettingsError for aliases that
-        run in a circle.
+        a version (`sonnet`), another maker's model behind `claude-`, the default. Raises NotFound with the models
+        there are, SettingsError for aliases that run in a circle.
         """
         wanted = _unaliased(name, aliases)
         found = self._find(wanted)
@@ -102,11 +103,30 @@ class Catalogue:
         there_are = f"it has: {names}" if self.complete else f"models known here: {names}"
         return NotFound(f"model {name[:_LONGEST_NAME]!r} is not available to this account; {there_are}", model=name)
 
+    def claude_alias(self, model: ModelProfile) -> str | None:
+        """A second name for another maker's model, which Claude Code lists too: `claude-glm-5` (CLIENTS B 5.1).
+
+        None for Claude's own models, and where that name is another model's.
+        """
+        alias = _ALIAS + model.id.lower()
+        return alias if model.family != "claude" and self._find(alias) is model else None
+
     def _find(self, name: str) -> ModelProfile | None:
         if found := self._by_id.get(name.strip().lower()):
             return found
         short = normalise(name)
-        return self._by_id.get(short) or self._newest(short)
+        return self._by_id.get(short) or self._newest(short) or self._other_maker(name, short)
+
+    def _other_maker(self, name: str, short: str) -> ModelProfile | None:
+        """The model that `claude-` was put before. Both spellings count: of Claude's names, endings are taken off."""
+        for spelt in (name.strip().lower(), short):
+            rest = spelt.removeprefix(_ALIAS)
+            if rest == spelt:
+                continue
+            found = self._by_id.get(rest) or self._by_id.get(normalise(rest))
+            if found is not None and found.family != "claude":
+                return found
+        return None
 
     def _newest(self, short: str) -> ModelProfile | None:
         named = _VERSIONLESS.fullmatch(short)

@@ -14,7 +14,8 @@ from xml.sax.saxutils import quoteattr
 
 import orjson
 
-from kirotrio.conversation.request import Document, Image, Json, ServerToolResult, ServerToolUse
+from kirotrio.conversation.request import Document, Image, Json, RemoteFile, ServerToolResult, ServerToolUse
+from kirotrio.conversation.snippets import unseal
 from kirotrio.kiro.wellformed import repair_json, repair_text
 
 EMPTY_RESULT = "(empty result)"
@@ -55,6 +56,11 @@ def _essence(media_type: str) -> str:
     return media_type.partition(";")[0].strip().lower()
 
 
+def is_textual(media_type: str) -> bool:
+    """Whether it is one of the types outside `text/` that are text nevertheless."""
+    return _essence(media_type) in _TEXTUAL_TYPES
+
+
 def image_block(image: Image) -> tuple[dict[str, Any] | None, str]:
     """The `images[]` entry, or None and why there is none."""
     kind = IMAGE_FORMATS.get(_essence(image.media_type))
@@ -70,10 +76,15 @@ def image_placeholder(image: Image) -> str:
     return f"[image of type {repair_text(image.media_type) or 'unknown'}: not transmitted]"
 
 
+def remote_placeholder(file: RemoteFile) -> str:
+    """What stands in the text for a file that was not fetched."""
+    return f"[{file.kind} at {repair_text(file.url)}: not transmitted]"
+
+
 def _document_text(document: Document) -> str | None:
     if document.is_text:
         return document.data
-    if _essence(document.media_type) in _TEXTUAL_TYPES:
+    if is_textual(document.media_type):
         try:
             return base64.b64decode(document.data, validate=True).decode()
         except (binascii.Error, ValueError):
@@ -110,19 +121,39 @@ def server_use_text(use: ServerToolUse) -> str:
 
 
 def server_result_text(result: ServerToolResult) -> str:
-    """The result of a server tool; search results by title and address, anything else as its JSON.
+    """The result of a server tool; what a search or a fetch found as text, anything else as its JSON.
 
-    The opaque `encrypted_content` of a search result means nothing to another service and is left out.
+    The opaque `encrypted_content` of a search result holds its text where it is of our own making; another service's
+    means nothing here and is left out.
     """
     content = result.content
     if isinstance(content, list) and content and all(isinstance(item, dict) and "url" in item for item in content):
-        body = "\n".join(
-            " ".join(str(item[key]) for key in ("title", "url", "page_age") if item.get(key)) for item in content
-        )
+        body = "\n".join(map(_found_text, content))
+    elif isinstance(content, str):
+        body = content
     else:
-        body = content if isinstance(content, str) else _compact(content)
+        body = _fetched_text(content) or _compact(content)
     kind = quoteattr(repair_text(result.kind))
     return f"<server_tool_result type={kind}>\n{repair_text(body)}\n</server_tool_result>"
+
+
+def _found_text(item: dict[str, Json]) -> str:
+    """One search result: a line that names it, then the text that was found."""
+    head = " ".join(str(item[key]) for key in ("title", "url", "page_age") if item.get(key))
+    snippet = unseal(item.get("encrypted_content"))
+    return f"{head}\n{snippet}" if snippet else head
+
+
+def _fetched_text(content: Json) -> str | None:
+    """A fetched page or file: a line that names it, then its text; None for what is no such thing, or no text."""
+    document = content.get("content") if isinstance(content, dict) else None
+    if not isinstance(document, dict):
+        return None
+    source = document.get("source")
+    if not isinstance(source, dict) or source.get("type") != "text" or not isinstance(source.get("data"), str):
+        return None
+    head = " ".join(str(part) for part in (document.get("title"), content.get("url")) if part)
+    return f"{head}\n{source['data']}"
 
 
 def reference_text(tool_name: str) -> str:

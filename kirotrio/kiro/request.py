@@ -160,9 +160,14 @@ def _speak(entries: list[Entry], system: str, instruction: str) -> None:
 
 
 def _schema_instruction(schema: OutputSchema, notes: list[Diagnostic]) -> str:
-    notes.append(Diagnostic("output_config.format", "upstream enforces no schema; asked for in text, not enforced"))
+    notes.append(Diagnostic(schema.path, "upstream enforces no schema; asked for in text, checked in the answer"))
+    if schema.schema is None:
+        return "Answer with one JSON object, and with nothing else: no Markdown fence, no words around it."
     text = orjson.dumps(repair_json(schema.schema)).decode()
-    return f"Answer with one JSON value that is valid against this JSON schema, and with nothing else:\n{text}"
+    return (
+        "Answer with one JSON value that is valid against this JSON schema, and with nothing else: no Markdown fence, "
+        f"no words around it.\n{text}"
+    )
 
 
 def _model_fields(conversation: Conversation, model: ModelProfile, thinks: bool) -> dict[str, Any] | None:

@@ -4,7 +4,8 @@
     [keep-alive] nothing sent for N seconds -> KeepAlive ──same──┘
 
 `run` is one coroutine, so the nursery is lexical: whatever ends it (finished, client gone, deadline, shutdown)
-cancels every task in it and closes the upstream connection. The keep-alive borrows the producer's sender and never
+cancels every task in it and closes the upstream connection. What a request needs beyond one generation (server tools,
+repair) are rounds around it, in the same task. The keep-alive borrows the producer's sender and never
 clones it: a clone of its own would keep the channel open, and the drain would wait for ever (TRIO_STACK).
 """
 
@@ -19,10 +20,12 @@ from kirotrio.conversation.events import Batch, Failed, Finish, KeepAlive
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
 from kirotrio.relay.attempts import Attempts, Outlet
-from kirotrio.relay.drain import BodySpool, Item, Outgoing, Restart, StreamSpool, drain_held, drain_live, usage_kind
+from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool, usage_kind
+from kirotrio.relay.estimate import Estimate, estimate_input
 from kirotrio.relay.ports import Account, Dialect, Sink
-from kirotrio.relay.prepare import Estimate, estimate_input
+from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
+from kirotrio.relay.rounds import with_rounds
 from kirotrio.relay.streams import LiveAnswer
 
 _CAPACITY = 16
@@ -71,25 +74,15 @@ class Answer:
 
     async def _drain(self, receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing) -> None:
         try:
-            match self.request.mode:
-                case Mode.LIVE:
-                    await drain_live(receiver, outgoing, self._estimate)
-                case Mode.BUFFERED:
-                    await drain_held(receiver, outgoing, lambda: StreamSpool(self.dialect), self._ceiling)
-                case Mode.JSON:
-                    await drain_held(receiver, outgoing, lambda: BodySpool(self.dialect), self._ceiling)
+            if self.request.mode is Mode.LIVE:
+                await drain_live(receiver, outgoing, self._estimate)
+            else:
+                spool = open_spool(self.dialect, self.request.mode)
+                await drain_held(receiver, outgoing, spool, self.relay.settings.relay.spool)
         except Exception as error:
             # A fault of ours must not reach the server as a traceback in the middle of a body (TRIO_STACK, trap 6).
             self.relay.log.error("encoding failed", exc_info=error, request_id=self.request.request_id)
-            failed = Failed(_internal())
-            if self.request.mode is Mode.JSON:
-                await outgoing.fail(failed, lambda error: self.dialect.refusal(error).body)
-            else:
-                await outgoing.fail(failed, self.dialect.stream().failure)
-
-    @property
-    def _ceiling(self) -> int:
-        return self.relay.settings.relay.spool
+            await outgoing.fail(Failed(_internal()))
 
     def _end(self, error: KirotrioError) -> None:
         if self._ending is None:
@@ -124,15 +117,13 @@ class Answer:
         model = relay.models.known(account.name).resolve(
             request.conversation.model, aliases=names.alias, default=names.default
         )
+        conversation = await prepare(request.conversation, relay)
         ledger = UsageLedger(0, relay.settings.usage.subtract_output, relay.estimator.count_text)
-        self._attempts = Attempts(relay, request, self._estimate, ledger, model)
-
-        async def restart() -> None:
-            await sender.send(Restart.RESTART)
-
+        announce = self.dialect.eager and request.mode is not Mode.JSON
+        attempts = self._attempts = Attempts(relay, request, self._estimate, ledger, model, account, announce)
         nursery.start_soon(
             estimate_input,
-            request.conversation,
+            conversation,
             request.size,
             model.family,
             relay.estimator,
@@ -143,8 +134,13 @@ class Answer:
         if not relay.models.has(account.name):
             # Beside the answer, for its windows and for the next one; a list never keeps an answer waiting.
             nursery.start_soon(self._know_models, account)
+
+        async def restart() -> None:
+            await sender.send(Restart.RESTART)
+
+        outlet = Outlet(sender.send, restart)
         try:
-            await self._attempts.run(account, Outlet(sender.send, restart))
+            await outlet.send(await with_rounds(attempts, conversation)(conversation, outlet))
         except KirotrioError as error:
             relay.standing.failed(account.name, error)
             raise

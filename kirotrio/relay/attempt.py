@@ -16,14 +16,14 @@ from typing import TypeAlias
 import trio
 from attrs import define, field, frozen
 
-from kirotrio.conversation.events import Batch, Failed, Finish
+from kirotrio.conversation.events import Accepted, Batch, Failed, Finish
 from kirotrio.errors import FirstTokenTimeoutError, KirotrioError, Recovery, StreamReadTimeoutError, UpstreamFailed
 from kirotrio.kiro.client import Transport, UpstreamStream
 from kirotrio.kiro.errors import from_response
 from kirotrio.kiro.events import KiroEvent, decode_event
 from kirotrio.kiro.eventstream import EventStreamDecoder
+from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.pipeline import Pipeline
-from kirotrio.relay.prepare import Estimate
 from kirotrio.telemetry.log import Log
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -94,9 +94,11 @@ async def generate(
     progress: Progress,
     patience: Patience,
     log: Log,
+    announce: bool = False,
 ) -> Batch:
     """Run one generation: hand its events to `send`, and return the last batch of them, which ends with a `Finish`.
 
+    `announce`: say `Accepted` as soon as the upstream's head tells that it will answer.
     The upstream connection is closed by then. Raises KirotrioError where the generation fails; everything intact
     before the failure has been sent. Cancellation closes the upstream connection.
     """
@@ -105,7 +107,7 @@ async def generate(
     async with trio.open_nursery() as nursery:
         sender, receiver = trio.open_memory_channel[_Item](_FRAMES_AHEAD)
         reading = trio.CancelScope()
-        nursery.start_soon(_read, transport, call, sender, reading, progress, patience, log)
+        nursery.start_soon(_read, transport, call, sender, reading, progress, patience, log, announce)
         nursery.start_soon(_watch, reading, progress, patience, log)
         with receiver:
             try:
@@ -132,6 +134,9 @@ async def _parse(
     async for item in receiver:
         if isinstance(item, KirotrioError):
             raise item
+        if not item:
+            await send([Accepted()])
+            continue
         await estimate.settle(pipeline.ledger)
         batch = pipeline.feed(item)
         if not progress.began and pipeline.began:
@@ -176,6 +181,7 @@ async def _read(
     progress: Progress,
     patience: Patience,
     log: Log,
+    announce: bool,
 ) -> None:
     """Upstream bytes to batches of kiro events; an error is the last item."""
     with sender:
@@ -186,7 +192,7 @@ async def _read(
                 async with transport.stream(call.method, call.url, headers=call.headers, body=call.body) as stream:
                     progress.head = True
                     progress.status = stream.status
-                    await _read_stream(stream, sender, progress, call, patience)
+                    await _read_stream(stream, sender, progress, call, patience, announce)
             except KirotrioError as error:
                 failure = error
             except Exception as error:
@@ -205,6 +211,7 @@ async def _read_stream(
     progress: Progress,
     call: Call,
     patience: Patience,
+    announce: bool,
 ) -> None:
     headers = stream.headers
     progress.upstream_request_id = request_id_of(headers)
@@ -219,6 +226,8 @@ async def _read_stream(
         # A 200 of another type is a proxy's page, not an answer (KIRO_PROTOCOL 1.3).
         kind = headers.get("content-type", "no content type")
         raise UpstreamFailed(f"the upstream answered with {kind} instead of an event stream")
+    if announce:
+        await sender.send([])
     decoder = EventStreamDecoder()
     while True:
         progress.reading_since = trio.current_time()

@@ -16,13 +16,15 @@ import trio
 from attrs import define, field, frozen
 
 from kirotrio.accounts.reset_date import next_reset, told
+from kirotrio.conversation.events import Batch
+from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, EmptyAnswer, KirotrioError, NotFound, QuotaExhausted, Recovery
 from kirotrio.kiro.models import ModelProfile
 from kirotrio.relay.attempt import Progress, Send, generate
+from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.generation import Generation, prepare_generation
 from kirotrio.relay.ports import Account
-from kirotrio.relay.prepare import Estimate
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode, Relay
 
 _RESET_WITH_THE_PLAN = (None, "MONTHLY_REQUEST_COUNT", "OVERAGE_REQUEST_LIMIT_EXCEEDED")
@@ -100,25 +102,35 @@ class Budget:
 
 @define
 class Attempts:
-    """All generations of one request. After `run`, its fields tell what happened."""
+    """All generations of one request, within one budget. Its fields tell what happened so far.
+
+    `announce`: the client shall hear of it as soon as the upstream has taken the request on.
+    """
 
     relay: Relay
     request: AnswerRequest
     estimate: Estimate
     ledger: UsageLedger
     model: ModelProfile
+    lent: Account
+    announce: bool = False
     records: list[AttemptRecord] = field(factory=list)
     progress: Progress | None = None
     account: str = ""
+    _budget: Budget = field(init=False)
+    _generations: int = 0
+    _strip: bool = False
 
-    async def run(self, account: Account, outlet: Outlet) -> None:
-        """Generate until an answer is whole or no attempt is left.
+    def __attrs_post_init__(self) -> None:
+        self._budget = Budget(self.relay.settings.relay.attempts - 1)
+
+    async def generate(self, conversation: Conversation, outlet: Outlet) -> Batch:
+        """Generate until an answer is whole or no attempt is left; the last batch, with the end, is returned.
 
         Raises the KirotrioError of the last attempt. Cancellation closes the upstream connection.
         """
-        budget = Budget(self.relay.settings.relay.attempts - 1)
         invocation_id = str(uuid.uuid4())
-        strip = False
+        self._generations += 1
         number = 0
         while True:
             number += 1
@@ -126,10 +138,10 @@ class Attempts:
             token = ""
             generation: Generation | None = None
             try:
-                credentials = await account.credentials()
+                credentials = await self.lent.credentials()
                 token, self.account = credentials.access_token, credentials.account
-                generation = await self._prepare(account, number, invocation_id, strip)
-                self._log_diagnostics(generation, number)
+                generation = await self._prepare(conversation, number, invocation_id)
+                self._log_diagnostics(generation)
                 last = await generate(
                     self.relay.transport,
                     generation.call,
@@ -139,40 +151,42 @@ class Attempts:
                     progress,
                     generation.patience,
                     self.relay.log,
+                    self.announce,
                 )
             except KirotrioError as error:
-                self._record(number, _outcome(error), progress)
-                if not budget.another(error, progress, self.request.mode):
-                    raise await self._explained(error, account) from error
+                self._record(_outcome(error), progress)
+                if not self._budget.another(error, progress, self.request.mode):
+                    raise await self._explained(error) from error
                 if progress.emitted:
                     await outlet.restart()
                 self.ledger.discard_generation()
-                strip = strip or error.recovery is Recovery.STRIP_SIGNATURES
-                await self._repair(error, account, token, number)
+                self._strip = self._strip or error.recovery is Recovery.STRIP_SIGNATURES
+                await self._repair(error, token, number)
             except Exception:
-                self._record(number, Cause.INTERNAL.value, progress)
+                self._record(Cause.INTERNAL.value, progress)
                 raise
             except BaseException:
                 # Cancelled: one exception, or a group of one for each task that was at work.
-                self._record(number, "cancelled", progress)
+                self._record("cancelled", progress)
                 raise
             else:
-                self._record(number, "ok", progress)
+                self._record("ok", progress)
                 # All of it before the end is sent: the drain cancels what still runs once it has the end.
-                self.relay.standing.served(account.name)
+                self.relay.standing.served(self.lent.name)
                 self._learn()
-                await outlet.send(last)
-                return
+                return last
             finally:
-                for note in generation.pipeline.translator.notes if generation else ():
-                    self.relay.log.warning("answer note", note=note, request_id=self.request.request_id, attempt=number)
+                for note in generation.pipeline.notes if generation else ():
+                    self.relay.log.warning(
+                        "answer note", note=note, request_id=self.request.request_id, attempt=len(self.records)
+                    )
 
-    async def _prepare(self, account: Account, number: int, invocation_id: str, strip: bool) -> Generation:
-        credentials = await account.credentials()
+    async def _prepare(self, conversation: Conversation, number: int, invocation_id: str) -> Generation:
+        credentials = await self.lent.credentials()
 
         def build() -> Generation:
             return prepare_generation(
-                self.request.conversation,
+                conversation,
                 self.model,
                 credentials,
                 self.relay.settings,
@@ -181,20 +195,20 @@ class Attempts:
                 self.request.mode,
                 attempt=number,
                 invocation_id=invocation_id,
-                strip_signatures=strip,
+                strip_signatures=self._strip,
             )
 
         if self.request.size > LARGE:
             return await trio.to_thread.run_sync(build, abandon_on_cancel=True)
         return build()
 
-    async def _repair(self, error: KirotrioError, account: Account, token: str, number: int) -> None:
+    async def _repair(self, error: KirotrioError, token: str, number: int) -> None:
         """Do what the next attempt needs to differ by, then wait where waiting is what it needs."""
         match error.recovery:
             case Recovery.REFRESH_TOKEN:
-                await account.refused(token)
+                await self.lent.refused(token)
             case Recovery.RESOLVE_PROFILE:
-                await account.resolve_profile()
+                await self.lent.resolve_profile()
             case Recovery.RETRY:
                 pause = error.retry_after
                 if pause is None:
@@ -206,13 +220,13 @@ class Attempts:
     def _learn(self) -> None:
         """Let the next estimate know how far off this one was."""
         measured = self.ledger.measured_prompt
-        if measured is not None:
+        if measured is not None and self._generations == 1:
             self.relay.estimator.learn(self.model.family, self.estimate.tokens, measured, time.time())
 
-    async def _explained(self, error: KirotrioError, account: Account) -> KirotrioError:
+    async def _explained(self, error: KirotrioError) -> KirotrioError:
         """An unknown model is answered with those that the account has, a used-up subscription with its reset."""
         if isinstance(error, QuotaExhausted):
-            return await self._with_reset(error, account)
+            return await self._with_reset(error)
         if not isinstance(error, NotFound) or error.upstream_status is None:
             return error
         names = ", ".join(model.id for model in self.relay.models.known(self.account).models if model.listed)
@@ -222,11 +236,11 @@ class Attempts:
             upstream_status=error.upstream_status,
         )
 
-    async def _with_reset(self, error: QuotaExhausted, account: Account) -> KirotrioError:
+    async def _with_reset(self, error: QuotaExhausted) -> KirotrioError:
         if error.upstream_reason not in _RESET_WITH_THE_PLAN:
             return error  # an hour's or a day's limit ends earlier, and when is not known
         try:
-            credentials = await account.credentials()
+            credentials = await self.lent.credentials()
         except KirotrioError:
             return error
         reset = await next_reset(self.relay.transport, self.relay.settings, credentials)
@@ -241,12 +255,12 @@ class Attempts:
             upstream_request_id=error.upstream_request_id,
         )
 
-    def _record(self, number: int, outcome: str, progress: Progress) -> None:
+    def _record(self, outcome: str, progress: Progress) -> None:
         seconds = round(trio.current_time() - progress.started_at, 3)
-        self.records.append(AttemptRecord(number, self.account, outcome, progress.status, seconds))
+        self.records.append(AttemptRecord(len(self.records) + 1, self.account, outcome, progress.status, seconds))
 
-    def _log_diagnostics(self, generation: Generation, number: int) -> None:
-        if number > 1:
+    def _log_diagnostics(self, generation: Generation) -> None:
+        if self.records:
             return
         for diagnostic in generation.diagnostics:
             self.relay.log.debug(

@@ -14,19 +14,23 @@ import trio
 from attrs import define, field
 
 from kirotrio.conversation.events import (
+    Accepted,
     Batch,
     Failed,
+    FetchFinished,
     Finish,
     KeepAlive,
     RedactedThinkingBlock,
+    SearchFinished,
     TextDelta,
     ThinkingDelta,
     ToolCall,
     Usage,
 )
 from kirotrio.errors import KirotrioError, TooLarge
+from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.ports import BodyEncoder, Dialect, Sink, StreamEncoder
-from kirotrio.relay.prepare import Estimate
+from kirotrio.relay.request import Mode
 
 STREAM_HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -56,6 +60,12 @@ class Outgoing:
     last_sent: float = field(factory=trio.current_time)
     head_sent: bool = False
     end: Finish | Failed | None = None
+    failing: Callable[[KirotrioError], bytes] = field()
+    """Writes an error into a body that has begun, at the point where it stands."""
+
+    @failing.default
+    def _before_anything(self) -> Callable[[KirotrioError], bytes]:
+        return lambda error: self.dialect.stream().failure(error)
 
     async def head(self, headers: Mapping[str, str]) -> None:
         if not self.head_sent:
@@ -72,10 +82,10 @@ class Outgoing:
         await self.sink.finish(piece)
         self.last_sent = trio.current_time()
 
-    async def fail(self, failed: Failed, encoded: Callable[[KirotrioError], bytes]) -> None:
+    async def fail(self, failed: Failed) -> None:
         """An HTTP error while the status is still open, else the dialect's error inside the body."""
         if self.head_sent:
-            await self.last(failed, encoded(failed.error))
+            await self.last(failed, self.failing(failed.error))
             return
         self.head_sent = True
         refusal = self.dialect.refusal(failed.error)
@@ -92,9 +102,10 @@ async def drain_live(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoi
         last = batch[-1]
         if encoder is None:
             if isinstance(last, Failed) and len(batch) == 1:
-                await outgoing.fail(last, outgoing.dialect.stream().failure)
+                await outgoing.fail(last)
                 return
             encoder = outgoing.dialect.stream()
+            outgoing.failing = encoder.failure
             tokens = await estimate.get()
             await outgoing.head(STREAM_HEADERS)
             piece = encoder.start(Usage(input_tokens=tokens))
@@ -120,6 +131,12 @@ class Spool(Protocol):
 
     def add(self, batch: Batch) -> None: ...
 
+    def restart(self) -> None:
+        """What was added so far is void."""
+
+    def begin(self) -> bytes:
+        """What may leave before the answer is there, once."""
+
     def whole(self, finish: Finish) -> tuple[Mapping[str, str], bytes]:
         """What leaves at the end: headers that are known only now, and all bytes."""
 
@@ -128,25 +145,24 @@ class Spool(Protocol):
     def failure(self, error: KirotrioError) -> bytes: ...
 
 
-async def drain_held(
-    receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing, open_spool: Callable[[], Spool], ceiling: int
-) -> None:
+async def drain_held(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing, spool: Spool, ceiling: int) -> None:
     """Hold everything but signs of life until the answer is whole, then send it in one piece.
 
     Beyond `ceiling` bytes the answer ends as an error.
     """
-    spool = open_spool()
+    outgoing.failing = spool.failure
     async for batch in receiver:
         if isinstance(batch, Restart):
-            spool = open_spool()
+            spool.restart()
             continue
         last = batch[-1]
-        if isinstance(last, KeepAlive):
-            await outgoing.head(spool.headers)
-            await outgoing.write(spool.keep_alive())
+        if isinstance(last, KeepAlive | Accepted):
+            if isinstance(last, KeepAlive) or outgoing.dialect.eager:
+                await outgoing.head(spool.headers)
+                await outgoing.write(spool.begin() if isinstance(last, Accepted) else spool.keep_alive())
             continue
         if isinstance(last, Failed):
-            await outgoing.fail(last, spool.failure)
+            await outgoing.fail(last)
             return
         spool.add(batch)
         if spool.size > ceiling:
@@ -154,7 +170,7 @@ async def drain_held(
                 f"the answer is larger than the {ceiling} bytes that the buffered mode holds (relay.spool); "
                 "ask for a shorter one, or use the live mode"
             )
-            await outgoing.fail(Failed(full), spool.failure)
+            await outgoing.fail(Failed(full))
             return
         if isinstance(last, Finish):
             headers, piece = spool.whole(last)
@@ -170,7 +186,10 @@ class StreamSpool:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._encoder = dialect.stream()
+        self.restart()
+
+    def restart(self) -> None:
+        self._encoder = self._dialect.stream()
         self._encoder.start(Usage())  # a stand-in: the head is encoded once the usage is known
         self._pieces: list[bytes] = []
         self.size = 0
@@ -179,6 +198,9 @@ class StreamSpool:
         piece = self._encoder.encode(batch)
         self._pieces.append(piece)
         self.size += len(piece)
+
+    def begin(self) -> bytes:
+        return b""
 
     def whole(self, finish: Finish) -> tuple[Mapping[str, str], bytes]:
         return {}, b"".join([self._dialect.stream().start(finish.usage), *self._pieces])
@@ -190,6 +212,40 @@ class StreamSpool:
         return self._dialect.stream().failure(error)
 
 
+class EagerSpool:
+    """The events of a stream whose head has left, and whose signs of life are numbered together with its events."""
+
+    headers: Mapping[str, str] = STREAM_HEADERS
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._encoder = dialect.stream()
+        self._begun = False
+        self.restart()
+
+    def restart(self) -> None:
+        self._batches: list[Batch] = []
+        self.size = 0
+
+    def add(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self.size += _size(batch)
+
+    def begin(self) -> bytes:
+        if self._begun:
+            return b""
+        self._begun = True
+        return self._encoder.start(Usage())
+
+    def whole(self, finish: Finish) -> tuple[Mapping[str, str], bytes]:
+        return {}, b"".join([self.begin(), *map(self._encoder.encode, self._batches)])
+
+    def keep_alive(self) -> bytes:
+        return self.begin() + self._encoder.keep_alive()
+
+    def failure(self, error: KirotrioError) -> bytes:
+        return self.begin() + self._encoder.failure(error)
+
+
 class BodySpool:
     """The parts of one JSON body."""
 
@@ -197,17 +253,18 @@ class BodySpool:
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._encoder: BodyEncoder = dialect.body()
+        self.restart()
+
+    def restart(self) -> None:
+        self._encoder: BodyEncoder = self._dialect.body()
         self.size = 0
 
     def add(self, batch: Batch) -> None:
         self._encoder.add(batch)
-        for event in batch:
-            match event:
-                case TextDelta(held) | ThinkingDelta(held) | RedactedThinkingBlock(held) | ToolCall(_, _, held):
-                    self.size += len(held) if held.isascii() else len(held.encode("utf-8", "surrogatepass"))
-                case _:
-                    pass
+        self.size += _size(batch)
+
+    def begin(self) -> bytes:
+        return b""
 
     def whole(self, finish: Finish) -> tuple[Mapping[str, str], bytes]:
         body = self._encoder.body()
@@ -218,6 +275,29 @@ class BodySpool:
 
     def failure(self, error: KirotrioError) -> bytes:
         return self._dialect.refusal(error).body
+
+
+def open_spool(dialect: Dialect, mode: Mode) -> Spool:
+    """What holds an answer of this dialect in one of the two modes that hold it."""
+    if mode is Mode.JSON:
+        return BodySpool(dialect)
+    return EagerSpool(dialect) if dialect.eager else StreamSpool(dialect)
+
+
+def _size(batch: Batch) -> int:
+    """The bytes of the batch's texts."""
+    size = 0
+    for event in batch:
+        match event:
+            case TextDelta(held) | ThinkingDelta(held) | RedactedThinkingBlock(held) | ToolCall(_, _, held):
+                size += len(held) if held.isascii() else len(held.encode("utf-8", "surrogatepass"))
+            case FetchFinished(text=held):
+                size += len(held.encode("utf-8", "surrogatepass"))
+            case SearchFinished(results=results):
+                size += sum(len(result.snippet) + len(result.url) + len(result.title) for result in results)
+            case _:
+                pass
+    return size
 
 
 def usage_kind(usage: Usage) -> str:

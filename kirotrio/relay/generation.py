@@ -9,6 +9,7 @@ import orjson
 from attrs import frozen
 
 from kirotrio.config.settings import Settings
+from kirotrio.conversation.fence import FenceStripper
 from kirotrio.conversation.limits import OutputLimits
 from kirotrio.conversation.request import Conversation, Diagnostic
 from kirotrio.conversation.thinking import shows_thinking
@@ -105,6 +106,7 @@ def prepare_generation(
                 text=conversation.thinking.display != "omitted",
             ),
             ledger,
+            FenceStripper() if conversation.output_schema is not None else None,
         ),
         patience=Patience(
             first_event=deadlines.first_event_thinking if may_think else deadlines.first_event,

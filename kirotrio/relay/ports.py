@@ -45,7 +45,14 @@ class Refusal:
 
 
 class Dialect(Protocol):
-    """One request's view of the language that its client speaks. Both encoders carry the same message id."""
+    """One request's view of the language that its client speaks. Both encoders carry the same message id.
+
+    `eager`: the head of its stream says nothing that is known only at the end, and leaves as soon as the upstream has
+    taken the request on, in the buffered mode too.
+    """
+
+    @property
+    def eager(self) -> bool: ...
 
     def stream(self) -> StreamEncoder: ...
 

@@ -1,69 +1,237 @@
-"""What a request needs beside its generation, done while the upstream is already at work."""
+"""From what a client named to what a model can be given: the step between decoding and the first generation.
+
+Conversation in, Conversation out. Remote images and documents are fetched and documents turned into text, each with
+limits and deadlines; a conversation that names neither is given back as it is.
+"""
 
 from __future__ import annotations
 
-from functools import partial
+import base64
+import binascii
+from collections.abc import Callable, Iterator
+from typing import Final, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
 
+import attrs
 import trio
-from attrs import define, field
+from attrs import define, field, frozen
 
-from kirotrio.conversation.request import Conversation
-from kirotrio.conversation.tokens import TokenEstimator
-from kirotrio.conversation.usage import UsageLedger
-from kirotrio.telemetry.log import Log
+from kirotrio.conversation.request import Conversation, Document, Image, Part, RemoteFile, ResultPart, ToolResult
+from kirotrio.errors import BodyInvalid, DeadlineExceeded
+from kirotrio.kiro.parts import is_textual
+from kirotrio.relay.documents import DocumentUnreadable, Extracted, extract_text, readable, says_nothing
+from kirotrio.relay.fetching import Fetched, FetchRefused, fetch
+from kirotrio.relay.request import LARGE, Relay
 
-_INLINE = 32 * 1024
-"""Bytes of a body that are counted on the spot, in about 3 ms; more goes to a thread, which costs a hop."""
+_AT_ONE_TIME: Final = 4
+"""Fetches of one request."""
 
-
-@define
-class Estimate:
-    """The input count of one request, as soon as it is known. One task sets it, any number waits."""
-
-    tokens: int = 0
-    _ready: trio.Event = field(factory=trio.Event)
-
-    def set(self, tokens: int) -> None:
-        self.tokens = tokens
-        self._ready.set()
-
-    def settle_for(self, tokens: int) -> None:
-        """Set `tokens` unless the count is known: nobody shall wait for one that will not come."""
-        if not self._ready.is_set():
-            self.set(tokens)
-
-    async def get(self) -> int:
-        """Wait for the count. Cancelling the wait changes nothing."""
-        if not self._ready.is_set():
-            await self._ready.wait()
-        return self.tokens
-
-    async def settle(self, ledger: UsageLedger) -> None:
-        """Give the count to the ledger that reports it where nothing is measured."""
-        ledger.estimated_input = await self.get()
+_Pending: TypeAlias = RemoteFile | Document
+_Ready: TypeAlias = Image | Extracted
 
 
-async def estimate_input(
-    conversation: Conversation,
-    size: int,
-    family: str,
-    estimator: TokenEstimator,
-    estimate: Estimate,
-    patience: float,
-    log: Log,
-) -> None:
-    """Count the prompt and set `estimate`, whatever happens: an answer never waits for a count in vain.
+async def prepare(conversation: Conversation, relay: Relay) -> Conversation:
+    """The conversation with every remote file fetched and every document as text.
 
-    The vocabulary is loaded on first need. Both run in a thread, which cancellation abandons. After `patience`
-    seconds, or a failure, a quarter of the body's bytes has to do.
+    Raises BodyInvalid, with the path, for what cannot be fetched or read, and DeadlineExceeded where all of it takes
+    longer than `deadlines.prepare`. Cancellation ends every fetch and every process that reads a document.
     """
+    pending: dict[_Key, _Pending] = {}
+    for part in _pending(conversation):
+        pending.setdefault(_Key.of(part), part)
+    if not pending:
+        return conversation
+    patience = relay.settings.deadlines.prepare
+    with trio.move_on_after(patience):
+        ready = await _Preparing(relay).run(pending)
+        turns = tuple(attrs.evolve(turn, parts=_replaced(turn.parts, ready)) for turn in conversation.turns)
+        return attrs.evolve(conversation, turns=turns)
+    raise DeadlineExceeded(
+        f"the files that the request names were not fetched and read within {patience:g} seconds (deadlines.prepare)"
+    )
+
+
+@frozen
+class _Key:
+    """What makes two files the same: nothing is fetched or read twice for one request."""
+
+    kind: str
+    source: str
+
+    @classmethod
+    def of(cls, part: _Pending) -> _Key:
+        if isinstance(part, RemoteFile):
+            return cls(part.kind, part.url)
+        return cls(part.media_type, part.data)
+
+
+def _is_pending(part: Part | ResultPart) -> bool:
+    if isinstance(part, Document):
+        return not (part.is_text or is_textual(part.media_type))
+    return isinstance(part, RemoteFile)
+
+
+def _pending(conversation: Conversation) -> Iterator[_Pending]:
+    for turn in conversation.turns:
+        for part in turn.parts:
+            for within in part.content if isinstance(part, ToolResult) else (part,):
+                if _is_pending(within):
+                    yield cast("_Pending", within)
+
+
+def _replaced(parts: tuple[Part, ...], ready: dict[_Key, _Ready]) -> tuple[Part, ...]:
+    return tuple(
+        attrs.evolve(part, content=tuple(cast("ResultPart", _ready(within, ready)) for within in part.content))
+        if isinstance(part, ToolResult)
+        else cast("Part", _ready(part, ready))
+        for part in parts
+    )
+
+
+def _ready(part: Part | ResultPart, ready: dict[_Key, _Ready]) -> Part | ResultPart:
+    if not _is_pending(part):
+        return part
+    pending = cast("_Pending", part)
+    found = ready[_Key.of(pending)]
+    if isinstance(found, Image):
+        return found
+    return Document("text/plain", found.text, pending.title or found.title or None, pending.context, pending.path)
+
+
+@define(eq=False)
+class _Preparing:
+    """The files of one request. `run` is called once."""
+
+    relay: Relay
+    _ready: dict[_Key, _Ready] = field(factory=dict)
+    _failure: BodyInvalid | None = None
+    _held: int = 0
+
+    async def run(self, pending: dict[_Key, _Pending]) -> dict[_Key, _Ready]:
+        """All of them, or BodyInvalid for the first that cannot be had."""
+        turnstile = trio.CapacityLimiter(_AT_ONE_TIME)
+        async with trio.open_nursery() as nursery:
+            for key, part in pending.items():
+                nursery.start_soon(self._one, key, part, turnstile, nursery.cancel_scope)
+        if self._failure is not None:
+            raise self._failure
+        return self._ready
+
+    async def _one(self, key: _Key, part: _Pending, turnstile: trio.CapacityLimiter, others: trio.CancelScope) -> None:
+        async with turnstile:
+            try:
+                self._ready[key] = await self._prepared(part)
+            except BodyInvalid as error:
+                # Kept rather than raised: a nursery would wrap it up, and the others' ends with it.
+                self._failure = self._failure or error
+                others.cancel()
+
+    async def _prepared(self, part: _Pending) -> _Ready:
+        ready: _Ready
+        if isinstance(part, Document):
+            content = await _decoded(part)
+            ready = await self._text_of(part, content, part.media_type, part.title or "")
+        elif part.kind == "image":
+            ready = await self._image(part)
+        else:
+            ready = await self._remote_document(part)
+        self._held += len(ready.data if isinstance(ready, Image) else ready.text)
+        most = self.relay.settings.server.max_body
+        if self._held > most:
+            raise BodyInvalid(
+                part.path, f"the files of this request come to more than {most} bytes together (server.max_body)"
+            )
+        return ready
+
+    async def _image(self, part: RemoteFile) -> Image:
+        fetched = await self._fetched(part)
+        media_type = _image_type(fetched.content)
+        if media_type is None:
+            raise BodyInvalid(
+                part.path, f"what {_host(fetched.url)} sends is not a PNG, JPEG, GIF or WebP image; those can be used"
+            )
+        return Image(media_type, await _in_base64(fetched.content))
+
+    async def _remote_document(self, part: RemoteFile) -> Extracted:
+        fetched = await self._fetched(part)
+        media_type = f"{fetched.media_type}; charset={fetched.charset}" if fetched.charset else fetched.media_type
+        return await self._text_of(part, fetched.content, media_type, _name(fetched.url))
+
+    async def _fetched(self, part: RemoteFile) -> Fetched:
+        limits = self.relay.settings.fetch
+        image = part.kind == "image"
+        began = trio.current_time()
+        try:
+            fetched = await fetch(
+                part.url,
+                ceiling=limits.max_image if image else limits.max_document,
+                settings=self.relay.settings,
+                accepts=_may_be_image if image else _may_be_document(part.url),
+            )
+        except FetchRefused as error:
+            raise BodyInvalid(part.path, f"the {part.kind} could not be fetched: {error.message}") from error
+        self.relay.log.debug(
+            "fetched",
+            host=_host(fetched.url),
+            bytes=len(fetched.content),
+            seconds=round(trio.current_time() - began, 3),
+        )
+        return fetched
+
+    async def _text_of(self, part: _Pending, content: bytes, media_type: str, name: str) -> Extracted:
+        try:
+            return await extract_text(
+                content,
+                media_type,
+                name=name,
+                settings=self.relay.settings,
+                limiter=self.relay.extraction,
+            )
+        except DocumentUnreadable as error:
+            raise BodyInvalid(part.path, f"the document could not be read: {error.message}") from error
+
+
+async def _decoded(document: Document) -> bytes:
     try:
-        if estimator.ready and size <= _INLINE:
-            estimate.set(estimator.estimate(conversation, family))
-            return
-        with trio.move_on_after(patience):
-            count = partial(estimator.estimate, conversation, family)
-            estimate.set(await trio.to_thread.run_sync(count, abandon_on_cancel=True))
-    except Exception as error:
-        log.error("token estimate failed", exc_info=error)
-    estimate.settle_for(size // 4)
+        if len(document.data) > LARGE:
+            return await trio.to_thread.run_sync(base64.b64decode, document.data)
+        return base64.b64decode(document.data)
+    except (binascii.Error, ValueError):
+        raise BodyInvalid(document.path, "must be valid base64") from None
+
+
+async def _in_base64(content: bytes) -> str:
+    if len(content) > LARGE:
+        return (await trio.to_thread.run_sync(base64.b64encode, content)).decode()
+    return base64.b64encode(content).decode()
+
+
+def _may_be_image(media_type: str) -> bool:
+    """Whether the body is worth reading; its first bytes then say what it is."""
+    return says_nothing(media_type) or (media_type.startswith("image/") and media_type != "image/svg+xml")
+
+
+def _may_be_document(url: str) -> Callable[[str], bool]:
+    return lambda media_type: says_nothing(media_type) or readable(media_type, _name(url))
+
+
+def _image_type(content: bytes) -> str | None:
+    """The type that the first bytes show, if it is one that the upstream takes (KIRO_PROTOCOL 2.3)."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if content.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if content.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
+        return "image/webp"
+    return None
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _name(url: str) -> str:
+    """The last part of the address's path: what a person would save it as."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])

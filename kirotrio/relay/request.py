@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+from functools import partial
 
+import trio
 from attrs import field, frozen
 
 from kirotrio.accounts.model_lists import ModelLists
@@ -53,3 +55,5 @@ class Relay:
     log: Log
     streams: Streams = field(factory=Streams)
     standing: Standing = field(factory=Standing)
+    extraction: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 2))
+    """Documents that are read at one time, each in a process of its own."""

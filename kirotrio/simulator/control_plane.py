@@ -88,8 +88,11 @@ class ControlPlane:
         _move_reset(document, time.time())
         return json_reply(document, flavour=flavour, account=account.name)
 
-    def mcp(self, account: Account, request: Mapping[str, Any], flavour: Flavour) -> Reply:
-        """JSON-RPC: initialize, tools/list, and tools/call of web_search with a canned result."""
+    def mcp(self, account: Account, request: Mapping[str, Any], flavour: Flavour, search: str = "found") -> Reply:
+        """JSON-RPC: initialize, tools/list, and tools/call of web_search with a canned result.
+
+        `search` is the control of that name: what comes of a search.
+        """
         match request.get("method"):
             case "initialize":
                 result: dict[str, Any] = {"protocolVersion": "2025-03-26", "capabilities": {"tools": {}}}
@@ -102,12 +105,27 @@ class ControlPlane:
                     query = _checked_query(request)
                 except _InvalidParams as wrong:
                     return self._rpc(account, request, flavour, error={"code": -32602, "message": str(wrong)})
-                text = orjson.dumps({**self._found, "query": query}).decode()
-                result = {"content": [{"type": "text", "text": text}], "isError": False}
+                if search == "rpc-error":
+                    objection = "Internal error: the search index of the simulator is away"
+                    return self._rpc(account, request, flavour, error={"code": -32603, "message": objection})
+                result = self._search_result(query, search)
             case other:
                 objection = f"Method not found: {other}"
                 return self._rpc(account, request, flavour, error={"code": -32601, "message": objection})
         return self._rpc(account, request, flavour, result=result)
+
+    def _search_result(self, query: str, search: str) -> dict[str, Any]:
+        document = {**self._found, "query": query}
+        if search in ("empty", "index-error"):
+            document.update(results=[], totalResults=0)
+        if search == "index-error":
+            document["error"] = "The search index of the simulator is away."
+        text = orjson.dumps(document).decode()
+        if search == "broken":
+            text = text[: len(text) // 2]
+        elif search == "tool-error":
+            text = "The search tool of the simulator failed."
+        return {"content": [{"type": "text", "text": text}], "isError": search == "tool-error"}
 
     def _rpc(self, account: Account, request: Mapping[str, Any], flavour: Flavour, **outcome: Any) -> Reply:
         document = {"jsonrpc": "2.0", "id": request.get("id"), **outcome}

@@ -25,6 +25,9 @@ retry_after   the Retry-After of `status`
 fail_scenario what the attempts that `fail_first` fails do; by itself they are refused with `status`, or break
               as `exception`, `cut_after`, `stall_after`, `corrupt` or `no_head` say, or get a 500
 key           what `fail_first` counts by, in place of conversation and message
+rounds        how often the tools are called before the answer, results coming back in between; 1 by itself
+search        in a query of web search: what comes of it: found, empty, rpc-error (JSON-RPC's own), tool-error
+              (`isError`), index-error (inside the result), broken (no JSON)
 
 `cut_after` and `stall_after` count every event but the first frame of a stream, which only names it. 0 in a message
 means: a head, and nothing more. The count of `fail_first` begins anew after each success.
@@ -84,6 +87,8 @@ class Controls:
     tool_form: str = "fragments"
     tail: str = "modern"
     stop: str = ""
+    rounds: int = 1
+    search: str = "found"
 
     def succeeding(self) -> Controls:
         """The same without anything that goes wrong: what `fail_first` gives in the end."""
@@ -285,4 +290,6 @@ _READERS: Final[dict[str, Callable[[str, Any], Any]]] = {
     "tool_form": _choice("fragments", "object", "absent", "truncated", "invalid"),
     "tail": _choice("modern", "older", "usage", "none"),
     "stop": _word,
+    "rounds": _COUNT,
+    "search": _choice("found", "empty", "rpc-error", "tool-error", "index-error", "broken"),
 }

@@ -157,10 +157,11 @@ class Generation:
     # -- tools -----------------------------------------------------------------------------------------------------
 
     def _calls(self) -> list[ToolUse]:
-        """The calls that the scenario makes: none for one without tools, and none once a result has come back."""
+        """The calls that the scenario makes: none for one without tools, none once `rounds` results have come back."""
         scenario = self.controls.scenario
         tools = self._chosen_tools()
-        if self.prompt.results or not tools or scenario not in ("tools", "parallel-tools", "web-search"):
+        done = self.prompt.answered >= self.controls.rounds
+        if done or not tools or scenario not in ("tools", "parallel-tools", "web-search"):
             return []
         if scenario == "parallel-tools":
             pair = [tools[0], tools[1] if len(tools) > 1 else tools[0]]
@@ -177,7 +178,7 @@ class Generation:
     def _call(self, tool: Tool, *, variant: int = 0) -> ToolUse:
         arguments = self.controls.input
         if arguments is None and tool.name == "web_search":
-            arguments = {"query": search_query(self.prompt.message)}
+            arguments = {"query": search_query(self.prompt.spoken)}
         if arguments is None:
             arguments = plausible_arguments(tool.schema, gist(self.prompt.message), variant=variant)
         if self.controls.input_chars:

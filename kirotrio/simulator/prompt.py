@@ -26,6 +26,10 @@ class Prompt:
     message: str
     results: list[str]
     """The text of each tool result that the message carries."""
+    spoken: str
+    """The last message without tool results: the one that a person wrote."""
+    answered: int
+    """How many messages with tool results have come since."""
     tools: list[Tool]
     fields: Mapping[str, Any] | None
     thinking_tags: bool
@@ -58,9 +62,12 @@ def read_prompt(body: Mapping[str, Any], size: int) -> Prompt:
     history = state.get("history") or []
     first = history[0].get("userInputMessage", {}) if history else current
     beginning = str(first.get("content", ""))
+    spoken, answered = _spoken(body)
     return Prompt(
         message=current.get("content", ""),
         results=[result_text(result) for result in context.get("toolResults") or []],
+        spoken=spoken,
+        answered=answered,
         tools=[
             Tool(specification["name"], (specification.get("inputSchema") or {}).get("json"))
             for tool in context.get("tools") or []
@@ -71,6 +78,16 @@ def read_prompt(body: Mapping[str, Any], size: int) -> Prompt:
         conversation=state.get("conversationId") or "",
         input_tokens=estimate_tokens(body, size),
     )
+
+
+def _spoken(body: Mapping[str, Any]) -> tuple[str, int]:
+    spoken, answered = "", 0
+    for message in each_user_message(body):
+        if (message.get("userInputMessageContext") or {}).get("toolResults"):
+            answered += 1
+        else:
+            spoken, answered = str(message.get("content", "")), 0
+    return spoken, answered
 
 
 def estimate_tokens(body: Mapping[str, Any], size: int) -> int:

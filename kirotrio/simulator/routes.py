@@ -23,7 +23,7 @@ from kirotrio.simulator.catalogue import Catalogue, Model
 from kirotrio.simulator.control_plane import ControlPlane, requested_query
 from kirotrio.simulator.controls import ControlError, Controls, read_controls
 from kirotrio.simulator.generate import FrameBook, Generation
-from kirotrio.simulator.prompt import read_prompt
+from kirotrio.simulator.prompt import Prompt, read_prompt
 from kirotrio.simulator.refusals import RefusalTable, Refused
 from kirotrio.simulator.script import steps
 from kirotrio.simulator.signatures import SignatureIssuer
@@ -150,7 +150,7 @@ class Service:
         reply = (
             self._refusal(controls, flavour, account)
             if controls.status or failing
-            else self._control_plane.mcp(account, request, flavour)
+            else self._control_plane.mcp(account, request, flavour, controls.search)
         )
         return evolve(reply, delay=(controls.head_ms + controls.first_ms) / 1000, silent=controls.no_head)
 
@@ -159,6 +159,8 @@ class Service:
         prompt = read_prompt(body, len(call.body))
         counted = "\0".join([prompt.conversation, prompt.message, *prompt.results])
         controls, failing = self._controls(prompt.message, counted)
+        if prompt.results:
+            controls = self._going_on(controls, prompt)
         if controls.status or (failing and not controls.breaks_stream):
             return self._refusal(controls, flavour, account)
         if failing and controls.fail_scenario:
@@ -187,6 +189,16 @@ class Service:
             conversation=conversation,
             note=_summary(controls, model),
         )
+
+    def _going_on(self, controls: Controls, prompt: Prompt) -> Controls:
+        """The controls of a message that brings tool results: the person's own message may want further calls."""
+        try:
+            begun = read_controls(prompt.spoken, self._defaults)
+        except ControlError:
+            return controls  # that message had its answer
+        if begun.rounds <= prompt.answered:
+            return controls
+        return evolve(controls, scenario=begun.scenario, tool=begun.tool, input=begun.input, rounds=begun.rounds)
 
     def _controls(self, message: str, counted: str) -> tuple[Controls, bool]:
         """The controls of this attempt, and whether it is one of those that `fail_first` fails."""

@@ -8,17 +8,21 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from kirotrio.dialects.anthropic.errors import error_body
 from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, Overloaded, TooLarge
-from kirotrio.web.api import messages, models, operations
+from kirotrio.web import envelope
+from kirotrio.web.api import chat, messages, models, operations, responses
 from kirotrio.web.connection import SCOPE_REFUSAL, RelayConnection, new_request_id
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.websocket import RefusedWebsocket
+
+_THERE_IS = "the APIs are at /v1/messages, /v1/chat/completions and /v1/responses, the models at /v1/models"
 
 
 class RelayApp(QuartTrio):
     """The framework's application with our way of answering."""
 
     asgi_http_class = RelayConnection
+    asgi_websocket_class = RefusedWebsocket  # type: ignore[assignment]  # it is only made and called
     gateway: Gateway
 
 
@@ -49,7 +53,7 @@ def create_app(gateway: Gateway) -> RelayApp:
     @app.errorhandler(HTTPException)
     async def refuse_http(error: HTTPException) -> Response:
         if error.code == 404:
-            return refusal(NotFound(f"there is no {request.path[:200]} here; the API is at /v1/messages"))
+            return refusal(NotFound(f"there is no {request.path[:200]} here; {_THERE_IS}"))
         if error.code == 405:
             allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
             return refusal(
@@ -66,13 +70,13 @@ def create_app(gateway: Gateway) -> RelayApp:
         return refusal(KirotrioError("an error inside the gateway; its log has the details"), request_id)
 
     messages.register(app, gateway)
+    chat.register(app, gateway)
+    responses.register(app, gateway)
     models.register(app, gateway)
     operations.register(app, gateway)
     return app
 
 
 def refusal(error: KirotrioError, request_id: str | None = None) -> Response:
-    """An error as the dialect of its path writes it."""
-    request_id = request_id or new_request_id()
-    status, headers, body = error_body(error, request_id)
-    return Response(body, status, {**headers, "request-id": request_id, "x-request-id": request_id})
+    """An error in answer to the present request."""
+    return envelope.refusal(error, request.path, request.headers.get("anthropic-version"), request_id)

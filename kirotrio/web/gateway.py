@@ -10,6 +10,7 @@ from kirotrio.access.rate import RatePerMinute
 from kirotrio.config.settings import Settings
 from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
+from kirotrio.store.responses import ResponseMemory
 from kirotrio.telemetry.log import Log
 from kirotrio.web.intake import Inflight
 
@@ -24,6 +25,8 @@ class Gateway:
     log: Log
     inflight: Inflight = field()
     rate: RatePerMinute = field()
+    responses: ResponseMemory = field()
+    """What Responses clients may continue and refer to."""
     requests: Register[object] = field(factory=Register)
     """Every request that has been taken and not been answered to its end."""
     draining: trio.Event = field(factory=trio.Event)
@@ -32,6 +35,11 @@ class Gateway:
     @inflight.default
     def _default_inflight(self) -> Inflight:
         return Inflight(self.settings.server.max_inflight)
+
+    @responses.default
+    def _default_responses(self) -> ResponseMemory:
+        limits = self.settings.responses
+        return ResponseMemory(limits.max_memory, limits.keep, trio.current_time)
 
     @rate.default
     def _default_rate(self) -> RatePerMinute:

@@ -1,15 +1,26 @@
-"""What every surface does first: see who asks, then read what is asked."""
+"""What every surface does: see who asks, read what is asked, have it decoded, hand it to the relay."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
-from quart import request
+import trio
+from attrs import field, frozen
+from quart import Response, request
 
 from kirotrio.access.grant import Grant
-from kirotrio.web.connection import SCOPE_INTAKE
+from kirotrio.conversation.request import Conversation
+from kirotrio.relay.answer import Answer
+from kirotrio.relay.ports import Dialect
+from kirotrio.relay.request import LARGE, AnswerRequest, Mode
+from kirotrio.web.connection import SCOPE_INTAKE, PushResponse, new_request_id
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.intake import BodyIntake
+
+_T = TypeVar("_T")
+
+_SESSION = ("session-id", "session_id", "x-session-id")
 
 
 def admit(gateway: Gateway) -> Grant:
@@ -19,7 +30,49 @@ def admit(gateway: Gateway) -> Grant:
     return grant
 
 
-async def read_body(gateway: Gateway) -> bytes:
-    """The whole body. Raises TooLarge or Overloaded (CONTRACT, Our errors)."""
-    intake = cast(BodyIntake, cast(Any, request.scope)[SCOPE_INTAKE])
-    return await intake.whole(gateway.settings.deadlines.prepare)
+@frozen
+class Asked:
+    """One request that was let in, with its whole body."""
+
+    grant: Grant
+    body: bytes = field(repr=False)
+    request_id: str = field(factory=new_request_id)
+
+    async def work(self, decode: Callable[[], _T]) -> _T:
+        """Run what looks at the whole body: a large one in a thread, so that it keeps nobody else waiting.
+
+        Cancelling leaves the thread to end by itself.
+        """
+        if len(self.body) <= LARGE:
+            return decode()
+        return await trio.to_thread.run_sync(decode, abandon_on_cancel=True)
+
+
+async def take(gateway: Gateway) -> Asked:
+    """Who asks, and what. Raises AuthenticationFailed, RateLimited, TooLarge, Overloaded, DeadlineExceeded."""
+    grant = admit(gateway)
+    return Asked(grant, await _intake().whole(gateway.settings.deadlines.prepare))
+
+
+def session_header() -> str | None:
+    """The session that an OpenAI client names beside its body: Codex and those that took its name for it."""
+    headers = cast(Any, request.headers)
+    return next((value for name in _SESSION if (value := headers.get(name))), None)
+
+
+def mode_of(*, stream: bool, buffered: bool) -> Mode:
+    if not stream:
+        return Mode.JSON
+    return Mode.BUFFERED if buffered else Mode.LIVE
+
+
+def answer(gateway: Gateway, asked: Asked, conversation: Conversation, mode: Mode, dialect: Dialect) -> Response:
+    """The relay's answer. The body's bytes count as held no longer: the conversation has what is needed of it."""
+    _intake().release()
+    grant, size = asked.grant, len(asked.body)
+    wanted = AnswerRequest(conversation, mode, asked.request_id, grant.credential, grant.key_id, size)
+    return PushResponse(Answer(gateway.relay, wanted, dialect))
+
+
+def _intake() -> BodyIntake:
+    return cast(BodyIntake, cast(Any, request.scope)[SCOPE_INTAKE])

@@ -67,7 +67,7 @@ def test_help_is_there_for_every_verb_and_option(verb: str, run: Run) -> None:
 
 def test_help_names_every_verb(run: Run) -> None:
     done = run("--help")
-    for verb in ("serve", "demo", "simulate", "doctor", "lint", "keys", "settings"):
+    for verb in ("serve", "demo", "simulate", "doctor", "lint", "keys", "launch", "settings"):
         assert re.search(rf"^  {verb}  +\w", done.stdout, re.MULTILINE)
 
 

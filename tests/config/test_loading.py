@@ -112,9 +112,7 @@ def test_every_long_spelling_is_unique_and_works() -> None:
             dict: "fast=claude-haiku-4.5",
             str: option.choices[-1]
             if option.choices
-            else "http://box:1"
-            if option.form != "region"
-            else "eu-central-1",
+            else {"region": "eu-central-1", "networks": "10.0.0.0/8, fd00::/8"}.get(option.form, "http://box:1"),
         }[option.kind]
         loaded = load({option.variable: good})
         assert loaded.origins[option.name] == f"environment {option.variable}", option.name

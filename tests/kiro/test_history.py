@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import orjson
 import pytest
 from attrs import evolve, frozen
 
@@ -26,6 +27,7 @@ from kirotrio.conversation.request import (
     ToolUse,
     Turn,
 )
+from kirotrio.conversation.snippets import seal
 from kirotrio.kiro.lint import violations
 from kirotrio.kiro.models import STATIC_CATALOGUE
 from kirotrio.kiro.request import RequestOptions, build_request
@@ -370,6 +372,28 @@ def test_server_tools_are_folded_into_text() -> None:
     )
     failed = ServerToolResult("s", "web_search_tool_result", {"error_code": "unavailable"})
     assert '{"error_code":"unavailable"}' in send(user("a"), assistant(failed), user("b")).contents[1]
+
+
+def test_what_a_search_or_a_fetch_of_ours_found_is_text_again() -> None:
+    hits = [
+        {"title": "T", "url": "http://t", "encrypted_content": seal("Found this."), "page_age": "May 1, 2026"},
+        {"title": "U", "url": "http://u", "encrypted_content": seal("")},
+        {"title": "V", "url": "http://v", "encrypted_content": "of another service"},
+    ]
+    page = {"type": "document", "title": "P", "source": {"type": "text", "media_type": "text/plain", "data": "All."}}
+    fetched = ServerToolResult("f", "web_fetch_tool_result", {"url": "http://p", "content": page})
+    sent = send(user("a"), assistant(ServerToolResult("s", "web_search_tool_result", hits), fetched), user("b"))
+    assert sent.contents[1] == (
+        '<server_tool_result type="web_search_tool_result">\n'
+        "T http://t May 1, 2026\nFound this.\nU http://u\nV http://v\n</server_tool_result>\n\n"
+        '<server_tool_result type="web_fetch_tool_result">\nP http://p\nAll.\n</server_tool_result>'
+    )
+
+
+@pytest.mark.parametrize("content", [{"content": {"source": {"type": "base64", "data": "aGk="}}}, {"content": 5}, None])
+def test_a_fetched_file_without_text_is_its_json(content: Any) -> None:
+    fetched = ServerToolResult("f", "web_fetch_tool_result", content)
+    assert orjson.dumps(content).decode() in send(user("a"), assistant(fetched), user("b")).contents[1]
 
 
 # -- characters ------------------------------------------------------------------------------------------------------

@@ -136,6 +136,40 @@ def test_aliases() -> None:
         resolved("a", aliases={"a": "b", "b": "a"})
 
 
+@pytest.mark.parametrize("model", [model for model in MODEL_TABLE if model.family != "claude"])
+def test_other_makers_models_have_a_claude_name_too(model: ModelProfile) -> None:
+    alias = STATIC_CATALOGUE.claude_alias(model)
+    assert alias == f"claude-{model.id}"
+    for written in (alias, alias.upper(), f"{alias}[1m]", f"anthropic/{alias}"):
+        assert resolved(written) == model.id, "clients write models in many ways"
+        assert resolved(written, Catalogue(MODEL_TABLE, complete=True), default="opus") == model.id
+
+
+def test_claudes_own_models_have_no_other_name() -> None:
+    assert [STATIC_CATALOGUE.claude_alias(model) for model in MODEL_TABLE if model.family == "claude"] == [None] * sum(
+        model.family == "claude" for model in MODEL_TABLE
+    )
+    own = Catalogue(MODEL_TABLE, complete=True)
+    for name in ("claude-claude-sonnet-4.5", "claude-gpt-4o", "claude-nothing-9"):
+        with pytest.raises(NotFound):
+            resolved(name, own)
+
+
+def test_a_claude_name_never_hides_a_claude() -> None:
+    odd = Catalogue([ModelProfile("claude-max-1", "", family="claude"), ModelProfile("max-1", "")], complete=True)
+    assert resolved("claude-max-1", odd) == "claude-max-1"
+    assert odd.claude_alias(odd.models[1]) is None, "the name is another model's"
+
+
+def test_a_claude_name_may_end_in_what_is_taken_off_claudes_own_names() -> None:
+    own = Catalogue([ModelProfile("qwen-max", ""), ModelProfile("qwen", "")], complete=True)
+    assert [resolved(own.claude_alias(model) or "", own) for model in own.models] == ["qwen-max", "qwen"]
+
+
+def test_an_alias_goes_before_a_claude_name() -> None:
+    assert resolved("claude-glm-5", aliases={"claude-glm-5": "opus"}) == "claude-opus-5.5"
+
+
 def test_the_default_stands_in_for_unknown_names_only() -> None:
     assert resolved("claude-opus-4.7", ACCOUNT, default="claude-opus-4.8") == "claude-opus-4.7"
     assert resolved("gpt-9", ACCOUNT, default="opus") == "claude-opus-4.8"

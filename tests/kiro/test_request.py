@@ -218,10 +218,11 @@ def test_a_model_without_thinking_gets_neither() -> None:
 def test_a_schema_for_the_answer_ends_the_system_text() -> None:
     request = build(evolve(HI, system=("Be brief.",), output_schema=OutputSchema({"type": "object"})))
     assert current(request)["content"] == (
-        "Be brief.\n\nAnswer with one JSON value that is valid against this JSON schema, and with nothing else:\n"
+        "Be brief.\n\nAnswer with one JSON value that is valid against this JSON schema, and with nothing else: no "
+        "Markdown fence, no words around it.\n"
         '{"type":"object"}\n\nSay hi'
     )
-    assert "output_config.format" in [diagnostic.path for diagnostic in request.diagnostics]
+    assert "output_schema" in [diagnostic.path for diagnostic in request.diagnostics]
 
 
 def test_a_tool_choice_is_asked_for_at_the_end_of_the_message() -> None:

@@ -15,7 +15,7 @@ from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.relay.request import Relay
 from kirotrio.telemetry.log import RecordingLog
-from kirotrio.web.app import create_app
+from kirotrio.web.app import RelayApp, create_app
 from kirotrio.web.gateway import Gateway
 
 
@@ -26,8 +26,8 @@ def gateway_on(transport: ScriptedTransport, estimator: TokenEstimator, settings
     return Gateway(settings, relay, Keyring({"test": KEY}), log)
 
 
-async def post(gateway: Gateway, path: str, body: Any) -> tuple[int, bytes]:
-    """One POST; status and whole body."""
+async def post(gateway: Gateway, path: str, body: Any, *, app: RelayApp | None = None) -> tuple[int, bytes]:
+    """One POST; status and whole body. `app`: the gateway's application, where it is asked more than once."""
     raw = orjson.dumps(body)
     scope = {
         "type": "http",
@@ -61,5 +61,5 @@ async def post(gateway: Gateway, path: str, body: Any) -> tuple[int, bytes]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await create_app(gateway)(scope, receive, send)  # type: ignore[arg-type]
+    await (app or create_app(gateway))(scope, receive, send)  # type: ignore[arg-type]
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])

@@ -81,7 +81,10 @@ class ScriptedTransport:
         self.plain_urls: list[str] = []
         """Where plain calls went."""
         self.plain: dict[str, Any] = {}
-        """Answers to plain calls, as JSON, by a piece of their URL; every other plain call fails."""
+        """Answers to plain calls, by a piece of their URL; every other plain call fails.
+
+        JSON, or an async function of the call's body and headers that returns an HttpAnswer.
+        """
         self.open = 0
         self.closed_at: list[float] = []
 
@@ -98,6 +101,9 @@ class ScriptedTransport:
         self.plain_urls.append(url)
         for piece, answer in self.plain.items():
             if piece in url:
+                if callable(answer):
+                    with trio.fail_after(deadline):
+                        return await answer(orjson.loads(body or b"null"), headers or {})
                 return HttpAnswer(200, {}, orjson.dumps(answer))
         raise UpstreamFailed("the script has no answer to this", recovery=Recovery.RETRY)
 

@@ -34,7 +34,7 @@ async def test_malformed_bodies_say_where_and_what_would_be_right(stack):
 
 async def test_unknown_paths_and_methods_answer_in_the_envelope(stack):
     async with stack() as s, s.client() as http:
-        assert_envelope(await http.get("/v1/nothing"), 404, "not_found_error")
+        assert_envelope(await http.get("/v1/messages/nothing"), 404, "not_found_error")
         message = assert_envelope(await http.get("/v1/messages"), 405, "invalid_request_error")
         assert "POST" in message
 

@@ -3,8 +3,8 @@
 from kirotrio.dialects.anthropic.decode import SESSION_HEADER, DecodedRequest, decode_count_tokens, decode_request
 from kirotrio.dialects.anthropic.encode import MessageBody, MessageStream
 from kirotrio.dialects.anthropic.errors import error_body, error_event
-from kirotrio.dialects.anthropic.models import ModelListing, model_object, models_page
 from kirotrio.dialects.anthropic.schema import AnthropicMessagesRequest, AnthropicTool
+from kirotrio.dialects.anthropic.web_search import extract_search_query, has_web_search_tool
 
 __all__ = [
     "SESSION_HEADER",
@@ -13,11 +13,10 @@ __all__ = [
     "DecodedRequest",
     "MessageBody",
     "MessageStream",
-    "ModelListing",
     "decode_count_tokens",
     "decode_request",
     "error_body",
     "error_event",
-    "model_object",
-    "models_page",
+    "extract_search_query",
+    "has_web_search_tool",
 ]

@@ -7,7 +7,6 @@ noted and left out: guessing at its meaning would put words into the conversatio
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable
 from typing import TypeAlias, cast
 
@@ -19,6 +18,7 @@ from kirotrio.conversation.request import (
     Json,
     Part,
     RedactedThinking,
+    RemoteFile,
     ResultPart,
     ServerToolResult,
     ServerToolUse,
@@ -28,14 +28,13 @@ from kirotrio.conversation.request import (
     ToolResult,
     ToolUse,
 )
-from kirotrio.dialects.anthropic.reading import Reading
-from kirotrio.dialects.anthropic.schema import JsonObject, kind_of
+from kirotrio.dialects.media import checked_address, checked_base64, document_of, image_type
+from kirotrio.dialects.reading import Reading, kind_of
+from kirotrio.dialects.structure import JsonObject
 from kirotrio.errors import BodyInvalid
 
 Parts: TypeAlias = tuple[Part, ...]
 BlockReader: TypeAlias = Callable[[JsonObject, str, Reading], Parts]
-
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 def read_parts(content: Json, path: str, reading: Reading) -> Parts:
@@ -150,14 +149,13 @@ def _tool_reference(block: JsonObject, path: str, _: Reading) -> Parts:
 
 def _image(block: JsonObject, path: str, _: Reading) -> Parts:
     source = _source(block, path, "image", "image/png")
+    where = f"{path}.source"
+    if source.get("type") == "url":
+        return (RemoteFile(checked_address(_string(source, "url", where), f"{where}.url"), "image", path=where),)
     if source.get("type") != "base64":
-        raise BodyInvalid(f"{path}.source.type", 'must be "base64"')
-    media_type = _string(source, "media_type", f"{path}.source").lower()
-    if media_type == "image/jpg":
-        media_type = "image/jpeg"
-    if media_type not in IMAGE_TYPES:
-        raise BodyInvalid(f"{path}.source.media_type", f"must be one of {', '.join(IMAGE_TYPES)}")
-    return (Image(media_type, _base64(source, f"{path}.source")),)
+        raise BodyInvalid(f"{where}.type", 'must be "base64" or "url"')
+    media_type = image_type(_string(source, "media_type", where), f"{where}.media_type")
+    return (Image(media_type, checked_base64(_string(source, "data", where), f"{where}.data")),)
 
 
 def _document(block: JsonObject, path: str, reading: Reading) -> Parts:
@@ -168,17 +166,15 @@ def _document(block: JsonObject, path: str, reading: Reading) -> Parts:
     kind = source.get("type")
     if kind == "text":
         return (Document("text/plain", _string(source, "data", where), title, context),)
+    if kind == "url":
+        address = checked_address(_string(source, "url", where), f"{where}.url")
+        return (RemoteFile(address, "document", title, context, where),)
     if kind == "base64":
-        media_type = _string(source, "media_type", where, filled=True).lower()
-        content = _base64(source, where)
-        if media_type.startswith("text/"):
-            try:
-                content = binascii.a2b_base64(content).decode()
-            except UnicodeDecodeError:
-                raise BodyInvalid(f"{where}.data", f"must be UTF-8 for media_type {media_type}") from None
-        return (Document(media_type, content, title, context),)
+        media_type = _string(source, "media_type", where, filled=True)
+        data = _string(source, "data", where)
+        return (document_of(media_type, data, f"{where}.data", title=title, context=context),)
     if kind != "content":
-        raise BodyInvalid(f"{where}.type", 'must be "base64", "text" or "content"')
+        raise BodyInvalid(f"{where}.type", 'must be "base64", "text", "content" or "url"')
     inner = source.get("content")
     if type(inner) is str:
         return (Document("text/plain", inner, title, context),)
@@ -199,30 +195,13 @@ def _source(block: JsonObject, path: str, what: str, example: str) -> JsonObject
             f"{path}.source",
             "field required: an object" if source is None else f"must be an object, not {kind_of(source)}",
         )
-    kind = source.get("type")
-    if kind in ("url", "file"):
-        by = "URL" if kind == "url" else "file id"
+    if source.get("type") == "file":
         raise BodyInvalid(
             f"{path}.source",
-            f"{what} sources by {by} are not supported by this version; send the {what} itself: "
+            f"{what} sources by file id are not supported: there is no store of files here; send the {what} itself: "
             f'{{"type": "base64", "media_type": "{example}", "data": "…"}}',
         )
     return source
-
-
-def _base64(source: JsonObject, path: str) -> str:
-    data = _string(source, "data", path, filled=True)
-    if data.startswith("data:"):
-        raise BodyInvalid(f"{path}.data", "must be the bare base64 text, without a `data:…;base64,` prefix")
-    try:
-        binascii.a2b_base64(data, strict_mode=True)
-    except ValueError:
-        data = "".join(data.split())  # wrapped lines are base64 too; the upstream wants it in one
-        try:
-            binascii.a2b_base64(data, strict_mode=True)
-        except ValueError as error:
-            raise BodyInvalid(f"{path}.data", f"must be valid base64 ({error})") from None
-    return data
 
 
 def _search_result(block: JsonObject, path: str, reading: Reading) -> Parts:

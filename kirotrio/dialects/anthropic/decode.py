@@ -2,7 +2,7 @@
 
 Bodies are open lists: what is known but has no channel upstream, and what is not known at all, is noted in the
 conversation's diagnostics. Refused is only what is malformed, what would change the answer if it were ignored
-(message threads), and what cannot be carried yet (sources by URL); always with the path.
+(message threads), and what there is no store for (sources by file id); always with the path.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import attrs
 import orjson
 from attrs import frozen
 
@@ -25,16 +26,17 @@ from kirotrio.conversation.request import (
     Turn,
 )
 from kirotrio.conversation.thinking import read_thinking
-from kirotrio.dialects.anthropic.body import read_object
 from kirotrio.dialects.anthropic.content import read_parts, read_texts
-from kirotrio.dialects.anthropic.reading import Reading
 from kirotrio.dialects.anthropic.schema import (
     MESSAGE_FIELDS,
     REQUEST_FIELDS,
     AnthropicMessagesRequest,
-    structure,
 )
 from kirotrio.dialects.anthropic.tools import read_tool_choice, read_tools
+from kirotrio.dialects.anthropic.web_search import direct_query
+from kirotrio.dialects.body import read_object
+from kirotrio.dialects.reading import Reading
+from kirotrio.dialects.structure import structure
 from kirotrio.errors import BodyInvalid, ThreadsUnsupported
 
 SESSION_HEADER = "x-claude-code-session-id"
@@ -126,7 +128,11 @@ def _decode(
     if not request.model:
         raise BodyInvalid("model", "must not be empty")
     turns, turn_effort = _read_messages(request, sent["messages"], reading)
-    tools = read_tools(request.tools or (), sent.get("tools") or (), reading)
+    offer = read_tools(request.tools or (), sent.get("tools") or (), reading)
+    choice = read_tool_choice(request.tool_choice, offer.names)
+    web_search = offer.web_search
+    if web_search is not None and choice.mode != "none" and offer.names == (web_search.name,):
+        web_search = attrs.evolve(web_search, direct_query=direct_query(request))
     config = request.output_config
     thinking, sentences = read_thinking(
         request.thinking,
@@ -140,8 +146,10 @@ def _decode(
         model=request.model,
         turns=turns,
         system=() if request.system is None else read_texts(request.system, "system", reading),
-        tools=tuple(tools),
-        tool_choice=read_tool_choice(request.tool_choice, tools),
+        tools=offer.tools,
+        tool_choice=choice,
+        web_search=web_search,
+        web_fetch=offer.web_fetch,
         thinking=thinking,
         limits=_read_limits(request, reading, counting=counting),
         session=_read_session(request.metadata, session_header),
@@ -248,4 +256,4 @@ def _read_schema(request: AnthropicMessagesRequest) -> OutputSchema | None:
         raise BodyInvalid(f"{path}.type", 'must be "json_schema"')
     if wanted.schema is None:
         raise BodyInvalid(f"{path}.schema", "field required: a JSON schema")
-    return OutputSchema(wanted.schema, strict=True)
+    return OutputSchema(wanted.schema, strict=True, path=path)

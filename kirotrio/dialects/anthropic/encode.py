@@ -12,21 +12,43 @@ from typing import Any
 import orjson
 
 from kirotrio.conversation.events import (
+    Citation,
     Event,
     Failed,
+    FetchFinished,
     Finish,
     KeepAlive,
     RedactedThinkingBlock,
+    SearchFinished,
+    ServerToolCall,
+    StopCause,
     TextDelta,
     ThinkingDelta,
     ThinkingSignature,
     ToolCall,
     Usage,
 )
-from kirotrio.dialects.anthropic.answer import Blocks, State
 from kirotrio.dialects.anthropic.errors import error_event
-from kirotrio.dialects.anthropic.text_json import mended, quoted
+from kirotrio.dialects.anthropic.server_blocks import (
+    ServerToolIds,
+    call_block,
+    call_input,
+    citation_object,
+    fetch_block,
+    search_block,
+)
+from kirotrio.dialects.blocks import Blocks, State
+from kirotrio.dialects.text_json import mended, quoted
 from kirotrio.errors import KirotrioError, UpstreamFailed
+
+STOP_REASONS = {
+    StopCause.END_TURN: "end_turn",
+    StopCause.TOOL_USE: "tool_use",
+    StopCause.MAX_TOKENS: "max_tokens",
+    StopCause.STOP_SEQUENCE: "stop_sequence",
+    StopCause.CONTEXT_FULL: "model_context_window_exceeded",
+    StopCause.REFUSAL: "refusal",
+}
 
 ARGUMENT_PIECE = 4096
 """Characters of a tool call's arguments in one `input_json_delta`."""
@@ -35,11 +57,18 @@ PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
 def _counts(usage: Usage) -> bytes:
-    return b'{"input_tokens":%d,"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d,"output_tokens":%d}' % (
+    served = b""
+    if usage.web_searches or usage.web_fetches:
+        served = b',"server_tool_use":{"web_search_requests":%d,"web_fetch_requests":%d}' % (
+            usage.web_searches,
+            usage.web_fetches,
+        )
+    return b'{"input_tokens":%d,"cache_creation_input_tokens":%d,"cache_read_input_tokens":%d,"output_tokens":%d%b}' % (
         usage.input_tokens,
         usage.cache_write_tokens,
         usage.cache_read_tokens,
         usage.output_tokens,
+        served,
     )
 
 
@@ -56,6 +85,7 @@ class MessageStream(Blocks):
         self._model = model
         self._message_id = message_id
         self._index = -1
+        self._server_ids = ServerToolIds()
         self._out: list[bytes] = []
         self._delta = b""
         """The beginning of every delta of the open block, up to its text."""
@@ -143,13 +173,34 @@ class MessageStream(Blocks):
             self._out.append(self._delta + quoted(arguments[begin : begin + ARGUMENT_PIECE]) + b"}}\n\n")
         self._close(event)
 
+    def _server_call(self, event: ServerToolCall) -> None:
+        given = self._server_ids.new(event.id)
+        self._open(call_block(event, given, b"{}"), b'"input_json_delta","partial_json":')
+        self._out.append(self._delta + quoted(call_input(event).decode()) + b"}}\n\n")
+        self._close(event)
+
+    def _search_result(self, event: SearchFinished) -> None:
+        self._open(search_block(event, self._server_ids.of(event.id)), b"")
+        self._close(event)
+
+    def _fetch_result(self, event: FetchFinished) -> None:
+        self._open(fetch_block(event, self._server_ids.of(event.id)), b"")
+        self._close(event)
+
+    def _cite(self, event: Citation) -> None:
+        self._out.append(
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
+            b'"delta":{"type":"citations_delta","citation":%b}}\n\n' % (self._index, citation_object(event))
+        )
+
     def _finish(self, event: Finish) -> None:
         self.usage = event.usage
-        reason, sequence = self._stop(event)
+        cause = self._stop(event)
+        sequence = event.stop_sequence if cause is StopCause.STOP_SEQUENCE else None
         self._out.append(
             b'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"%b","stop_sequence":%b},'
             b'"usage":%b}\n\nevent: message_stop\ndata: {"type":"message_stop"}\n\n'
-            % (reason.encode(), b"null" if sequence is None else quoted(sequence), _counts(event.usage))
+            % (STOP_REASONS[cause].encode(), b"null" if sequence is None else quoted(sequence), _counts(event.usage))
         )
 
     def _fail(self, event: Failed) -> None:
@@ -166,9 +217,10 @@ class MessageBody(Blocks):
         super().__init__(Usage())
         self._model = model
         self._message_id = message_id
-        self._content: list[dict[str, Any]] = []
+        self._server_ids = ServerToolIds()
+        self._content: list[Any] = []
         self._pieces: list[str] = []
-        self._stopped: tuple[str, str | None] | None = None
+        self._stopped: tuple[StopCause, str | None] | None = None
         self.error: KirotrioError | None = None
         """Set where the answer failed; there is no body then."""
 
@@ -181,7 +233,7 @@ class MessageBody(Blocks):
             raise self.error
         if self._stopped is None:
             raise UpstreamFailed("The upstream's answer ended before it was complete.")
-        reason, sequence = self._stopped
+        cause, sequence = self._stopped
         return orjson.dumps(
             {
                 "id": self._message_id,
@@ -189,7 +241,7 @@ class MessageBody(Blocks):
                 "role": "assistant",
                 "model": mended(self._model),
                 "content": self._content,
-                "stop_reason": reason,
+                "stop_reason": STOP_REASONS[cause],
                 "stop_sequence": None if sequence is None else mended(sequence),
                 "usage": orjson.Fragment(_counts(self.usage)),
             }
@@ -229,9 +281,23 @@ class MessageBody(Blocks):
             {"type": "tool_use", "id": self._tool_id(event), "name": mended(event.name), "input": arguments}
         )
 
+    def _server_call(self, event: ServerToolCall) -> None:
+        given = self._server_ids.new(event.id)
+        self._content.append(orjson.Fragment(call_block(event, given, call_input(event))))
+
+    def _search_result(self, event: SearchFinished) -> None:
+        self._content.append(orjson.Fragment(search_block(event, self._server_ids.of(event.id))))
+
+    def _fetch_result(self, event: FetchFinished) -> None:
+        self._content.append(orjson.Fragment(fetch_block(event, self._server_ids.of(event.id))))
+
+    def _cite(self, event: Citation) -> None:
+        self._content[-1].setdefault("citations", []).append(orjson.Fragment(citation_object(event)))
+
     def _finish(self, event: Finish) -> None:
         self.usage = event.usage
-        self._stopped = self._stop(event)
+        cause = self._stop(event)
+        self._stopped = (cause, event.stop_sequence if cause is StopCause.STOP_SEQUENCE else None)
 
     def _fail(self, event: Failed) -> None:
         self.error = event.error

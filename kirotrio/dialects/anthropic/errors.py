@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from kirotrio.dialects.anthropic.text_json import mended
+from kirotrio.dialects.text_json import mended
 from kirotrio.errors import Cause, KirotrioError
 
 _TABLE: dict[Cause, tuple[int, str]] = {
@@ -44,6 +44,8 @@ def error_body(error: KirotrioError, request_id: str | None = None) -> tuple[int
     wait = _retry_after(error)
     if wait is not None:
         headers["retry-after"] = str(wait)
+    if error.should_retry is False:
+        headers["x-should-retry"] = "false"  # the SDKs obey it, whatever the status
     envelope: dict[str, Any] = {"type": "error", "error": _error_object(error)}
     if request_id is not None:
         envelope["request_id"] = request_id

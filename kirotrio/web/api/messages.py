@@ -19,13 +19,9 @@ from kirotrio.dialects.anthropic import (
     error_body,
 )
 from kirotrio.errors import KirotrioError
-from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
-from kirotrio.relay.request import LARGE, AnswerRequest, Mode
-from kirotrio.web.connection import SCOPE_INTAKE, PushResponse, new_request_id
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.intake import BodyIntake
-from kirotrio.web.reading import admit, read_body
+from kirotrio.web.reading import answer, mode_of, take
 
 _BUFFERED = "/cc/v1/messages"
 
@@ -37,6 +33,7 @@ class AnthropicAnswer:
     model: str
     message_id: str
     request_id: str
+    eager: bool = False
 
     def stream(self) -> StreamEncoder:
         return MessageStream(self.model, self.message_id)
@@ -65,36 +62,29 @@ def register(app: Quart, gateway: Gateway) -> None:
 
 
 async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
-    grant = admit(gateway)
+    asked = await take(gateway)
     betas, session = _headers()
-    body = await read_body(gateway)
 
     def decode() -> DecodedRequest:
-        return decode_request(
-            body, betas=betas, session_header=session, default_thinking=gateway.settings.thinking.default
-        )
+        thinking = gateway.settings.thinking.default
+        return decode_request(asked.body, betas=betas, session_header=session, default_thinking=thinking)
 
-    decoded = await trio.to_thread.run_sync(decode, abandon_on_cancel=True) if len(body) > LARGE else decode()
-    mode = (Mode.BUFFERED if buffered else Mode.LIVE) if decoded.stream else Mode.JSON
-    cast(BodyIntake, cast(Any, request.scope)[SCOPE_INTAKE]).release()
-    request_id = new_request_id()
-    dialect = AnthropicAnswer(decoded.conversation.model, "msg_" + secrets.token_hex(12), request_id)
-    asked = AnswerRequest(decoded.conversation, mode, request_id, grant.credential, grant.key_id, len(body))
-    return PushResponse(Answer(gateway.relay, asked, dialect))
+    decoded = await asked.work(decode)
+    dialect = AnthropicAnswer(decoded.conversation.model, "msg_" + secrets.token_hex(12), asked.request_id)
+    return answer(gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect)
 
 
 async def _count_tokens(gateway: Gateway) -> Response:
-    grant = admit(gateway)
+    asked = await take(gateway)
     betas, _ = _headers()
-    body = await read_body(gateway)
 
     try:
-        account = (await gateway.relay.lender.lend(grant.credential)).name
+        account = (await gateway.relay.lender.lend(asked.grant.credential)).name
     except KirotrioError:
         account = ""  # counting needs nobody's subscription
 
     def count() -> int:
-        conversation = decode_count_tokens(body, betas=betas).conversation
+        conversation = decode_count_tokens(asked.body, betas=betas).conversation
         names = gateway.settings.models
         model = gateway.relay.models.known(account).resolve(
             conversation.model, aliases=names.alias, default=names.default

@@ -1,27 +1,29 @@
-"""The models that the account offers, as the Anthropic SDK and Claude Code list them."""
+"""The models that the account offers and the names that they go by, for every client in one body."""
 
 from __future__ import annotations
 
 import orjson
 from quart import Quart, Response, request
 
-from kirotrio.dialects.anthropic import ModelListing, model_object, models_page
+from kirotrio.config.settings import ModelSettings
+from kirotrio.dialects.models import MOST, ModelListing, model_object, models_page
 from kirotrio.errors import BodyInvalid, KirotrioError
 from kirotrio.kiro.models import Catalogue, ModelProfile
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.reading import admit
 
-_PAGE = 1000
+_OWNERS = {"claude": "anthropic", "gpt": "openai", "other": "kiro"}
 
 
 def register(app: Quart, gateway: Gateway) -> None:
+    names = gateway.settings.models
+
     @app.get("/v1/models")
     @app.get("/cc/v1/models")
     async def listing() -> Response:
         catalogue = await _catalogue(gateway, admit(gateway).credential)
-        models = [_listing(model) for model in catalogue.models if model.listed]
         page = models_page(
-            models,
+            list_models(catalogue, names),
             limit=_limit(request.args.get("limit")),
             before_id=request.args.get("before_id"),
             after_id=request.args.get("after_id"),
@@ -32,9 +34,9 @@ def register(app: Quart, gateway: Gateway) -> None:
     @app.get("/cc/v1/models/<path:name>")
     async def one(name: str) -> Response:
         catalogue = await _catalogue(gateway, admit(gateway).credential)
-        names = gateway.settings.models
-        model = catalogue.resolve(name, aliases=names.alias, default="")
-        return Response(orjson.dumps(model_object(_listing(model))), content_type="application/json")
+        listed = {model.id.lower(): model for model in list_models(catalogue, names)}
+        model = listed.get(name.strip().lower()) or _listing(catalogue.resolve(name, aliases=names.alias, default=""))
+        return Response(orjson.dumps(model_object(model)), content_type="application/json")
 
 
 async def _catalogue(gateway: Gateway, credential: str | None) -> Catalogue:
@@ -47,13 +49,48 @@ async def _catalogue(gateway: Gateway, credential: str | None) -> Catalogue:
     return await gateway.relay.models.current(account.name, account.credentials)
 
 
-def _listing(model: ModelProfile) -> ModelListing:
-    return ModelListing(id=model.id, display_name=model.name, context_window=model.window, max_output=model.max_output)
+def list_models(catalogue: Catalogue, names: ModelSettings) -> list[ModelListing]:
+    """Every name that a client may choose: the models, their `claude-` names, the owner's own names for them.
+
+    An own name (`models.alias`) takes the place of a model that it hides; one that leads nowhere is left out.
+    """
+    listed = [model for model in catalogue.models if model.listed]
+    entries = {model.id.lower(): _listing(model) for model in listed}
+    if names.claude_aliases:
+        for model in listed:
+            alias = catalogue.claude_alias(model)
+            if alias is not None:
+                entries[alias] = _listing(model, alias, f"{model.name} via Kiro", repeats=True)
+    for alias in names.alias:
+        try:
+            model = catalogue.resolve(alias, aliases=names.alias)
+        except KirotrioError:
+            continue  # `kirotrio doctor` and the answer to whoever uses it tell
+        if model.id.lower() != alias.strip().lower():
+            entries[alias.strip().lower()] = _listing(model, alias.strip(), f"{model.name} ({alias.strip()})")
+    return list(entries.values())
+
+
+def _listing(
+    model: ModelProfile, alias: str | None = None, name: str | None = None, *, repeats: bool = False
+) -> ModelListing:
+    return ModelListing(
+        id=alias or model.id,
+        display_name=name or model.name,
+        context_window=model.window,
+        max_output=model.max_output,
+        owned_by=_OWNERS[model.family],
+        efforts=tuple(effort.value for effort in model.efforts),
+        default_effort=model.default_effort.value if model.default_effort is not None else None,
+        thinks=model.thinking != "none",
+        takes_images=model.takes_images,
+        repeats=repeats,
+    )
 
 
 def _limit(text: str | None) -> int:
     if text is None:
-        return _PAGE
-    if not text.isdecimal() or not 1 <= int(text) <= _PAGE:
-        raise BodyInvalid("limit", f"must be a whole number from 1 to {_PAGE}")
+        return MOST
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise BodyInvalid("limit", f"must be a whole number from 1 to {MOST}")
     return int(text)

@@ -13,7 +13,15 @@ def register(app: Quart, gateway: Gateway) -> None:
     @app.get("/")
     @app.get("/api/hello")
     async def hello() -> Response:
-        return _json({"name": "kirotrio", "messages": "/v1/messages"})
+        return _json(
+            {
+                "name": "kirotrio",
+                "messages": "/v1/messages",
+                "chat_completions": "/v1/chat/completions",
+                "responses": "/v1/responses",
+                "models": "/v1/models",
+            }
+        )
 
     @app.post("/api/event_logging/batch")
     async def event_logging() -> Response:

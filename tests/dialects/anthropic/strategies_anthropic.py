@@ -11,13 +11,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from kirotrio.conversation.events import (
+    Accepted,
+    Citation,
     ContextMeasured,
     CreditsMetered,
     Event,
     Failed,
+    FetchFinished,
     Finish,
     KeepAlive,
     RedactedThinkingBlock,
+    SearchFinished,
+    SearchResult,
+    ServerToolCall,
     StopCause,
     TextDelta,
     ThinkingDelta,
@@ -110,7 +116,24 @@ client_tools = st.fixed_dictionaries(
         "strict": st.booleans(),
     },
 )
-tools = st.lists(client_tools, max_size=4, unique_by=lambda tool: str(tool["name"]))
+domains = st.lists(st.sampled_from(["example.com", "b.org/blog"]), max_size=2)
+server_tools = st.fixed_dictionaries(
+    {"type": st.sampled_from(["web_search_20250305", "web_search_20260209"]), "name": st.just("web_search")},
+    optional={
+        "max_uses": st.none() | st.integers(1, 9),
+        "blocked_domains": st.none() | domains,
+        "user_location": st.just({"type": "approximate", "city": "Bern", "country": None}),
+    },
+) | st.fixed_dictionaries(
+    {"type": st.sampled_from(["web_fetch_20250910", "web_fetch_20260318"]), "name": st.just("web_fetch")},
+    optional={
+        "allowed_domains": st.none() | domains,
+        "max_content_tokens": st.none() | st.integers(1, 9999),
+        "citations": st.none() | st.just({"enabled": True}),
+        "use_cache": st.booleans(),
+    },
+)
+tools = st.lists(client_tools | server_tools, max_size=4, unique_by=lambda tool: str(tool["name"]))
 valid_bodies = st.fixed_dictionaries(
     {"model": names, "max_tokens": st.integers(1, 128_000), "messages": st.lists(messages, min_size=1, max_size=4)},
     optional={
@@ -152,13 +175,20 @@ def broken_bodies(draw: st.DrawFn) -> Any:
         return body
 
 
-usages = st.builds(Usage, *[st.integers(0, 300_000)] * 4)
+few = st.integers(0, 3)
+usages = st.builds(Usage, *[st.integers(0, 300_000)] * 4, web_searches=few, web_fetches=few)
 call_arguments = json_objects.map(json.dumps) | st.sampled_from(["{}", "", '{"a": 1', "[]", "no json", '{"n": 1e3}'])
 finishes = st.builds(Finish, st.sampled_from(StopCause), st.none() | words, usages)
 failures: st.SearchStrategy[KirotrioError] = st.sampled_from(
     [UpstreamFailed("cut"), RateLimited("slow down", retry_after=1.2), ContextOverflow(5, 4), KirotrioError("secret")]
 )
 any_text = st.text(st.characters(exclude_categories=()), max_size=8)  # halves of surrogate pairs included
+
+
+def _queried(query: str) -> dict[str, str]:
+    return {"query": query}
+
+
 texts = st.builds(TextDelta, any_text)
 thoughts = st.builds(ThinkingDelta, any_text)
 signatures = st.builds(ThinkingSignature, any_text)
@@ -168,6 +198,20 @@ calls = st.builds(ToolCall, call_ids, st.sampled_from(["Bash", "Read"]), json_ob
 odd_calls = st.builds(ToolCall, call_ids, st.sampled_from(["Bash", ""]), call_arguments)
 measurements = st.sampled_from([ContextMeasured(9), TokensMeasured(1, 2), CreditsMetered(0.5)])
 alive = st.just(KeepAlive())
+server_ids = st.sampled_from(["a1", "b2", "c-3|", ""])
+urls = st.sampled_from(["https://example.com/a", "http://b.org/?q=1"])
+server_calls = st.builds(
+    ServerToolCall, server_ids, st.sampled_from(["web_search", "web_fetch"]), json_objects | any_text.map(_queried)
+)
+results = st.builds(SearchResult, urls | any_text, any_text, any_text, st.none() | st.just("January 2, 2006"))
+search_errors = st.sampled_from(["unavailable", "max_uses_exceeded", "query_too_long", "a_new_one"])
+searches = st.builds(SearchFinished, server_ids, st.lists(results, max_size=2).map(tuple)) | st.builds(
+    SearchFinished, server_ids, error=search_errors
+)
+fetches = st.builds(FetchFinished, server_ids, urls, any_text, any_text, retrieved_at=st.just("")) | st.builds(
+    FetchFinished, server_ids, urls, error=st.sampled_from(["url_not_allowed", "query_too_long", "unavailable"])
+)
+citations = st.builds(Citation, urls, any_text, any_text, few, few)
 
 
 def weighted(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
@@ -175,9 +219,13 @@ def weighted(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
     return st.sampled_from(strategies).flatmap(lambda chosen: chosen)
 
 
-content_events = weighted(texts, texts, thoughts, thoughts, signatures, redactions, calls, odd_calls, alive)
+content_events = weighted(
+    *[texts, texts, thoughts, thoughts, signatures, redactions, calls, odd_calls, alive],
+    *[server_calls, searches, fetches, citations, citations],
+)
 endings = finishes | st.builds(Failed, failures)
-events = weighted(*[content_events] * 12, measurements, endings)
+accepted = st.just(Accepted())
+events = weighted(*[content_events] * 12, measurements, accepted, endings)
 
 
 def long_lists(of: st.SearchStrategy[Event], most: int) -> st.SearchStrategy[list[Event]]:

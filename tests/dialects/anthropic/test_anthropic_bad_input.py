@@ -39,8 +39,8 @@ def document(source: Any, **more: Any) -> dict[str, Any]:
 
 
 HERE = "messages.1.content.0"
-BY_URL = "sources by URL are not supported by this version; send the"
-BY_FILE = "sources by file id are not supported by this version; send the"
+ADDRESS = "must be an address that begins with http:// or https://, or a data URL"
+BY_FILE = "sources by file id are not supported: there is no store of files here; send the"
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,12 @@ BY_FILE = "sources by file id are not supported by this version; send the"
             says({"type": "tool_result", "tool_use_id": "i", "content": [{"type": "text", "text": None}]}),
             f"{HERE}.content.0.text: field required: a string",
         ),
-        (image(type="url", url="https://x/y.png"), f"messages.1.content.1.source: image {BY_URL} image itself"),
+        (image(type="url", url="ftp://x/y.png"), f"messages.1.content.1.source.url: {ADDRESS}"),
+        (image(type="url", url="https://x:port/"), f"messages.1.content.1.source.url: {ADDRESS}"),
+        (image(type="url", url="https:///y.png"), f"messages.1.content.1.source.url: {ADDRESS}"),
+        (image(type="url", url=5), "messages.1.content.1.source.url: must be a string, not a number"),
         (image(type="file", file_id="file_1"), f"messages.1.content.1.source: image {BY_FILE} image itself"),
-        (image(**{**PNG, "type": "hex"}), 'messages.1.content.1.source.type: must be "base64"'),
+        (image(**{**PNG, "type": "hex"}), 'messages.1.content.1.source.type: must be "base64" or "url"'),
         (
             image(**{**PNG, "media_type": "image/tiff"}),
             "messages.1.content.1.source.media_type: must be one of image/jpeg, image/png, image/gif, image/webp",
@@ -100,19 +103,20 @@ BY_FILE = "sources by file id are not supported by this version; send the"
         (image(**{**PNG, "data": "a=b!"}), "messages.1.content.1.source.data: must be valid base64"),
         (image(**{**PNG, "data": ""}), "messages.1.content.1.source.data: must not be empty"),
         (says({"type": "image"}), f"{HERE}.source: field required: an object"),
-        (document({"type": "url", "url": "https://x"}), f"{HERE}.source: document {BY_URL} document itself"),
+        (document({"type": "url", "url": "file:///etc/passwd"}), f"{HERE}.source.url: {ADDRESS}"),
+        (document({"type": "file", "file_id": "file_1"}), f"{HERE}.source: document {BY_FILE} document itself"),
         (document("x"), f"{HERE}.source: must be an object, not a string"),
-        (document({"type": "odd"}), f'{HERE}.source.type: must be "base64", "text" or "content"'),
+        (document({"type": "odd"}), f'{HERE}.source.type: must be "base64", "text", "content" or "url"'),
         (document({"type": "text", "data": "x"}, title=5), f"{HERE}.title: must be a string, not a number"),
         (
             document({"type": "base64", "media_type": "text/plain", "data": "/w=="}),
-            f"{HERE}.source.data: must be UTF-8 for media_type text/plain",
+            f"{HERE}.source.data: must be UTF-8 for media type text/plain",
         ),
         (
             says(
                 {"type": "tool_result", "tool_use_id": "i", "content": [{"type": "image", "source": {"type": "url"}}]}
             ),
-            f"{HERE}.content.0.source: image {BY_URL} image itself",
+            f"{HERE}.content.0.source.url: field required: a string",
         ),
         (body(system=5), "system: must be a string or a list of content blocks, not a number"),
         (body(system=[{"type": "text"}]), "system.0.text: field required: a string"),

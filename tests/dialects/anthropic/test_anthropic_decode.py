@@ -25,6 +25,7 @@ from kirotrio.conversation.request import (
     Image,
     OutputSchema,
     RedactedThinking,
+    RemoteFile,
     ServerToolResult,
     ServerToolUse,
     Text,
@@ -35,6 +36,8 @@ from kirotrio.conversation.request import (
     ToolResult,
     ToolUse,
     Turn,
+    WebFetch,
+    WebSearch,
 )
 from kirotrio.dialects.anthropic import decode_count_tokens, decode_request
 from kirotrio.errors import ThreadsUnsupported
@@ -84,7 +87,8 @@ def test_every_sample_decodes_with_all_its_messages_and_tools(name: str) -> None
     assert decoded.model == sent["model"]
     assert [turn.role for turn in decoded.turns] == [message["role"] for message in sent["messages"]]
     assert [turn.path for turn in decoded.turns] == [f"messages.{index}" for index in range(len(sent["messages"]))]
-    assert [tool.name for tool in decoded.tools] == [tool["name"] for tool in sent.get("tools", [])]
+    served = [tool.name for tool in (decoded.web_search, decoded.web_fetch) if tool is not None]
+    assert [tool.name for tool in decoded.tools] + served == [tool["name"] for tool in sent.get("tools", [])]
     assert decoded.limits.max_tokens == sent["max_tokens"]
     unknown = [note for note in decoded.diagnostics if "unknown" in note.message or "not known" in note.message]
     assert unknown == [], "a field or beta that a measured client sends is not known"
@@ -118,9 +122,11 @@ def test_a_system_message_keeps_its_place_and_sets_the_effort() -> None:
     assert decoded.thinking.effort is Effort.MEDIUM
 
 
-def test_web_search_is_a_tool_of_the_server() -> None:
-    (tool,) = decode_sample("claude_code-033").tools
-    assert tool == Tool("web_search", kind="web_search_20250305", options={"max_uses": 8}, path="tools.0")
+def test_claude_codes_web_search_is_answered_directly() -> None:
+    decoded = decode_sample("claude_code-033")
+    assert decoded.tools == ()
+    assert decoded.web_search == WebSearch(max_uses=8, direct_query="abc def", path="tools.0")
+    assert notes(decoded) == {}
 
 
 def test_deferred_tools_and_the_references_that_load_them() -> None:
@@ -173,6 +179,14 @@ PNG = {"type": "base64", "media_type": "image/png", "data": "aGk="}
         ({"type": "image", "source": PNG}, (Image("image/png", "aGk="),)),
         ({"type": "image", "source": {**PNG, "media_type": "image/jpg"}}, (Image("image/jpeg", "aGk="),)),
         ({"type": "image", "source": {**PNG, "data": "aG\nk=\n"}}, (Image("image/png", "aGk="),)),
+        (
+            {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
+            (RemoteFile("https://x/y.png", "image", path="messages.0.content.0.source"),),
+        ),
+        (
+            {"type": "document", "title": "T", "context": "C", "source": {"type": "url", "url": "http://x/y.pdf"}},
+            (RemoteFile("http://x/y.pdf", "document", "T", "C", "messages.0.content.0.source"),),
+        ),
         (
             {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "aGk="}},
             (Document("application/pdf", "aGk="),),
@@ -359,8 +373,15 @@ def test_every_tool_of_the_newest_types_decodes(kind: str, param: Any) -> None:
     if "input_schema" in hints:
         tool["input_schema"] = {"type": "object"}
     tool |= {name: 1 for name in hints if name.endswith("_px")}
+    if kind.startswith(("web_search_", "web_fetch_")):
+        tool |= {name: None for name in hints if name not in tool}
     decoded = conversation(tools=[tool])
-    if "name" in hints:
+    assert not [note for note in decoded.diagnostics if "unknown" in note.message]
+    if kind.startswith(("web_search_", "web_fetch_")):
+        search, fetch = WebSearch(path="tools.0"), WebFetch(path="tools.0")
+        wanted = (search, None) if kind.startswith("web_search_") else (None, fetch)
+        assert (decoded.web_search, decoded.web_fetch, decoded.tools) == (*wanted, ())
+    elif "name" in hints:
         assert [(read.name, read.kind) for read in decoded.tools] == [(tool["name"], "" if kind == "custom" else kind)]
     else:
         assert not decoded.tools
@@ -462,7 +483,8 @@ def test_tool_choice(choice: Any, expected: ToolChoice) -> None:
 def test_a_json_schema_for_the_answer(where: str) -> None:
     wanted = {"type": "json_schema", "schema": {"type": "object"}}
     more = {"output_config": {"format": wanted}} if where == "output_config" else {"output_format": wanted}
-    assert conversation(**more).output_schema == OutputSchema({"type": "object"}, strict=True)
+    path = "output_config.format" if where == "output_config" else where
+    assert conversation(**more).output_schema == OutputSchema({"type": "object"}, strict=True, path=path)
 
 
 def test_limits_leave_out_sequences_that_would_stop_every_answer() -> None:

@@ -8,17 +8,23 @@ from typing import Any
 import orjson
 import pytest
 from anthropic.lib.streaming._beta_messages import accumulate_event
+from attrs import evolve
 from check_sse import AB, SDK, check, check_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies_anthropic import batches, content_events, cut, finishes, long_lists, usages
 
 from kirotrio.conversation.events import (
+    Citation,
     Event,
     Failed,
+    FetchFinished,
     Finish,
     KeepAlive,
     RedactedThinkingBlock,
+    SearchFinished,
+    SearchResult,
+    ServerToolCall,
     StopCause,
     TextDelta,
     ThinkingDelta,
@@ -27,9 +33,10 @@ from kirotrio.conversation.events import (
     ToolCall,
     Usage,
 )
+from kirotrio.conversation.snippets import seal, unseal
 from kirotrio.dialects.anthropic import MessageBody, MessageStream
-from kirotrio.dialects.anthropic.answer import TRANSITIONS, State
 from kirotrio.dialects.anthropic.encode import ARGUMENT_PIECE
+from kirotrio.dialects.blocks import TRANSITIONS, State
 from kirotrio.errors import RateLimited, UpstreamFailed
 
 HEAD = (
@@ -187,6 +194,146 @@ def test_equal_deltas_and_equal_calls_are_all_kept() -> None:
     )
 
 
+CALLER = '"caller":{"type":"direct"}'
+FOUND = SearchResult("https://x.org/a", "Aé", "What was found.", "January 2, 2006")
+SEALED = seal("What was found.")
+SOURCE = (
+    f'{{"type":"web_search_result_location","url":"https://x.org/a","title":"Aé",'
+    f'"encrypted_index":"{seal("https://x.org/a")}","cited_text":"What was"}}'
+)
+HITS = (
+    '{"type":"web_search_tool_result","tool_use_id":"srvtoolu_a1","content":[{"type":"web_search_result",'
+    f'"url":"https://x.org/a","title":"Aé","encrypted_content":"{SEALED}","page_age":"January 2, 2006"}}],{CALLER}}}'
+)
+PAGE = (
+    '{"type":"web_fetch_tool_result","tool_use_id":"srvtoolu_b2","content":{"type":"web_fetch_result",'
+    '"url":"https://x.org/a","retrieved_at":"2026-01-02T03:04:05Z","content":{"type":"document","source":'
+    f'{{"type":"text","media_type":"text/plain","data":"All of it."}},"title":"A","citations":null}}}},{CALLER}}}'
+)
+
+
+def test_a_search_and_a_fetch_with_citations() -> None:
+    served = end("end_turn").replace(
+        '"output_tokens":7', '"output_tokens":7,"server_tool_use":{"web_search_requests":1,"web_fetch_requests":2}'
+    )
+    called = f'{{"type":"server_tool_use","id":"srvtoolu_a1","name":"web_search","input":{{}},{CALLER}}}'
+    fetched = f'{{"type":"server_tool_use","id":"srvtoolu_b2","name":"web_fetch","input":{{}},{CALLER}}}'
+    play(
+        (
+            ServerToolCall("a1", "web_search", {"query": "é?"}),
+            sse(
+                opened(0, called),
+                piece(0, r'{"type":"input_json_delta","partial_json":"{\"query\":\"é?\"}"}'),
+                closed(0),
+            ),
+        ),
+        (SearchFinished("a1", (FOUND,)), sse(opened(1, HITS), closed(1))),
+        (
+            ServerToolCall("b2", "web_fetch", {"url": "u"}),
+            sse(
+                opened(2, fetched), piece(2, r'{"type":"input_json_delta","partial_json":"{\"url\":\"u\"}"}'), closed(2)
+            ),
+        ),
+        (
+            FetchFinished("b2", "https://x.org/a", "A", "All of it.", retrieved_at="2026-01-02T03:04:05Z"),
+            sse(opened(3, PAGE), closed(3)),
+        ),
+        (Citation("https://x.org/a", "Aé", "What was", 0, 1), ""),
+        (TextDelta("See"), sse(opened(4, TEXT_BLOCK), piece(4, '{"type":"text_delta","text":"See"}'))),
+        (
+            Citation("https://x.org/a", "Aé", "What was", 0, 3),
+            sse(piece(4, f'{{"type":"citations_delta","citation":{SOURCE}}}')),
+        ),
+        (TextDelta("."), sse(piece(4, '{"type":"text_delta","text":"."}'))),
+        (
+            Finish(StopCause.END_TURN, None, evolve(FINAL, web_searches=1, web_fetches=2)),
+            sse(closed(4), served, STOP),
+        ),
+    )
+
+
+def test_the_body_of_a_search_has_the_same_blocks() -> None:
+    body = MessageBody("claude", "msg_1")
+    cited = Citation("https://x.org/a", "Aé", "What was", 0, 3)
+    body.add([ServerToolCall("a1", "web_search", {"query": "é?"}), SearchFinished("a1", (FOUND,)), TextDelta("See")])
+    body.add([cited, TextDelta("."), cited, KeepAlive(), Finish(StopCause.END_TURN, None, Usage(web_searches=1))])
+    said = json.loads(body.body())
+    called = {"type": "server_tool_use", "id": "srvtoolu_a1", "name": "web_search", "input": {"query": "é?"}}
+    assert said["content"] == [
+        {**called, "caller": {"type": "direct"}},
+        json.loads(HITS),
+        {"type": "text", "text": "See.", "citations": [json.loads(SOURCE)] * 2},
+    ]
+    assert said["usage"]["server_tool_use"] == {"web_search_requests": 1, "web_fetch_requests": 0}
+    assert check_json("anthropic", said) == []
+
+
+@pytest.mark.parametrize(
+    ("event", "code"),
+    [
+        (SearchFinished("a1", error="max_uses_exceeded"), "max_uses_exceeded"),
+        (SearchFinished("a1", error="query_too_long"), "query_too_long"),
+        (SearchFinished("a1", error="something_new"), "unavailable"),
+        (FetchFinished("a1", "u", error="url_not_allowed"), "url_not_allowed"),
+        (FetchFinished("a1", "u", error="unsupported_content_type"), "unsupported_content_type"),
+        (FetchFinished("a1", "u", error="query_too_long"), "unavailable"),
+    ],
+)
+def test_a_failure_of_the_servers_tool_is_a_code_that_clients_know(
+    event: SearchFinished | FetchFinished, code: str
+) -> None:
+    what = "web_search" if isinstance(event, SearchFinished) else "web_fetch"
+    error = f'{{"type":"{what}_tool_result_error","error_code":"{code}"}}'
+    block = f'{{"type":"{what}_tool_result","tool_use_id":"srvtoolu_a1","content":{error},{CALLER}}}'
+    play(
+        (event, sse(opened(0, block), closed(0))),
+        (Finish(StopCause.END_TURN, None, FINAL), sse(end("end_turn"), STOP)),
+    )
+
+
+def test_what_is_not_known_of_a_page_is_null_and_a_fetch_alone_is_counted() -> None:
+    body = MessageBody("claude", "msg_1")
+    body.add([FetchFinished("b", "u", text="x"), Finish(StopCause.END_TURN, None, Usage(web_fetches=1))])
+    said = json.loads(body.body())
+    page = said["content"][0]["content"]
+    assert (page["retrieved_at"], page["content"]["title"]) == (None, None)
+    assert said["usage"]["server_tool_use"] == {"web_search_requests": 0, "web_fetch_requests": 1}
+
+
+def test_every_call_of_the_server_has_an_id_of_its_own_and_its_result_the_same() -> None:
+    body = MessageBody("claude", "msg_1")
+    for call in ("a1", "a1", "a|1", "a_1"):
+        body.add([ServerToolCall(call, "web_search", {}), SearchFinished(call)])
+    body.add([Finish(StopCause.END_TURN)])
+    said = json.loads(body.body())["content"]
+    calls = ["srvtoolu_a1", "srvtoolu_a1_2", "srvtoolu_a_1", "srvtoolu_a_1_2"]
+    assert [block["id"] for block in said if "id" in block] == calls
+    assert [block["tool_use_id"] for block in said if "tool_use_id" in block] == calls
+
+
+def test_what_a_search_found_can_be_read_from_the_block_again() -> None:
+    body = MessageBody("claude", "msg_1")
+    found = [SearchResult("u", "t", text) for text in ("Grüße 𝄞", "", "half \ud83d", "x" * 9000)]
+    body.add([SearchFinished("a", tuple(found)), Finish(StopCause.END_TURN)])
+    (block,) = json.loads(body.body())["content"]
+    assert [unseal(hit["encrypted_content"]) for hit in block["content"]] == [
+        "Grüße 𝄞",
+        "",
+        "half \ufffd",
+        "x" * 4000,
+    ]
+
+
+def test_an_input_that_json_cannot_hold_as_it_is_still_leaves() -> None:
+    odd = ServerToolCall("a", "web_search", {"query": "\ud83d", "n": 2**70, "deep": [{"k\udc00": ("x",)}]})
+    body = MessageBody("claude", "msg_1")
+    body.add([odd, Finish(StopCause.END_TURN)])
+    (block,) = json.loads(body.body())["content"]
+    assert block["input"] == {"query": "\ufffd", "n": 2**70, "deep": [{"k\ufffd": ["x"]}]}
+    stream = MessageStream("claude", "msg_1")
+    assert check("anthropic", stream.start(ESTIMATE) + stream.encode([odd, Finish(StopCause.END_TURN)])) == []
+
+
 def test_an_answer_without_content_ends_legally() -> None:
     play((Finish(StopCause.CONTEXT_FULL, None, FINAL), sse(end("model_context_window_exceeded"), STOP)))
 
@@ -308,7 +455,8 @@ def test_every_state_but_the_last_has_a_row_for_every_event() -> None:
     kinds = {kind for _, kind, _, _ in TRANSITIONS}
     rows = {(state, kind) for state, kind, _, _ in TRANSITIONS}
     assert len(rows) == len(TRANSITIONS), "two rows for one event in one state"
-    assert rows == {(state, kind) for state in State if state is not State.ENDED for kind in kinds}
+    everywhere = {(state, kind) for state in State if state is not State.ENDED for kind in kinds - {Citation}}
+    assert rows == everywhere | {(State.TEXT, Citation)}, "a citation has nothing to stand in outside a text"
 
 
 # The validator with the SDK's own models must be at work, or the properties below would show less than they say.

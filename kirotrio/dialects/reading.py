@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from kirotrio.conversation.request import Diagnostic
+from kirotrio.conversation.request import Diagnostic, Json
 
 NOTES_MAX = 100
 """A body can hold any number of unknown fields; the notes about them stay readable and bounded."""
@@ -36,3 +36,16 @@ class Reading:
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         return tuple(Diagnostic(path, message) for message, path in self._notes.items())
+
+
+def kind_of(value: Json) -> str:
+    """The JSON name of a value's type, for messages."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "a list" if isinstance(value, list) else "an object"

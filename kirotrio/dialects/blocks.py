@@ -1,10 +1,10 @@
-"""Which blocks an answer has: the one state machine behind the stream and behind the JSON body.
+"""Which blocks an answer has: the one state machine behind the stream and the JSON body of every dialect.
 
 Everything that decides about order lives here. States: WAITING (nothing was said yet), BETWEEN (no block is open),
 TEXT and THINKING (a block of that kind is open), ENDED (nothing may follow). A row says which operations an event
-causes in a state, in this order, and which state comes next; what has no row causes nothing: measurements, and
-whatever comes after the end. Blocks stand in order of arrival, at most one is open, and only a block that is open
-is written to or closed, since there is no row in which it could be otherwise.
+causes in a state, in this order, and which state comes next; what has no row causes nothing: measurements, whatever
+comes after the end, and a citation with no text to stand in. Blocks stand in order of arrival, at most one is open,
+and only a block that is open is written to or closed, since there is no row in which it could be otherwise.
 
 Events without content (an empty text, an empty signature) cause nothing, except that an empty piece of thinking
 opens the block. A tool call that could not be understood by a client (arguments that are no JSON object, no name)
@@ -23,11 +23,15 @@ from typing import Any, ClassVar
 import orjson
 
 from kirotrio.conversation.events import (
+    Citation,
     Event,
     Failed,
+    FetchFinished,
     Finish,
     KeepAlive,
     RedactedThinkingBlock,
+    SearchFinished,
+    ServerToolCall,
     StopCause,
     TextDelta,
     ThinkingDelta,
@@ -54,6 +58,9 @@ TRANSITIONS: tuple[tuple[State, type, str, State], ...] = (
     (W, ThinkingSignature,     "begin open_thinking sign close",      B),
     (W, RedactedThinkingBlock, "begin redacted",                      B),
     (W, ToolCall,              "begin tool",                          B),
+    (W, ServerToolCall,        "begin server_call",                 B),
+    (W, SearchFinished,        "begin search_result",               B),
+    (W, FetchFinished,         "begin fetch_result",                B),
     (W, Finish,                "begin finish",                        E),
     (W, Failed,                "fail",                                E),
     (W, KeepAlive,             "ping",                                W),
@@ -63,6 +70,9 @@ TRANSITIONS: tuple[tuple[State, type, str, State], ...] = (
     (B, ThinkingSignature,     "open_thinking sign close",            B),
     (B, RedactedThinkingBlock, "redacted",                            B),
     (B, ToolCall,              "tool",                                B),
+    (B, ServerToolCall,        "server_call",                       B),
+    (B, SearchFinished,        "search_result",                     B),
+    (B, FetchFinished,         "fetch_result",                      B),
     (B, Finish,                "finish",                              E),
     (B, Failed,                "fail",                                E),
     (B, KeepAlive,             "ping",                                B),
@@ -72,6 +82,10 @@ TRANSITIONS: tuple[tuple[State, type, str, State], ...] = (
     (X, ThinkingSignature,     "close open_thinking sign close",      B),
     (X, RedactedThinkingBlock, "close redacted",                      B),
     (X, ToolCall,              "close tool",                          B),
+    (X, Citation,              "cite",                                X),
+    (X, ServerToolCall,        "close server_call",                 B),
+    (X, SearchFinished,        "close search_result",               B),
+    (X, FetchFinished,         "close fetch_result",                B),
     (X, Finish,                "close finish",                        E),
     (X, Failed,                "fail",                                E),
     (X, KeepAlive,             "ping",                                X),
@@ -81,20 +95,14 @@ TRANSITIONS: tuple[tuple[State, type, str, State], ...] = (
     (T, ThinkingSignature,     "sign close",                          B),
     (T, RedactedThinkingBlock, "close redacted",                      B),
     (T, ToolCall,              "close tool",                          B),
+    (T, ServerToolCall,        "close server_call",                 B),
+    (T, SearchFinished,        "close search_result",               B),
+    (T, FetchFinished,         "close fetch_result",                B),
     (T, Finish,                "close finish",                        E),
     (T, Failed,                "fail",                                E),
     (T, KeepAlive,             "ping",                                T),
 )
 # fmt: on
-
-STOP_REASONS = {
-    StopCause.END_TURN: "end_turn",
-    StopCause.TOOL_USE: "tool_use",
-    StopCause.MAX_TOKENS: "max_tokens",
-    StopCause.STOP_SEQUENCE: "stop_sequence",
-    StopCause.CONTEXT_FULL: "model_context_window_exceeded",
-    StopCause.REFUSAL: "refusal",
-}
 
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -174,8 +182,8 @@ class Blocks(ABC):
         self._tool_ids.add(given)
         return given
 
-    def _stop(self, finish: Finish) -> tuple[str, str | None]:
-        """`stop_reason` and `stop_sequence`: the cause, as far as the blocks that left bear it out."""
+    def _stop(self, finish: Finish) -> StopCause:
+        """The cause, as far as the blocks that left bear it out."""
         cause = finish.cause
         if self._broken_call and cause in (StopCause.END_TURN, StopCause.TOOL_USE):
             cause = StopCause.MAX_TOKENS
@@ -183,7 +191,7 @@ class Blocks(ABC):
             cause = StopCause.TOOL_USE  # or the client would not run the call
         elif cause is StopCause.TOOL_USE and not self._tool_ids:
             cause = StopCause.END_TURN
-        return STOP_REASONS[cause], finish.stop_sequence if cause is StopCause.STOP_SEQUENCE else None
+        return cause
 
     @abstractmethod
     def _begin(self, event: Event) -> None: ...
@@ -203,6 +211,14 @@ class Blocks(ABC):
     def _redacted(self, event: RedactedThinkingBlock) -> None: ...
     @abstractmethod
     def _tool(self, event: ToolCall) -> None: ...
+    @abstractmethod
+    def _server_call(self, event: ServerToolCall) -> None: ...
+    @abstractmethod
+    def _search_result(self, event: SearchFinished) -> None: ...
+    @abstractmethod
+    def _fetch_result(self, event: FetchFinished) -> None: ...
+    @abstractmethod
+    def _cite(self, event: Citation) -> None: ...
     @abstractmethod
     def _finish(self, event: Finish) -> None: ...
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from kirotrio.conversation.request import Json
-from kirotrio.dialects.anthropic.schema import kind_of
+from kirotrio.dialects.reading import kind_of
 from kirotrio.errors import BodyInvalid
 
 _ESCAPE = re.compile(

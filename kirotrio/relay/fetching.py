@@ -1,0 +1,243 @@
+"""Fetches what a client, or a model, names by its address: images, documents, pages.
+
+Whoever names an address makes this machine call it, so four things are limited: where it may lie (`addresses`), its
+type, its size and the time. The name is resolved here and the connection made to the very address that was judged: a
+name that resolves to something else a moment later changes nothing. Every redirect is judged as the first address was.
+Nothing of the user's goes along: no cookies, no credentials, no proxy of the upstream's.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable
+from email.message import Message
+from http import HTTPStatus
+from ipaddress import ip_address
+from socket import SOCK_STREAM, gaierror
+from typing import Any, Final
+
+import httpcore
+import httpx
+import trio
+from attrs import field, frozen
+
+from kirotrio import __version__
+from kirotrio.config.settings import Settings
+from kirotrio.kiro.client import tls_context
+from kirotrio.relay.addresses import Network, may_call, read_networks
+
+_LONGEST_URL: Final = 8192
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_ANSWERED: Final = frozenset({200, 203})
+UNNAMED_TYPE: Final = "application/octet-stream"
+"""The type of what a server names no type for (RFC 9110 8.3)."""
+
+
+@frozen
+class Fetched:
+    """`url` is where it was found, after redirects; `media_type` is in lower case and without its parameters, of which
+    `charset` is one ("" where the server names none)."""
+
+    url: str
+    media_type: str
+    charset: str
+    content: bytes = field(repr=lambda content: f"<{len(content)} bytes>")
+
+
+class FetchRefused(Exception):
+    """Nothing was fetched. The message is a clause for a person, which names the host and never the query.
+
+    `code`: url_too_long, url_not_allowed, url_not_accessible, unsupported_content_type or too_large.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+async def fetch(
+    url: str,
+    *,
+    ceiling: int,
+    settings: Settings,
+    accepts: Callable[[str], bool] | None = None,
+    admits: Callable[[str], bool] | None = None,
+) -> Fetched:
+    """GET `url`, follow at most `fetch.redirects` redirects, and hold at most `ceiling` bytes.
+
+    `accepts` is asked for the media type before the body is read, `admits` for the address at every hop. Raises
+    FetchRefused, also where it takes longer than `deadlines.fetch`. Cancellation closes the connection.
+    """
+    if len(url) > _LONGEST_URL:
+        raise FetchRefused("url_too_long", f"the address has more than {_LONGEST_URL} characters")
+    where = _parsed(url)
+    patience = settings.deadlines.fetch
+    with trio.move_on_after(patience):
+        for _ in range(settings.fetch.redirects + 1):
+            if admits is not None and not admits(str(where)):
+                raise FetchRefused("url_not_allowed", f"{where.host} is not among the sites that may be fetched from")
+            found = await _hop(where, ceiling, settings, accepts)
+            if isinstance(found, Fetched):
+                return found
+            where = found
+        raise FetchRefused(
+            "url_not_accessible", f"{where.host}: redirected more than {settings.fetch.redirects} times in a row"
+        )
+    raise FetchRefused("url_not_accessible", f"{where.host} did not send it within {patience:g} seconds")
+
+
+def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
+    """An address that may be called, as far as can be told from its text. Raises FetchRefused."""
+    try:
+        where = httpx.URL(url) if base is None else base.join(url)
+        usable = where.scheme in ("http", "https") and bool(where.host)
+    except (httpx.InvalidURL, ValueError):
+        raise FetchRefused("url_not_accessible", "the address is not a valid URL") from None
+    if not usable:
+        raise FetchRefused("url_not_allowed", "only addresses that begin with http:// or https:// are fetched")
+    if where.userinfo:
+        raise FetchRefused("url_not_allowed", f"{where.host}: an address with a user name or password is not fetched")
+    if where.port is not None and not 0 < where.port < 65536:
+        raise FetchRefused("url_not_accessible", f"{where.host}: {where.port} is not a port")
+    if len(str(where)) > _LONGEST_URL:
+        raise FetchRefused("url_too_long", f"{where.host}: the address has more than {_LONGEST_URL} characters")
+    return where
+
+
+async def _hop(
+    where: httpx.URL, ceiling: int, settings: Settings, accepts: Callable[[str], bool] | None
+) -> Fetched | httpx.URL:
+    """What is found at `where`, or the address that it redirects to."""
+    target = httpcore.URL(scheme=where.raw_scheme, host=where.raw_host, port=where.port, target=where.raw_path)
+    headers = [
+        (b"host", where.netloc),
+        (b"user-agent", (settings.upstream.user_agent or f"kirotrio/{__version__}").encode()),
+        (b"accept", b"*/*"),
+        # A compressed body has no size until it is unpacked.
+        (b"accept-encoding", b"identity"),
+        (b"connection", b"close"),
+    ]
+    tls = tls_context(settings.upstream.certificates) if where.scheme == "https" else None
+    backend = _CheckedBackend(read_networks(settings.fetch.allow_networks), settings.deadlines.connect)
+    try:
+        async with (
+            httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=backend, max_connections=1) as pool,
+            pool.stream("GET", target, headers=headers) as response,
+        ):
+            return await _read(where, response, ceiling, accepts)
+    except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        raise FetchRefused("url_not_accessible", f"{where.host}: {_reason(error)}") from error
+    except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError) as error:
+        raise FetchRefused("url_not_accessible", f"{where.host} did not answer in proper HTTP") from error
+
+
+async def _read(
+    where: httpx.URL, response: httpcore.Response, ceiling: int, accepts: Callable[[str], bool] | None
+) -> Fetched | httpx.URL:
+    head = {name.lower(): value.decode("latin-1") for name, value in reversed(response.headers)}
+    if response.status in _REDIRECTS and b"location" in head:
+        return _parsed(head[b"location"], where)
+    if response.status not in _ANSWERED:
+        raise FetchRefused("url_not_accessible", f"{where.host} answered {_spelled(response.status)}")
+    if head.get(b"content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise FetchRefused(
+            "unsupported_content_type", f"{where.host} sends it compressed, though it was asked for as it is"
+        )
+    media_type, charset = _content_type(head.get(b"content-type", ""))
+    if accepts is not None and not accepts(media_type):
+        raise FetchRefused("unsupported_content_type", f"{where.host} sends {media_type[:100]}, which cannot be used")
+    length = head.get(b"content-length", "")
+    if length.isdecimal() and int(length[:20]) > ceiling:
+        raise _too_large(where, ceiling)
+    content = bytearray()
+    async for piece in response.aiter_stream():
+        content += piece
+        if len(content) > ceiling:
+            raise _too_large(where, ceiling)
+    return Fetched(str(where), media_type, charset, bytes(content))
+
+
+def _too_large(where: httpx.URL, ceiling: int) -> FetchRefused:
+    return FetchRefused("too_large", f"{where.host} sends more than {ceiling} bytes, the most that is fetched")
+
+
+def _spelled(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _content_type(value: str) -> tuple[str, str]:
+    """Media type and charset. What is no media type is as good as none (RFC 9110 8.3)."""
+    main, _, rest = value.partition(";")[0].strip().partition("/")
+    if not main or not rest or "/" in rest:
+        return UNNAMED_TYPE, ""
+    message = Message()
+    message["content-type"] = value
+    return message.get_content_type(), message.get_content_charset("")
+
+
+def _reason(error: BaseException) -> str:
+    """What a person can act on: the sentence of what lies beneath the library's error."""
+    beneath: BaseException | None = error
+    while beneath is not None:
+        if isinstance(beneath, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {beneath.verify_message}"
+        beneath = beneath.__cause__ or beneath.__context__
+    return f"the connection broke ({error})" if str(error) else "the connection broke"
+
+
+@frozen
+class _CheckedBackend(httpcore.AsyncNetworkBackend):
+    """Connects to addresses that may be called, and to no other. `patience` is for all addresses of a name together."""
+
+    allowed: tuple[Network, ...]
+    patience: float
+    _network: httpcore.TrioBackend = field(factory=httpcore.TrioBackend)
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await self._resolve(host, port)
+        for address in addresses[:-1]:
+            try:
+                return await self._network.connect_tcp(address, port, self.patience / len(addresses))
+            except (httpcore.NetworkError, httpcore.TimeoutException):
+                continue
+        try:
+            return await self._network.connect_tcp(addresses[-1], port, self.patience / len(addresses))
+        except httpcore.TimeoutException:
+            raise FetchRefused("url_not_accessible", f"{host}: could not be connected to in time") from None
+        except httpcore.NetworkError as error:
+            raise FetchRefused("url_not_accessible", f"{host}: could not be connected to ({error})") from error
+
+    async def _resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of `host` that may be called. Raises FetchRefused where there is none."""
+        try:
+            found = await trio.socket.getaddrinfo(host, port, type=SOCK_STREAM)
+        except (gaierror, UnicodeError):
+            raise FetchRefused("url_not_accessible", f"{host}: there is no host of this name") from None
+        except OSError as error:
+            raise FetchRefused("url_not_accessible", f"{host}: its address could not be looked up ({error})") from error
+        addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+        usable = [address for address in addresses if self._may_call(address)]
+        if not usable:
+            raise FetchRefused(
+                "url_not_allowed",
+                f"{host} is not an address of the public internet, from which alone is fetched "
+                "(fetch.allow_networks names exceptions)",
+            )
+        return usable
+
+    def _may_call(self, address: str) -> bool:
+        try:
+            return may_call(ip_address(address), self.allowed)
+        except ValueError:
+            return False

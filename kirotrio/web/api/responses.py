@@ -1,0 +1,190 @@
+"""OpenAI Responses: live at `/v1`, buffered at `/cc/v1`; what was stored can be continued, shown and deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from attrs import frozen
+from quart import Quart, Response, request
+
+from kirotrio.access.grant import Grant
+from kirotrio.dialects.openai_errors import error_body
+from kirotrio.dialects.openai_responses import (
+    DecodedResponses,
+    References,
+    ResponseBody,
+    ResponseEcho,
+    ResponseStream,
+    decode_responses,
+    read_request,
+    references,
+)
+from kirotrio.errors import BodyInvalid, KirotrioError, ReferenceNotFound
+from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
+from kirotrio.store.responses import ResponseMissing, StoredResponse
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.reading import admit, answer, mode_of, session_header, take
+
+_PAGE = 20
+_LARGEST_PAGE = 100
+
+
+@frozen
+class ResponsesAnswer:
+    """One request's view of the dialect (`relay.ports.Dialect`): both encoders carry one response id.
+
+    `on_end` gets the finished response before the client does.
+    """
+
+    echo: ResponseEcho
+    response_id: str
+    created_at: int
+    request_id: str
+    on_end: Callable[[dict[str, Any]], None] | None = None
+    eager: bool = True
+
+    def stream(self) -> StreamEncoder:
+        return ResponseStream(self.echo, self.response_id, self.created_at, self.on_end)
+
+    def body(self) -> BodyEncoder:
+        return ResponseBody(self.echo, self.response_id, self.created_at, self.on_end)
+
+    def refusal(self, error: KirotrioError) -> Refusal:
+        return Refusal(*error_body(error, self.request_id))
+
+
+def register(app: Quart, gateway: Gateway) -> None:
+    @app.post("/v1/responses")
+    async def responses_live() -> Response:
+        return await _answer(gateway, buffered=False)
+
+    @app.post("/cc/v1/responses")
+    async def responses_buffered() -> Response:
+        return await _answer(gateway, buffered=True)
+
+    @app.get("/v1/responses/<response_id>")
+    @app.get("/cc/v1/responses/<response_id>")
+    async def show_response(response_id: str) -> Response:
+        stored = _stored(gateway, admit(gateway), response_id)
+        if request.args.get("stream", "").lower() in ("true", "1"):
+            raise BodyInvalid("stream", "a stored response is shown as a whole; leave `stream` out")
+        return _json(stored.response)
+
+    @app.delete("/v1/responses/<response_id>")
+    @app.delete("/cc/v1/responses/<response_id>")
+    async def delete_response(response_id: str) -> Response:
+        if not gateway.responses.delete(_owner(admit(gateway)), response_id):
+            raise _missing(response_id)
+        return _json({"id": response_id, "object": "response", "deleted": True})
+
+    @app.get("/v1/responses/<response_id>/input_items")
+    @app.get("/cc/v1/responses/<response_id>/input_items")
+    async def show_input_items(response_id: str) -> Response:
+        return _json(_page(_stored(gateway, admit(gateway), response_id).input_items, request.args))
+
+
+async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
+    asked = await take(gateway)
+    session, owner = session_header(), _owner(asked.grant)
+
+    def read() -> tuple[dict[str, Any], References]:
+        body = read_request(asked.body)
+        return body, references(body)
+
+    body, named = await asked.work(read)
+    earlier, referenced = _look_up(gateway, owner, named)
+
+    def decode() -> DecodedResponses:
+        return decode_responses(
+            body,
+            session_header=session,
+            default_thinking=gateway.settings.thinking.default,
+            earlier=earlier,
+            referenced=referenced,
+        )
+
+    decoded = await asked.work(decode)
+
+    def keep(response: dict[str, Any]) -> None:
+        gateway.responses.put(owner, StoredResponse(response, decoded.input_items, named.previous_response_id))
+
+    dialect = ResponsesAnswer(
+        decoded.echo,
+        "resp_" + secrets.token_hex(24),
+        int(time.time()),
+        asked.request_id,
+        keep if decoded.store else None,
+    )
+    return answer(gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect)
+
+
+def _look_up(
+    gateway: Gateway, owner: str, named: References
+) -> tuple[Sequence[dict[str, Any]], Mapping[str, dict[str, Any]]]:
+    """What the request continues and refers to. Raises ReferenceNotFound."""
+    earlier: Sequence[dict[str, Any]] = ()
+    if named.previous_response_id is not None:
+        try:
+            earlier = gateway.responses.chain(owner, named.previous_response_id)
+        except ResponseMissing as error:
+            raise ReferenceNotFound(
+                f"Previous response with id '{error.missing[:200]}' not found.",
+                param="previous_response_id",
+                code="previous_response_not_found",
+            ) from None
+    referenced = gateway.responses.items(owner, named.item_ids)
+    for item_id in named.item_ids:
+        if item_id not in referenced:
+            raise ReferenceNotFound(f"Item with id '{item_id[:200]}' not found.", param="input")
+    return earlier, referenced
+
+
+def _owner(grant: Grant) -> str:
+    """Whose responses: the key's, and of a key that several share with a token of their own, the token's."""
+    if grant.credential is None:
+        return grant.key_id
+    return f"{grant.key_id}\n{hashlib.sha256(grant.credential.encode('utf-8', 'surrogateescape')).hexdigest()}"
+
+
+def _stored(gateway: Gateway, grant: Grant, response_id: str) -> StoredResponse:
+    stored = gateway.responses.get(_owner(grant), response_id)
+    if stored is None:
+        raise _missing(response_id)
+    return stored
+
+
+def _missing(response_id: str) -> ReferenceNotFound:
+    return ReferenceNotFound(f"Response with id '{response_id[:200]}' not found.")
+
+
+def _page(items: Sequence[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
+    """One page of input items, the newest first unless asked for otherwise. Raises BodyInvalid."""
+    order, limit, after = query.get("order", "desc"), query.get("limit", str(_PAGE)), query.get("after")
+    if order not in ("asc", "desc"):
+        raise BodyInvalid("order", "must be asc or desc")
+    if not limit.isdecimal() or not 1 <= int(limit) <= _LARGEST_PAGE:
+        raise BodyInvalid("limit", f"must be a whole number from 1 to {_LARGEST_PAGE}")
+    ordered = list(items if order == "asc" else reversed(items))
+    begin = 0
+    if after is not None:
+        position = next((index for index, item in enumerate(ordered) if item.get("id") == after), None)
+        if position is None:
+            raise BodyInvalid("after", "must be the id of an item in the list")
+        begin = position + 1
+    page = ordered[begin : begin + int(limit)]
+    return {
+        "object": "list",
+        "data": page,
+        "first_id": page[0].get("id") if page else None,
+        "last_id": page[-1].get("id") if page else None,
+        "has_more": begin + len(page) < len(ordered),
+    }
+
+
+def _json(value: object) -> Response:
+    return Response(orjson.dumps(value), content_type="application/json")

@@ -1,0 +1,67 @@
+"""What Chat Completions alone has: the usage chunk, free-form tools, and the older form of functions."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from support.dialects import CHAT, TOOL
+
+CALLING = "[[scenario=tools tool=write_file]] x"
+FUNCTION = {"name": TOOL["name"], "parameters": TOOL["schema"]}
+
+
+def chunks(raw: bytes) -> list[dict]:
+    pieces = [line.removeprefix("data: ") for line in raw.decode().split("\n") if line.startswith("data: ")]
+    assert pieces[-1] == "[DONE]"
+    return [orjson.loads(piece) for piece in pieces[:-1]]
+
+
+@pytest.mark.parametrize("path", [CHAT.path, CHAT.buffered], ids=["live", "buffered"])
+async def test_usage_is_a_chunk_only_where_asked_for(stack, path):
+    async with stack() as s, s.client() as http:
+        with_usage = await http.post(path, json=CHAT.question(stream=True))
+        without = await http.post(path, json=CHAT.question(stream=True, stream_options={}))
+    assert CHAT.problems(with_usage.content, usage=True) == []
+    assert CHAT.problems(without.content, usage=False) == []
+
+
+@pytest.mark.parametrize("path", [CHAT.path, CHAT.buffered], ids=["live", "buffered"])
+async def test_free_form_tools_are_called_in_their_own_form(stack, path):
+    tool = {"type": "custom", "custom": {"name": "write_file", "description": "Takes anything"}}
+    asked = {**CHAT.question(CALLING), "tools": [tool]}
+    async with stack() as s, s.client() as http:
+        whole = (await http.post(path, json=asked)).json()
+        streamed = chunks((await http.post(path, json={**asked, "stream": True})).content)
+    (call,) = whole["choices"][0]["message"]["tool_calls"]
+    assert call["type"] == "custom"
+    assert call["custom"]["name"] == "write_file"
+    assert isinstance(call["custom"]["input"], str)
+    pieces = [p for c in streamed for p in (c["choices"][0]["delta"].get("tool_calls") or () if c["choices"] else ())]
+    assert pieces[0]["type"] == "custom"
+    assert "".join(piece["custom"].get("input", "") for piece in pieces) == call["custom"]["input"]
+
+
+@pytest.mark.parametrize("path", [CHAT.path, CHAT.buffered], ids=["live", "buffered"])
+async def test_the_older_form_of_functions_is_answered_in_kind(stack, path):
+    asked = CHAT.question(CALLING, functions=[FUNCTION])
+    async with stack() as s, s.client() as http:
+        whole = (await http.post(path, json=asked)).json()
+        streamed = chunks((await http.post(path, json={**asked, "stream": True})).content)
+    (choice,) = whole["choices"]
+    assert choice["finish_reason"] == "function_call"
+    assert choice["message"]["function_call"]["name"] == "write_file"
+    assert "tool_calls" not in choice["message"]
+    deltas = [
+        c["choices"][0]["delta"]["function_call"] for c in streamed if c["choices"][0]["delta"].get("function_call")
+    ]
+    assert deltas[0]["name"] == "write_file"
+    arguments = "".join(delta.get("arguments", "") for delta in deltas)
+    assert arguments == choice["message"]["function_call"]["arguments"]
+
+
+async def test_a_body_for_the_other_api_is_sent_there(stack):
+    """Cursor sends such ones."""
+    async with stack() as s, s.client() as http:
+        answer = await http.post(CHAT.path, json={"model": "claude-sonnet-4-5", "input": "hi"})
+    assert answer.status_code == 400
+    assert "/v1/responses" in CHAT.error_of(answer.json())["message"]
