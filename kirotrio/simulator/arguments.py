@@ -31,8 +31,15 @@ def plausible_arguments(schema: Any, gist: str, *, variant: int = 0) -> dict[str
     Required properties only, or all of them where none is required. `gist` is what the person said: the text for
     queries, prompts and whatever has no better one.
     """
-    value = _value(schema, gist or "hello", "", schema, 0, variant)
+    value = plausible_value(schema, gist, variant=variant)
     return value if isinstance(value, dict) else {}
+
+
+def plausible_value(schema: Any, gist: str, *, variant: int = 0) -> Any:
+    """The same for any JSON value; an object with an answer where the schema asks for nothing."""
+    if schema == {}:
+        return {"answer": gist or "hello"}
+    return _value(schema, gist or "hello", "", schema, 0, variant)
 
 
 def fill(arguments: dict[str, Any], length: int) -> dict[str, Any]:

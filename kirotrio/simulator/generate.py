@@ -15,7 +15,7 @@ import orjson
 from attrs import define, frozen
 
 from kirotrio.kiro.eventstream import encode_error, encode_event, encode_exception
-from kirotrio.simulator.arguments import fill, plausible_arguments
+from kirotrio.simulator.arguments import fill, plausible_arguments, plausible_value
 from kirotrio.simulator.catalogue import Model
 from kirotrio.simulator.controls import Controls
 from kirotrio.simulator.prompt import Prompt, Tool
@@ -132,15 +132,22 @@ class Generation:
             return self.controls.text
         if calls:
             return f"I'll use {' and '.join(call.name for call in calls)}."
+        if self._speaks_json:
+            wanted = plausible_value(self.prompt.wanted_json, gist(self.prompt.message))
+            return orjson.dumps(wanted).decode()
         text = reply_text(self.prompt.message, self.prompt.results)
         if self.controls.scenario in ("tools", "parallel-tools", "web-search") and not self.prompt.results:
             offered = ", ".join(tool.name for tool in self.prompt.tools) or "none"
             text += f" (No call was made: the tool is not among those offered, which are: {offered}.)"
         return text
 
+    @property
+    def _speaks_json(self) -> bool:
+        return self.prompt.wanted_json is not None and self.controls.text is None and self.controls.scenario != "long"
+
     def _text(self, text: str, *, tagged: bool, short: bool) -> Iterator[Event]:
         size, count = self.controls.size, self.controls.events
-        if self.controls.text is not None or (short and count is None):
+        if self.controls.text is not None or (self._speaks_json and not short) or (short and count is None):
             count = None
         elif self.controls.scenario == "long":
             size, count = size or _LONG_PIECE, _LONG if count is None else count
@@ -161,7 +168,8 @@ class Generation:
         scenario = self.controls.scenario
         tools = self._chosen_tools()
         done = self.prompt.answered >= self.controls.rounds
-        if done or not tools or scenario not in ("tools", "parallel-tools", "web-search"):
+        told = scenario == "text" and self.controls.text is None and self.prompt.wanted_tool is not None
+        if done or not tools or not (told or scenario in ("tools", "parallel-tools", "web-search")):
             return []
         if scenario == "parallel-tools":
             pair = [tools[0], tools[1] if len(tools) > 1 else tools[0]]
@@ -171,6 +179,7 @@ class Generation:
 
     def _chosen_tools(self) -> list[Tool]:
         wanted = self.controls.tool or ("web_search" if self.controls.scenario == "web-search" else "")
+        wanted = wanted or self.prompt.wanted_tool or ""
         if not wanted:
             return self.prompt.tools
         return [tool for tool in self.prompt.tools if tool.name.lower() == wanted.lower()]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import orjson
 from attrs import frozen
 
 IMAGE_TOKENS = 1500
@@ -36,6 +38,10 @@ class Prompt:
     """Whether the prompt asks for thinking in tags (8.1)."""
     conversation: str
     input_tokens: int
+    wanted_json: Mapping[str, Any] | None = None
+    """The schema of the JSON that the prompt asks for in words; {} where any object will do."""
+    wanted_tool: str | None = None
+    """The tool that the message tells the model to call; "" for any of them."""
 
     @property
     def native_thinking(self) -> bool:
@@ -77,7 +83,37 @@ def read_prompt(body: Mapping[str, Any], size: int) -> Prompt:
         thinking_tags="<thinking_mode>enabled" in beginning or "<thinking_mode>adaptive" in beginning,
         conversation=state.get("conversationId") or "",
         input_tokens=estimate_tokens(body, size),
+        wanted_json=_wanted_json(beginning),
+        wanted_tool=_wanted_tool(str(current.get("content", ""))),
     )
+
+
+def _wanted_json(text: str) -> Mapping[str, Any] | None:
+    """A model follows such an instruction: JSON against a schema that stands on the next line, or just an object."""
+    found = _WANTED_JSON.search(text)
+    if found is None:
+        return None
+    if found["schema"] is None:
+        return {}
+    try:
+        schema = orjson.loads(found["schema"])
+    except orjson.JSONDecodeError:
+        return None
+    return schema if isinstance(schema, dict) else None
+
+
+def _wanted_tool(message: str) -> str | None:
+    """A model follows such an instruction, too, where it is the last thing that it is told."""
+    found = _WANTED_TOOL.search(message)
+    return None if found is None else found[1] or ""
+
+
+_WANTED_TOOL = re.compile(
+    r"^Call (?:the tool ([A-Za-z0-9_-]+)|one of the tools)\.(?: Call at most one tool\.)?\s*\Z", re.MULTILINE
+)
+_WANTED_JSON = re.compile(
+    r"^Answer with one JSON (?:object\b|value\b[^\n]*\bJSON schema\b[^\n]*\n(?P<schema>\{[^\n]*))", re.MULTILINE
+)
 
 
 def _spoken(body: Mapping[str, Any]) -> tuple[str, int]:

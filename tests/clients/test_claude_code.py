@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import orjson
 import pytest
-import trio
+from support.real_clients import PROGRAMS, ensure_installed, run
 from support.stack import KEY, running
-
-ROOT = Path(__file__).parents[2]
-CLAUDE = ROOT / ".clients/node_modules/.bin/claude"
-NODE = ROOT / ".clients/node_modules/.bin"
 
 pytestmark = [pytest.mark.client, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
-    result = subprocess.run([ROOT / "scripts/clients"], capture_output=True, text=True, timeout=280)
-    if result.returncode == 3:
-        pytest.skip(result.stdout.strip())
-    assert result.returncode == 0, result.stdout + result.stderr
+    ensure_installed()
 
 
 async def claude(folder: Path, base_url: str, prompt: str, *options: str, **environment: str) -> str:
     """Run `claude -p` in an empty home and give what it printed."""
-    home = folder / "home"
-    home.mkdir(exist_ok=True)
     variables = {
-        "PATH": f"{NODE}:{os.environ['PATH']}",
-        "HOME": str(home),
         "ANTHROPIC_BASE_URL": base_url,
         "ANTHROPIC_AUTH_TOKEN": KEY,
         "ANTHROPIC_MODEL": "claude-sonnet-4.5",
@@ -41,18 +28,7 @@ async def claude(folder: Path, base_url: str, prompt: str, *options: str, **envi
         "IS_SANDBOX": "1",
         **environment,
     }
-    with trio.fail_after(120):
-        result = await trio.run_process(
-            [CLAUDE, "-p", prompt, *options],
-            env=variables,
-            cwd=folder,
-            capture_stdout=True,
-            capture_stderr=True,
-            check=False,
-        )
-    output = result.stdout.decode()
-    assert result.returncode == 0, f"claude exited with {result.returncode}: {output}\n{result.stderr.decode()}"
-    return output
+    return (await run([PROGRAMS / "claude", "-p", prompt, *options], folder, variables)).ok()
 
 
 @pytest.mark.parametrize("prefix", ["", "/cc"])
@@ -75,4 +51,24 @@ async def test_a_bash_round_trip_completes(tmp_path, prefix):
         )
         sent = orjson.dumps(await stack.requests()).decode()
     assert "kiro-42" in sent, "the tool's output did not reach the upstream"
+    assert not orjson.loads(said)["is_error"], said
+
+
+@pytest.mark.parametrize("prefix", ["", "/cc"])
+async def test_a_web_search_is_answered_with_what_was_found(tmp_path, prefix):
+    control = '[[scenario=tools tool=WebSearch input={"query":"harbour\\u0020weather"}]]'
+    async with running(tmp_path) as stack:
+        said = await claude(
+            tmp_path,
+            stack.url + prefix,
+            f"{control} look it up",
+            "--allowedTools",
+            "WebSearch",
+            "--output-format",
+            "json",
+        )
+        requests = await stack.requests()
+    searches = [r for r in requests if r["path"].endswith("/mcp")]
+    assert [r["body"]["params"]["arguments"] for r in searches] == [{"query": "harbour weather"}]
+    assert "https://" in orjson.dumps(requests[-1]["body"]).decode(), "what was found did not come back to the model"
     assert not orjson.loads(said)["is_error"], said

@@ -466,3 +466,29 @@ async def test_credits_are_charged_to_the_account(client: Client) -> None:
     for _ in range(3):
         await client.generate("[[scenario=long]]")
     assert await used() > before
+
+
+@pytest.mark.parametrize("instruction", ["an object", "a schema"])
+async def test_a_prompt_that_asks_for_json_in_words_gets_json(client: Client, instruction: str) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}, "word": {"enum": ["yes", "no"]}}}
+    asked = {
+        "an object": "Answer with one JSON object, and with nothing else.",
+        "a schema": "Answer with one JSON value that is valid against this JSON schema.\n" + json.dumps(schema),
+    }[instruction]
+    answer = await client.generate(f"{asked}\n\nhello")
+    said = json.loads(answer.text)
+    assert (said == {"n": 1, "word": "yes"}) if instruction == "a schema" else (isinstance(said, dict) and said), said
+
+
+@pytest.mark.parametrize(
+    ("instruction", "called"),
+    [("Call the tool second.", ["second"]), ("Call one of the tools.", ["first"]), ("You may call a tool.", [])],
+)
+async def test_a_message_that_ends_with_an_order_to_call_a_tool_gets_the_call(
+    client: Client, instruction: str, called: list[str]
+) -> None:
+    document = body(f"hello\n\n{instruction}")
+    current = document["conversationState"]["currentMessage"]["userInputMessage"]
+    current["userInputMessageContext"] = {"tools": [tool("first"), tool("second")]}
+    answer = await client.generate(document)
+    assert list(dict.fromkeys(event["name"] for event in answer.of("toolUseEvent"))) == called
