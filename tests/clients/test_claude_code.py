@@ -66,9 +66,12 @@ async def test_a_web_search_is_answered_with_what_was_found(tmp_path, prefix):
             "WebSearch",
             "--output-format",
             "json",
+            ENABLE_TOOL_SEARCH="false",  # or the tool would have to be found first
         )
         requests = await stack.requests()
     searches = [r for r in requests if r["path"].endswith("/mcp")]
     assert [r["body"]["params"]["arguments"] for r in searches] == [{"query": "harbour weather"}]
     assert "https://" in orjson.dumps(requests[-1]["body"]).decode(), "what was found did not come back to the model"
-    assert not orjson.loads(said)["is_error"], said
+    told = orjson.loads(said)
+    assert not told["is_error"], said
+    assert sum(model["webSearchRequests"] for model in told["modelUsage"].values()) == 1, said
