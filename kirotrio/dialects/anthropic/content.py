@@ -28,6 +28,7 @@ from kirotrio.conversation.request import (
     ToolResult,
     ToolUse,
 )
+from kirotrio.dialects.fields import optional_string, string, typed_entries
 from kirotrio.dialects.media import checked_address, checked_base64, document_of, image_type
 from kirotrio.dialects.reading import Reading, kind_of
 from kirotrio.dialects.structure import JsonObject
@@ -53,16 +54,8 @@ def read_texts(content: Json, path: str, reading: Reading) -> tuple[str, ...]:
 
 
 def _read_blocks(content: Json, path: str, reading: Reading, readers: dict[str, BlockReader]) -> Parts:
-    if type(content) is not list:
-        raise BodyInvalid(path, f"must be a string or a list of content blocks, not {kind_of(content)}")
     parts: list[Part] = []
-    for index, block in enumerate(content):
-        here = f"{path}.{index}"
-        if type(block) is not dict:
-            raise BodyInvalid(here, f"must be a content block (an object with a type), not {kind_of(block)}")
-        kind = block.get("type")
-        if type(kind) is not str:
-            raise BodyInvalid(f"{here}.type", 'must be a string that names the block type, such as "text"')
+    for here, kind, block in typed_entries(content, path, "content block", "text"):
         read = readers.get(kind)
         if read is not None:
             known = _FIELDS[kind]
@@ -76,21 +69,6 @@ def _read_blocks(content: Json, path: str, reading: Reading, readers: dict[str, 
     return tuple(parts)
 
 
-def _string(block: JsonObject, key: str, path: str, *, filled: bool = False) -> str:
-    value = block.get(key)
-    if type(value) is not str:
-        if value is None:
-            raise BodyInvalid(f"{path}.{key}", "field required: a string")
-        raise BodyInvalid(f"{path}.{key}", f"must be a string, not {kind_of(value)}")
-    if filled and not value:
-        raise BodyInvalid(f"{path}.{key}", "must not be empty")
-    return value
-
-
-def _optional_string(block: JsonObject, key: str, path: str) -> str | None:
-    return None if block.get(key) is None else _string(block, key, path)
-
-
 def _input(block: JsonObject, path: str) -> JsonObject:
     value = block.get("input")
     if value is None:  # the one case where `{}` may stand for what is absent
@@ -101,35 +79,35 @@ def _input(block: JsonObject, path: str) -> JsonObject:
 
 
 def _text(block: JsonObject, path: str, _: Reading) -> Parts:
-    return (Text(_string(block, "text", path)),)
+    return (Text(string(block, "text", path)),)
 
 
 def _thinking(block: JsonObject, path: str, reading: Reading) -> Parts:
     reading.thinking_seen = True
-    return (Thinking(_string(block, "thinking", path), _optional_string(block, "signature", path) or ""),)
+    return (Thinking(string(block, "thinking", path), optional_string(block, "signature", path) or ""),)
 
 
 def _redacted_thinking(block: JsonObject, path: str, reading: Reading) -> Parts:
     reading.thinking_seen = True
-    return (RedactedThinking(_string(block, "data", path)),)
+    return (RedactedThinking(string(block, "data", path)),)
 
 
 def _tool_use(block: JsonObject, path: str, _: Reading) -> Parts:
-    name = _string(block, "name", path, filled=True)
-    return (ToolUse(_string(block, "id", path, filled=True), name, _input(block, path)),)
+    name = string(block, "name", path, filled=True)
+    return (ToolUse(string(block, "id", path, filled=True), name, _input(block, path)),)
 
 
 def _server_tool_use(block: JsonObject, path: str, _: Reading) -> Parts:
-    name = _string(block, "name", path, filled=True)
-    return (ServerToolUse(_string(block, "id", path, filled=True), name, _input(block, path)),)
+    name = string(block, "name", path, filled=True)
+    return (ServerToolUse(string(block, "id", path, filled=True), name, _input(block, path)),)
 
 
 def _server_tool_result(block: JsonObject, path: str) -> Part:
-    return ServerToolResult(_string(block, "tool_use_id", path, filled=True), block["type"], block.get("content"))
+    return ServerToolResult(string(block, "tool_use_id", path, filled=True), block["type"], block.get("content"))
 
 
 def _tool_result(block: JsonObject, path: str, reading: Reading) -> Parts:
-    tool_use_id = _string(block, "tool_use_id", path, filled=True)
+    tool_use_id = string(block, "tool_use_id", path, filled=True)
     content = block.get("content")
     is_error = block.get("is_error")
     if is_error is not None and type(is_error) is not bool:
@@ -144,34 +122,34 @@ def _tool_result(block: JsonObject, path: str, reading: Reading) -> Parts:
 
 def _tool_reference(block: JsonObject, path: str, _: Reading) -> Parts:
     # The type system says Part; the cast in `_tool_result` is where it becomes the ResultPart that it is.
-    return (cast(Part, ToolReference(_string(block, "tool_name", path, filled=True))),)
+    return (cast(Part, ToolReference(string(block, "tool_name", path, filled=True))),)
 
 
 def _image(block: JsonObject, path: str, _: Reading) -> Parts:
     source = _source(block, path, "image", "image/png")
     where = f"{path}.source"
     if source.get("type") == "url":
-        return (RemoteFile(checked_address(_string(source, "url", where), f"{where}.url"), "image", path=where),)
+        return (RemoteFile(checked_address(string(source, "url", where), f"{where}.url"), "image", path=where),)
     if source.get("type") != "base64":
         raise BodyInvalid(f"{where}.type", 'must be "base64" or "url"')
-    media_type = image_type(_string(source, "media_type", where), f"{where}.media_type")
-    return (Image(media_type, checked_base64(_string(source, "data", where), f"{where}.data")),)
+    media_type = image_type(string(source, "media_type", where), f"{where}.media_type")
+    return (Image(media_type, checked_base64(string(source, "data", where), f"{where}.data")),)
 
 
 def _document(block: JsonObject, path: str, reading: Reading) -> Parts:
-    title = _optional_string(block, "title", path)
-    context = _optional_string(block, "context", path)
+    title = optional_string(block, "title", path)
+    context = optional_string(block, "context", path)
     source = _source(block, path, "document", "application/pdf")
     where = f"{path}.source"
     kind = source.get("type")
     if kind == "text":
-        return (Document("text/plain", _string(source, "data", where), title, context),)
+        return (Document("text/plain", string(source, "data", where), title, context),)
     if kind == "url":
-        address = checked_address(_string(source, "url", where), f"{where}.url")
+        address = checked_address(string(source, "url", where), f"{where}.url")
         return (RemoteFile(address, "document", title, context, where),)
     if kind == "base64":
-        media_type = _string(source, "media_type", where, filled=True)
-        data = _string(source, "data", where)
+        media_type = string(source, "media_type", where, filled=True)
+        data = string(source, "data", where)
         return (document_of(media_type, data, f"{where}.data", title=title, context=context),)
     if kind != "content":
         raise BodyInvalid(f"{where}.type", 'must be "base64", "text", "content" or "url"')
@@ -205,7 +183,7 @@ def _source(block: JsonObject, path: str, what: str, example: str) -> JsonObject
 
 
 def _search_result(block: JsonObject, path: str, reading: Reading) -> Parts:
-    head = [_string(block, "title", path), f"Source: {_string(block, 'source', path)}"]
+    head = [string(block, "title", path), f"Source: {string(block, 'source', path)}"]
     texts = _read_blocks(block.get("content"), f"{path}.content", reading, _TEXT_BLOCKS)
     return (Text("\n".join([*head, "", *(part.text for part in texts if isinstance(part, Text))])),)
 
@@ -221,7 +199,7 @@ def _browser_state(block: JsonObject, path: str, reading: Reading) -> Parts:
 
 def _compaction(block: JsonObject, path: str, reading: Reading) -> Parts:
     """A summary that stands for the messages it replaced: dropping it would lose them."""
-    summary = _optional_string(block, "content", path)
+    summary = optional_string(block, "content", path)
     changes = block.get("tool_changes")
     if changes is not None:
         _read_blocks(changes, f"{path}.tool_changes", reading, _TOOL_CHANGES)

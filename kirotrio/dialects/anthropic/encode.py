@@ -38,6 +38,7 @@ from kirotrio.dialects.anthropic.server_blocks import (
     search_block,
 )
 from kirotrio.dialects.blocks import Blocks, State
+from kirotrio.dialects.stream import EventStream
 from kirotrio.dialects.text_json import mended, quoted
 from kirotrio.errors import KirotrioError, UpstreamFailed
 
@@ -72,7 +73,7 @@ def _counts(usage: Usage) -> bytes:
     )
 
 
-class MessageStream(Blocks):
+class MessageStream(EventStream):
     """One answer as server-sent events.
 
     `start` writes `message_start` with what is known of the usage; if content comes without it, `message_start`
@@ -86,7 +87,6 @@ class MessageStream(Blocks):
         self._message_id = message_id
         self._index = -1
         self._server_ids = ServerToolIds()
-        self._out: list[bytes] = []
         self._delta = b""
         """The beginning of every delta of the open block, up to its text."""
 
@@ -98,24 +98,6 @@ class MessageStream(Blocks):
         self._begin(KeepAlive())
         self._state = State.BETWEEN
         return self._taken()
-
-    def encode(self, batch: Iterable[Event]) -> bytes:
-        """The events of one batch; every delta stays an event of its own. b"" after the end."""
-        self.feed(batch)
-        return self._taken()
-
-    def keep_alive(self) -> bytes:
-        """A ping; legal at any moment, also before `message_start`. b"" after the end."""
-        return self.encode((KeepAlive(),))
-
-    def failure(self, error: KirotrioError) -> bytes:
-        """The error event that ends the stream; b"" if it has ended already."""
-        return self.encode((Failed(error),))
-
-    def _taken(self) -> bytes:
-        out = b"".join(self._out)
-        self._out.clear()
-        return out
 
     def _open(self, block: bytes, delta: bytes) -> None:
         self._index += 1

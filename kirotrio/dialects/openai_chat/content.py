@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from kirotrio.conversation.request import Document, Image, Json, RemoteFile, Text
+from kirotrio.dialects.fields import member, optional_string, string, typed_entries
 from kirotrio.dialects.files import file_of
 from kirotrio.dialects.media import checked_address, image_of_url
-from kirotrio.dialects.reading import Reading, kind_of
+from kirotrio.dialects.reading import Reading
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.errors import BodyInvalid
 
@@ -36,42 +37,11 @@ def read_texts(content: Json, path: str, reading: Reading) -> tuple[str, ...]:
     return tuple(part.text for part in parts if isinstance(part, Text))
 
 
-def string(holder: JsonObject, key: str, path: str, *, filled: bool = False) -> str:
-    """The string under `key` of the object at `path`. Raises BodyInvalid, also for "" where it must be `filled`."""
-    value = holder.get(key)
-    if type(value) is not str:
-        if value is None:
-            raise BodyInvalid(f"{path}.{key}", "field required: a string")
-        raise BodyInvalid(f"{path}.{key}", f"must be a string, not {kind_of(value)}")
-    if filled and not value:
-        raise BodyInvalid(f"{path}.{key}", "must not be empty")
-    return value
-
-
-def member(holder: JsonObject, key: str, path: str) -> JsonObject:
-    """The object under `key` of the object at `path`. Raises BodyInvalid."""
-    value = holder.get(key)
-    if type(value) is not dict:
-        raise BodyInvalid(
-            f"{path}.{key}",
-            "field required: an object" if value is None else f"must be an object, not {kind_of(value)}",
-        )
-    return value
-
-
 def _read_parts(
     content: Json, path: str, reading: Reading, readers: Mapping[str, PartReader]
 ) -> tuple[ContentPart, ...]:
-    if type(content) is not list:
-        raise BodyInvalid(path, f"must be a string or a list of content parts, not {kind_of(content)}")
     parts: list[ContentPart] = []
-    for index, part in enumerate(content):
-        here = f"{path}.{index}"
-        if type(part) is not dict:
-            raise BodyInvalid(here, f"must be a content part (an object with a type), not {kind_of(part)}")
-        kind = part.get("type")
-        if type(kind) is not str:
-            raise BodyInvalid(f"{here}.type", 'must be a string that names the part type, such as "text"')
+    for here, kind, part in typed_entries(content, path, "content part", "text"):
         read = readers.get(kind)
         if read is not None:
             if not part.keys() <= _FIELDS:
@@ -115,7 +85,7 @@ def _file(part: JsonObject, path: str, _: Reading) -> ContentPart:
             f"{where}.file_id", "there is no store of files here; send the file itself in file_data, as a data URL"
         )
     data = string(file, "file_data", where, filled=True)
-    name = None if file.get("filename") is None else string(file, "filename", where)
+    name = optional_string(file, "filename", where)
     if data[:8].lower().startswith(("http://", "https://")):
         return RemoteFile(checked_address(data, here), "document", title=name, path=here)
     return file_of(data, name, here)

@@ -33,6 +33,7 @@ from kirotrio.conversation.events import (
 from kirotrio.dialects.blocks import Blocks, State
 from kirotrio.dialects.openai_chat.tools import CUSTOM_INPUT
 from kirotrio.dialects.openai_errors import error_object
+from kirotrio.dialects.stream import EventStream
 from kirotrio.dialects.text_json import mended, quoted
 from kirotrio.errors import KirotrioError, UpstreamFailed
 
@@ -131,13 +132,13 @@ def _free_text(event: ToolCall) -> str:
     return text if isinstance(text, str) else event.arguments
 
 
-class ChatStream(_Choice):
+class ChatStream(_Choice, EventStream):
     """One answer as server-sent events.
 
     `start` writes the chunk with the role; if content comes without it, that chunk goes ahead of the content. Whatever
     is fed in whatever order, the bytes of all calls together are a legal stream, or the beginning of one until
     `finished`. `created` is in epoch seconds. Citations leave in one piece at the end: the SDK's accumulator fails on
-    a list that goes on in a second chunk without an index.
+    a list that goes on in a second chunk without an index. An error is the last thing said, without `[DONE]`.
     """
 
     def __init__(
@@ -151,7 +152,6 @@ class ChatStream(_Choice):
     ) -> None:
         super().__init__(custom_tools, legacy_functions)
         self._include_usage = include_usage
-        self._out: list[bytes] = []
         self._head = b'data: {"id":%b,"object":"chat.completion.chunk","created":%d,"model":%b,"choices":[' % (
             quoted(completion_id),
             created,
@@ -172,24 +172,6 @@ class ChatStream(_Choice):
         self._begin(KeepAlive())
         self._state = State.BETWEEN
         return self._taken()
-
-    def encode(self, batch: Iterable[Event]) -> bytes:
-        """The events of one batch; every delta stays a chunk of its own. b"" after the end."""
-        self.feed(batch)
-        return self._taken()
-
-    def keep_alive(self) -> bytes:
-        """A comment; legal at any moment, also before the first chunk. b"" after the end."""
-        return self.encode((KeepAlive(),))
-
-    def failure(self, error: KirotrioError) -> bytes:
-        """The error that ends the stream, without `[DONE]`; b"" if it has ended already."""
-        return self.encode((Failed(error),))
-
-    def _taken(self) -> bytes:
-        out = b"".join(self._out)
-        self._out.clear()
-        return out
 
     def _begin(self, event: Event) -> None:
         self._out.append(self._delta + b'"role":"assistant","content":"","refusal":null' + self._tail)

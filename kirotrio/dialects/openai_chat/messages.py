@@ -11,7 +11,8 @@ from typing import Final
 
 from kirotrio.conversation.request import Json, Part, Text, Thinking, ToolResult, ToolUse, Turn
 from kirotrio.dialects.body import read_object
-from kirotrio.dialects.openai_chat.content import member, read_content, read_texts, string
+from kirotrio.dialects.fields import member, string
+from kirotrio.dialects.openai_chat.content import read_content, read_texts
 from kirotrio.dialects.reading import Reading, kind_of
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.errors import BodyInvalid

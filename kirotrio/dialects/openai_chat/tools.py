@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import evolve, field, frozen
 
 from kirotrio.conversation.request import Json, Tool, ToolChoice, WebSearch
-from kirotrio.dialects.openai_chat.content import member, string
+from kirotrio.dialects.fields import member, string
 from kirotrio.dialects.openai_chat.schema import (
     FUNCTION_FIELDS,
     ChatCompletionRequest,

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 import orjson
 
 from kirotrio.conversation.request import Document, Image, Json, RemoteFile, Text
+from kirotrio.dialects.fields import optional_string, string, typed_entries
 from kirotrio.dialects.files import file_of
 from kirotrio.dialects.media import checked_address, image_of_url
 from kirotrio.dialects.reading import Reading, kind_of
@@ -27,17 +28,8 @@ def read_content(content: Json, path: str, reading: Reading) -> ContentParts:
     """A message's `content` or a tool's `output`: a string or a list of parts. Raises BodyInvalid with the path."""
     if type(content) is str:
         return (Text(content),)
-    if type(content) is not list:
-        given = "field required" if content is None else f"must not be {kind_of(content)}"
-        raise BodyInvalid(path, f"{given}: a string or a list of content parts")
     parts: list[ContentPart] = []
-    for index, part in enumerate(content):
-        here = f"{path}.{index}"
-        if type(part) is not dict:
-            raise BodyInvalid(here, f"must be a content part (an object with a type), not {kind_of(part)}")
-        kind = part.get("type")
-        if type(kind) is not str:
-            raise BodyInvalid(f"{here}.type", 'must be a string that names the part type, such as "input_text"')
+    for here, kind, part in typed_entries(content, path, "content part", "input_text"):
         read = _PARTS.get(kind)
         if read is None:
             reading.note(here, f"content part type {kind[:80]!r} is not known here: left out")
@@ -56,42 +48,6 @@ def read_texts(content: Json, path: str, reading: Reading) -> tuple[str, ...]:
             raise BodyInvalid(path, "can only hold text")
         texts.append(part.text)
     return tuple(texts)
-
-
-def string(holder: JsonObject, key: str, path: str, *, filled: bool = False) -> str:
-    """The string under `key` of the object at `path`. Raises BodyInvalid, also for "" where it has to be `filled`."""
-    value = holder.get(key)
-    if type(value) is not str:
-        if value is None:
-            raise BodyInvalid(f"{path}.{key}", "field required: a string")
-        raise BodyInvalid(f"{path}.{key}", f"must be a string, not {kind_of(value)}")
-    if filled and not value:
-        raise BodyInvalid(f"{path}.{key}", "must not be empty")
-    return value
-
-
-def optional_string(holder: JsonObject, key: str, path: str) -> str | None:
-    return None if holder.get(key) is None else string(holder, key, path)
-
-
-def optional_object(holder: JsonObject, key: str, path: str) -> JsonObject:
-    """The object under `key`, {} where there is none. Raises BodyInvalid."""
-    value = holder.get(key)
-    if value is None:
-        return {}
-    if type(value) is not dict:
-        raise BodyInvalid(f"{path}.{key}", f"must be an object, not {kind_of(value)}")
-    return value
-
-
-def optional_list(holder: JsonObject, key: str, path: str) -> list[Json]:
-    """The list under `key`, [] where there is none. Raises BodyInvalid."""
-    value = holder.get(key)
-    if value is None:
-        return []
-    if type(value) is not list:
-        raise BodyInvalid(f"{path}.{key}", f"must be a list, not {kind_of(value)}")
-    return value
 
 
 def read_arguments(given: Json, path: str, reading: Reading) -> Mapping[str, Json]:

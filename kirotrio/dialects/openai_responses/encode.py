@@ -26,6 +26,7 @@ from kirotrio.dialects.blocks import State
 from kirotrio.dialects.openai_responses.echo import ResponseEcho
 from kirotrio.dialects.openai_responses.errors import failed_error
 from kirotrio.dialects.openai_responses.output import OutputItems
+from kirotrio.dialects.stream import EventStream
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.dialects.text_json import quoted
 from kirotrio.errors import KirotrioError, UpstreamFailed
@@ -43,18 +44,18 @@ _INPUTS = {
 """Calls whose arguments are streamed: what their events are called, and the member that holds them."""
 
 
-class ResponseStream(OutputItems):
+class ResponseStream(OutputItems, EventStream):
     """One answer as server-sent events, numbered from 0.
 
     `start` writes `response.created` and `response.in_progress`, which hold nothing that is known only later; whatever
     comes without it brings them along. Whatever is fed in whatever order, the bytes of all calls together are a legal
-    stream, or the beginning of one until `finished`.
+    stream, or the beginning of one until `finished`. `on_end` is called in `encode`, before the bytes of the end are
+    given back. A sign of life is `response.in_progress` once more: Codex counts silence by parsed events.
     """
 
     def __init__(self, echo: ResponseEcho, response_id: str, created_at: int, on_end: OnEnd | None = None) -> None:
         super().__init__(echo, response_id, created_at)
         self._on_end = on_end
-        self._out: list[bytes] = []
         self._number = 0
         self._delta = b""
         """The beginning of every delta of the open block, up to its text."""
@@ -64,27 +65,6 @@ class ResponseStream(OutputItems):
         if self._state is not State.ENDED:
             self._begin(KeepAlive())
         return self._taken()
-
-    def encode(self, batch: Iterable[Event]) -> bytes:
-        """The events of one batch; every delta stays an event of its own. b"" after the end.
-
-        `on_end` is called in here, before the bytes of the end are given back.
-        """
-        self.feed(batch)
-        return self._taken()
-
-    def keep_alive(self) -> bytes:
-        """`response.in_progress` once more: Codex counts silence by parsed events. b"" after the end."""
-        return self.encode((KeepAlive(),))
-
-    def failure(self, error: KirotrioError) -> bytes:
-        """`response.failed`, which ends the stream; b"" if it has ended already."""
-        return self.encode((Failed(error),))
-
-    def _taken(self) -> bytes:
-        out = b"".join(self._out)
-        self._out.clear()
-        return out
 
     def _event(self, kind: str, **members: Any) -> None:
         payload = orjson.dumps({"type": kind, "sequence_number": self._number, **members})

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
 from kirotrio.conversation.request import Image, Json, Part, ServerToolResult, ServerToolUse
+from kirotrio.dialects.fields import optional_object, optional_string, string
 from kirotrio.dialects.media import checked_base64
 from kirotrio.dialects.openai_responses.bridges import typed_arguments
-from kirotrio.dialects.openai_responses.content import optional_object, optional_string, read_arguments, string
+from kirotrio.dialects.openai_responses.content import read_arguments
 from kirotrio.dialects.reading import Reading
 from kirotrio.dialects.structure import JsonObject
 

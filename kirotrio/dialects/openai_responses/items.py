@@ -24,17 +24,14 @@ from kirotrio.conversation.request import (
     ToolUse,
     Turn,
 )
+from kirotrio.dialects.fields import optional_list, optional_object, optional_string, string
 from kirotrio.dialects.openai_responses.bridges import BridgeKind, typed_arguments
 from kirotrio.dialects.openai_responses.content import (
     ContentParts,
-    optional_list,
-    optional_object,
-    optional_string,
     read_arguments,
     read_content,
     read_image,
     read_texts,
-    string,
 )
 from kirotrio.dialects.openai_responses.hosted import HOSTED, hosted_id
 from kirotrio.dialects.openai_responses.reasoning import unseal

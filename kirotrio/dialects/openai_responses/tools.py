@@ -14,8 +14,8 @@ import attrs
 from attrs import define, field
 
 from kirotrio.conversation.request import Json, Tool, ToolChoice, WebSearch
+from kirotrio.dialects.fields import optional_list, optional_object, optional_string, string
 from kirotrio.dialects.openai_responses.bridges import CUSTOM_SCHEMA, TYPED_TOOLS, Bridge, BridgeKind
-from kirotrio.dialects.openai_responses.content import optional_list, optional_object, optional_string, string
 from kirotrio.dialects.reading import Reading, kind_of
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.errors import BodyInvalid
