@@ -149,6 +149,10 @@ class DocumentSettings:
     max_pages: int = setting(500, "pages of a document that are read", unit="pages", least=1)
     max_text: int = setting(2_000_000, "text of a document that is kept", unit="characters", least=1)
     max_memory: int = setting(1024 * 1024 * 1024, "memory that reading a document may take", unit="bytes", least=1)
+    max_kept: int = setting(
+        64 * 1024 * 1024, "images and texts of files kept for the next turn, in all; 0: none", unit="bytes", least=0
+    )
+    keep: float = setting(3600.0, "how long they are kept before they are fetched anew", unit="seconds", least=0)
 
 
 @frozen

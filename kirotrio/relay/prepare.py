@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
 import attrs
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from kirotrio.conversation.request import Conversation, Document, Image, Part, RemoteFile, ResultPart, ToolResult
 from kirotrio.errors import BodyInvalid, DeadlineExceeded
 from kirotrio.kiro.parts import is_textual
 from kirotrio.relay.documents import DocumentUnreadable, Extracted, extract_text, readable, says_nothing
 from kirotrio.relay.fetching import Fetched, FetchRefused, fetch
+from kirotrio.relay.prepared_files import FileKey
 from kirotrio.relay.request import LARGE, Relay
 
 _AT_ONE_TIME: Final = 4
@@ -36,33 +37,29 @@ async def prepare(conversation: Conversation, relay: Relay) -> Conversation:
     Raises BodyInvalid, with the path, for what cannot be fetched or read, and DeadlineExceeded where all of it takes
     longer than `deadlines.prepare`. Cancellation ends every fetch and every process that reads a document.
     """
-    pending: dict[_Key, _Pending] = {}
-    for part in _pending(conversation):
-        pending.setdefault(_Key.of(part), part)
-    if not pending:
+    parts = list(_pending(conversation))
+    if not parts:
         return conversation
     patience = relay.settings.deadlines.prepare
     with trio.move_on_after(patience):
-        ready = await _Preparing(relay).run(pending)
-        turns = tuple(attrs.evolve(turn, parts=_replaced(turn.parts, ready)) for turn in conversation.turns)
+        keys = await _keys(parts)
+        ready = await _Preparing(relay).run({keys[id(part)]: part for part in reversed(parts)})
+        turns = tuple(attrs.evolve(turn, parts=_replaced(turn.parts, keys, ready)) for turn in conversation.turns)
         return attrs.evolve(conversation, turns=turns)
     raise DeadlineExceeded(
         f"the files that the request names were not fetched and read within {patience:g} seconds (deadlines.prepare)"
     )
 
 
-@frozen
-class _Key:
-    """What makes two files the same: nothing is fetched or read twice for one request."""
+async def _keys(parts: Sequence[_Pending]) -> dict[int, FileKey]:
+    """The key of each part, by its identity: digests of large documents are made once, and not on the loop."""
 
-    kind: str
-    source: str
+    def make() -> dict[int, FileKey]:
+        return {id(part): FileKey.of(part) for part in parts}
 
-    @classmethod
-    def of(cls, part: _Pending) -> _Key:
-        if isinstance(part, RemoteFile):
-            return cls(part.kind, part.url)
-        return cls(part.media_type, part.data)
+    if sum(len(part.data) for part in parts if isinstance(part, Document)) > LARGE:
+        return await trio.to_thread.run_sync(make, abandon_on_cancel=True)
+    return make()
 
 
 def _is_pending(part: Part | ResultPart) -> bool:
@@ -79,23 +76,24 @@ def _pending(conversation: Conversation) -> Iterator[_Pending]:
                     yield cast("_Pending", within)
 
 
-def _replaced(parts: tuple[Part, ...], ready: dict[_Key, _Ready]) -> tuple[Part, ...]:
+def _replaced(
+    parts: tuple[Part, ...], keys: Mapping[int, FileKey], ready: Mapping[FileKey, _Ready]
+) -> tuple[Part, ...]:
+    def filled(part: Part | ResultPart) -> Part | ResultPart:
+        key = keys.get(id(part))
+        if key is None:
+            return part
+        pending, found = cast("_Pending", part), ready[key]
+        if isinstance(found, Image):
+            return found
+        return Document("text/plain", found.text, pending.title or found.title or None, pending.context, pending.path)
+
     return tuple(
-        attrs.evolve(part, content=tuple(cast("ResultPart", _ready(within, ready)) for within in part.content))
+        attrs.evolve(part, content=tuple(cast("ResultPart", filled(within)) for within in part.content))
         if isinstance(part, ToolResult)
-        else cast("Part", _ready(part, ready))
+        else cast("Part", filled(part))
         for part in parts
     )
-
-
-def _ready(part: Part | ResultPart, ready: dict[_Key, _Ready]) -> Part | ResultPart:
-    if not _is_pending(part):
-        return part
-    pending = cast("_Pending", part)
-    found = ready[_Key.of(pending)]
-    if isinstance(found, Image):
-        return found
-    return Document("text/plain", found.text, pending.title or found.title or None, pending.context, pending.path)
 
 
 @define(eq=False)
@@ -103,11 +101,11 @@ class _Preparing:
     """The files of one request. `run` is called once."""
 
     relay: Relay
-    _ready: dict[_Key, _Ready] = field(factory=dict)
+    _ready: dict[FileKey, _Ready] = field(factory=dict)
     _failure: BodyInvalid | None = None
     _held: int = 0
 
-    async def run(self, pending: dict[_Key, _Pending]) -> dict[_Key, _Ready]:
+    async def run(self, pending: Mapping[FileKey, _Pending]) -> dict[FileKey, _Ready]:
         """All of them, or BodyInvalid for the first that cannot be had."""
         turnstile = trio.CapacityLimiter(_AT_ONE_TIME)
         async with trio.open_nursery() as nursery:
@@ -117,31 +115,38 @@ class _Preparing:
             raise self._failure
         return self._ready
 
-    async def _one(self, key: _Key, part: _Pending, turnstile: trio.CapacityLimiter, others: trio.CancelScope) -> None:
+    async def _one(
+        self, key: FileKey, part: _Pending, turnstile: trio.CapacityLimiter, others: trio.CancelScope
+    ) -> None:
         async with turnstile:
             try:
-                self._ready[key] = await self._prepared(part)
+                ready = self.relay.files.get(key)
+                if ready is None:
+                    ready = await self._prepared(part)
+                    self.relay.files.put(key, ready)
+                self._count(part, ready)
+                self._ready[key] = ready
             except BodyInvalid as error:
                 # Kept rather than raised: a nursery would wrap it up, and the others' ends with it.
                 self._failure = self._failure or error
                 others.cancel()
 
     async def _prepared(self, part: _Pending) -> _Ready:
-        ready: _Ready
         if isinstance(part, Document):
             content = await _decoded(part)
-            ready = await self._text_of(part, content, part.media_type, part.title or "")
-        elif part.kind == "image":
-            ready = await self._image(part)
-        else:
-            ready = await self._remote_document(part)
+            return await self._text_of(part, content, part.media_type, part.title or "")
+        if part.kind == "image":
+            return await self._image(part)
+        return await self._remote_document(part)
+
+    def _count(self, part: _Pending, ready: _Ready) -> None:
+        """Raise BodyInvalid where the files come to more than a body may have."""
         self._held += len(ready.data if isinstance(ready, Image) else ready.text)
         most = self.relay.settings.server.max_body
         if self._held > most:
             raise BodyInvalid(
                 part.path, f"the files of this request come to more than {most} bytes together (server.max_body)"
             )
-        return ready
 
     async def _image(self, part: RemoteFile) -> Image:
         fetched = await self._fetched(part)

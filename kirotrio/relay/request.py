@@ -14,6 +14,7 @@ from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.ports import Lender
+from kirotrio.relay.prepared_files import PreparedFiles
 from kirotrio.relay.standing import Standing
 from kirotrio.relay.streams import Streams
 from kirotrio.telemetry.log import Log
@@ -57,3 +58,9 @@ class Relay:
     standing: Standing = field(factory=Standing)
     extraction: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 2))
     """Documents that are read at one time, each in a process of its own."""
+    files: PreparedFiles = field()
+
+    @files.default
+    def _default_files(self) -> PreparedFiles:
+        documents = self.settings.documents
+        return PreparedFiles(documents.max_kept, documents.keep, trio.current_time)

@@ -164,6 +164,17 @@ async def test_an_address_that_is_named_twice_is_fetched_once(site, relay):
     assert len(site.heads) == 1
 
 
+async def test_the_next_turn_finds_what_was_fetched_and_read_for_the_one_before(site, relay, monkeypatch):
+    conversation = asking(image(f"{site.url}/a.png"), Document("application/pdf", in_base64(pdf("once")), path=PATH))
+    the_relay = relay()
+    first = await prepare(conversation, the_relay)
+    # From here on neither the site nor the reader is there.
+    site.pages.clear()
+    monkeypatch.setattr(preparing, "extract_text", None)
+    assert await prepare(conversation, the_relay) == first
+    assert len(site.heads) == 1
+
+
 async def test_at_most_four_are_fetched_at_one_time(site, relay):
     site.pages |= {f"/{number}.png": [math.inf] for number in range(9)}
     conversation = asking(*(image(f"{site.url}/{number}.png") for number in range(9)))
