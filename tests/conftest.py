@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.sse import every_stream_validated
 
 from kirotrio.conversation.tokens import TokenEstimator
 
@@ -24,3 +26,9 @@ def estimator() -> TokenEstimator:
     estimator.ensure_loaded()
     assert estimator.ready, estimator.problem
     return estimator
+
+
+@pytest.fixture(autouse=True)
+def valid_streams() -> Iterator[None]:
+    with every_stream_validated():
+        yield

@@ -132,4 +132,5 @@ def _say(sentence: str, code: int) -> int:
 )
 @click.version_option(__version__, message="kirotrio %(version)s", help="Print the version.")
 def kirotrio() -> None:
-    """Use your own Kiro subscription from programs that speak the Anthropic Messages API."""
+    """Use your own Kiro subscription from programs that speak the Anthropic Messages, OpenAI Chat Completions or OpenAI
+    Responses API."""

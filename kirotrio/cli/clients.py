@@ -21,12 +21,16 @@ KEY_VARIABLE: Final = "KT_CLIENT_KEY"
 
 @frozen
 class ListedModel:
-    """What a gateway says of one model. Windows are tokens, None where unknown."""
+    """What a gateway says of one model. Windows are tokens, None where unknown.
+
+    `alias_of`: the model's own id, where `id` is another spelling that the gateway takes and does not list.
+    """
 
     id: str
     name: str = ""
     context_window: int | None = None
     max_output: int | None = None
+    alias_of: str = ""
 
 
 @frozen
@@ -54,9 +58,10 @@ Arguments = Callable[[Target], Sequence[str]]
 class Client:
     """One client.
 
-    `key` is the variable with the gateway's key; `variables` has the others. `cleared` are variables that would win
-    over them. `arguments` come before the person's own, which win. `firm` are more of them that hold the client here
-    against its own settings file; they contain double quotes, which not every shell passes on.
+    `key` is the variable with the gateway's key, written as `written_key` says; `variables` has the others. `cleared`
+    are variables that would win over them. `arguments` come before the person's own, which win. `firm` are more of
+    them that hold the client here against its own settings file; they contain double quotes, which not every shell
+    passes on.
     """
 
     name: str
@@ -69,6 +74,7 @@ class Client:
     cleared: Sequence[str] = ()
     arguments: Arguments = lambda _: ()
     firm: Arguments = lambda _: ()
+    written_key: Callable[[str], str] = str
 
 
 # Claude Code 2.1.329; its own documentation: LLM gateways, model configuration, settings. With an API key in the
@@ -119,7 +125,8 @@ def _toml(value: str | int) -> str:
 
 
 # OpenCode 1.18.33; its own documentation: config (OPENCODE_CONFIG_CONTENT is merged last, {env:NAME} is replaced),
-# providers. A window counts only together with a largest answer.
+# providers. A window counts only together with a largest answer. What {env:NAME} stands for is pasted into the JSON's
+# text as it is, so that the key has to be what stands between the quotes of a JSON string.
 def _opencode_variables(target: Target) -> dict[str, str]:
     chosen = () if any(model.id == target.model for model in target.models) else (ListedModel(target.model),)
     models = [*target.models, *chosen]
@@ -133,7 +140,7 @@ def _opencode_variables(target: Target) -> dict[str, str]:
             }
         },
         "model": f"kirotrio/{target.model}",
-        "small_model": f"kirotrio/{newest_of('claude-haiku', models) or target.model}",
+        "small_model": f"kirotrio/{newest_of('claude-haiku', target.models) or target.model}",
     }
     return {"OPENCODE_CONFIG_CONTENT": json.dumps(config, separators=(",", ":"))}
 
@@ -197,6 +204,7 @@ CLIENTS: Final[Mapping[str, Client]] = {
             install="npm install -g opencode-ai",
             key=KEY_VARIABLE,
             variables=_opencode_variables,
+            written_key=lambda key: json.dumps(key)[1:-1],
         ),
         # Aider 0.86.2; its own documentation: OpenAI compatible APIs, options reference. An .env file in the project
         # beats variables, so the address is an argument.
@@ -236,8 +244,9 @@ CLIENTS: Final[Mapping[str, Client]] = {
 
 
 def newest_of(family: str, models: Sequence[ListedModel]) -> str:
-    """The model of this family with the highest version; "" where there is none."""
-    fitting = [model.id for model in models if model.id.startswith(family)]
+    """The model of this family with the highest version; "" where there is none. Other spellings do not count: a
+    date in one is no version."""
+    fitting = [model.id for model in models if model.id.startswith(family) and not model.alias_of]
     return max(fitting, key=_version, default="")
 
 

@@ -58,9 +58,28 @@ async def _demonstrate(loaded: LoadedSettings, folder: Path, log: Log, stop: Sto
         async with trio.open_nursery() as gateway:
             serving = await gateway.start(functools.partial(serve_gateway, settings, surroundings, log, stop=stop))
             say(ready_line(serving.base_url))
-            say(f"\nTry it:\n\n{curl_command(reachable(serving.base_url), settings.server.api_key)}\n")
+            say("\n".join(_lines(reachable(serving.base_url), settings.server.api_key)))
         # The gateway has stopped, its answers included: now what it asked may go.
         simulation.cancel_scope.cancel()
+
+
+def _lines(base_url: str, key: str) -> list[str]:
+    """What to try, and what programs have to be told."""
+    return [
+        "",
+        "Try it:",
+        "",
+        curl_command(base_url, key),
+        "",
+        f"Anthropic Messages:                     {base_url}",
+        f"OpenAI Chat Completions and Responses:  {base_url}/v1",
+        f"Key:                                    {key}",
+        "",
+        "A client (`kirotrio launch` lists them):",
+        "",
+        f"kirotrio launch claude --url {base_url} --api-key {key}",
+        "",
+    ]
 
 
 def curl_command(base_url: str, key: str) -> str:

@@ -12,8 +12,11 @@ import os
 import secrets
 import shlex
 import stat
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import SettingsError
@@ -142,11 +145,20 @@ def _keep_new_key(folder: Path) -> str:
     return key
 
 
-def welcome(base_url: str, key: str, key_file: Path | None, *, terminal: bool, model: str = DEFAULT_MODEL) -> str:
-    """Lines to paste, for Claude Code and for the Python SDK.
+def welcome(
+    base_url: str,
+    key: str,
+    key_file: Path | None,
+    *,
+    terminal: bool,
+    model: str = DEFAULT_MODEL,
+    data_dir: Path | None = None,
+) -> str:
+    """Lines to paste, for Claude Code and for the Python SDKs.
 
     On a terminal they hold the key itself. Anywhere else (a service's journal, a container's log) they read it from
-    `key_file` when they are run, or name it where there is no file.
+    `key_file` when they are run, or name it where there is no file. `data_dir`: a data folder that `launch` would not
+    find by itself.
     """
     if terminal:
         shell_key, python_key = key, f'"{key}"'
@@ -156,7 +168,7 @@ def welcome(base_url: str, key: str, key_file: Path | None, *, terminal: bool, m
     else:
         shell_key, python_key = "YOUR_KEY", '"YOUR_KEY"'
     reach = reachable(base_url)
-    lines = ["", "Claude Code:", *_shell_lines(reach, shell_key, model), "", "Python SDK:"]
+    lines = ["", "Claude Code:", *_shell_lines(reach, shell_key, model), "", "Python SDK, Anthropic's:"]
     if python_key.startswith("Path("):
         lines.append("  from pathlib import Path")
     lines += [
@@ -165,8 +177,21 @@ def welcome(base_url: str, key: str, key_file: Path | None, *, terminal: bool, m
         f'  client.messages.create(model="{model}", max_tokens=1024,'
         ' messages=[{"role": "user", "content": "Hello"}])',
         "",
+        "OpenAI's (Chat Completions and Responses):",
+        "  from openai import OpenAI",
+        f'  client = OpenAI(base_url="{reach}/v1", api_key={python_key})',
+        "",
     ]
+    if is_loopback(urlsplit(reach).hostname or ""):  # elsewhere `launch` does not take the kept key to
+        folder = [] if data_dir is None else ["--data-dir", str(data_dir.absolute())]
+        words = ["kirotrio", "launch", "claude", "--url", reach, *folder]
+        lines += ["A client without any of this (`kirotrio launch` lists them):", f"  {_joined(words)}", ""]
     return "\n".join(lines)
+
+
+def _joined(words: Sequence[str]) -> str:
+    """A command for this system's shell."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def _shell_lines(reach: str, key: str, model: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import attrs
 import httpx
 import orjson
 import trio
@@ -38,7 +39,8 @@ class Look:
     certificates: str
 
     async def models(self, wanted: str = "") -> tuple[ListedModel, ...]:
-        """The models that the gateway lists. The key is sent only to what answers like a gateway.
+        """The models that the gateway lists, and `wanted` as it resolves it. The key is sent only to what answers like
+        a gateway.
 
         Raises GatewayAbsent, and KirotrioError where the key is refused or there is no model `wanted` (an alias is
         one). Cancellation closes the connection.
@@ -62,6 +64,7 @@ class Look:
                 if status == 404:
                     raise KirotrioError(_no_such(wanted, models))
                 self._check(status, body)
+                models += tuple(_spelled(wanted, model) for model in _models({"data": [body]}))
         return models
 
     async def _get(self, http: httpx.AsyncClient, path: str, deadline: float, *, key: bool = True) -> tuple[int, Any]:
@@ -123,6 +126,13 @@ def _models(body: Any) -> list[ListedModel]:
         for item in (data if isinstance(data, list) else [])
         if isinstance(item, Mapping) and isinstance(item.get("id"), str)
     ]
+
+
+def _spelled(wanted: str, model: ListedModel) -> ListedModel:
+    """The model under the name that was asked for."""
+    if model.id == wanted:
+        return model
+    return attrs.evolve(model, id=wanted, name=f"{model.name or model.id} ({wanted})", alias_of=model.id)
 
 
 def _tokens(value: Any) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,26 @@ def _client(_: click.Context, __: click.Parameter, name: str | None) -> Client |
     raise click.UsageError(f"there is no client {name!r}; there are {', '.join(CLIENTS)}")
 
 
-@click.command(short_help="Start a client with this gateway's address and key.")
+class Launch(click.Command):
+    """A verb that says where a client's own options go."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            before = list(itertools.takewhile(lambda word: not word.startswith(error.option_name), given))
+            client = next((word for word in before if word in CLIENTS), None)
+            if client is None:
+                raise
+            raise click.UsageError(
+                f"launch has no option {error.option_name}; what is the client's own goes behind --, as in "
+                f"`kirotrio launch {client} -- {error.option_name}`",
+                ctx,
+            ) from None
+
+
+@click.command(cls=Launch, short_help="Start a client with this gateway's address and key.")
 @click.option("--url", metavar="URL", help="Address of the gateway. Default: what server.host and server.port say.")
 @click.option(
     "--model", metavar="NAME", default="", help=f"Model. Default: {DEFAULT_MODEL}, or the best that is there."
@@ -70,7 +90,8 @@ def launch(
 ) -> int:
     """Start a client with what it needs to use this gateway, for that one process. No file is changed.
 
-    ARGS go to the client as they are. Without a name, the clients are listed. The exit code is the client's own.
+    NAME is claude, codex, opencode, aider, qwen or copilot; without one, the clients are listed with what is installed.
+    ARGS, behind --, go to the client as they are: `kirotrio launch claude -- -p hi`. The exit code is the client's own.
 
     --print prints the lines instead, for `eval` or to paste; where the key lies in the data folder, they read it from
     there when they are run, and otherwise they hold it.
@@ -91,7 +112,7 @@ def launch(
         raise KirotrioError(f"{client.title} is not installed (no {client.program} on the PATH); {_how(client)}")
     for name in client.cleared:
         environment.pop(name, None)
-    environment |= {**client.variables(target), **_past_proxies(root), client.key: key.value}
+    environment |= {**client.variables(target), **_past_proxies(root), client.key: client.written_key(key.value)}
     words = _words(client, target, arguments, whole_quotes=sys.platform != "win32")
     return run_in_place(program, words, environment)
 
@@ -175,7 +196,8 @@ def _words(client: Client, target: Target, arguments: Sequence[str], *, whole_qu
 
 def _lines(client: Client, target: Target, key: Key, shell: Shell, arguments: Sequence[str]) -> list[str]:
     variables: dict[str, str | Path] = {**client.variables(target), **_past_proxies(target.root)}
-    variables[client.key] = key.file.absolute() if key.file else key.value
+    written = client.written_key(key.value)
+    variables[client.key] = key.file.absolute() if key.file and written == key.value else written
     return shell.lines(variables, client.cleared, _words(client, target, arguments, whole_quotes=shell.whole_quotes))
 
 

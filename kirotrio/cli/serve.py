@@ -13,6 +13,7 @@ from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, log_of, with_s
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings
+from kirotrio.config.loading import DEFAULT
 
 if TYPE_CHECKING:
     from kirotrio.telemetry.log import Log
@@ -69,7 +70,9 @@ async def _greet(loaded: LoadedSettings, base_url: str, gateway: Gateway, stop: 
         models = await _models(gateway)
     if not stop.asked.is_set():
         key, terminal = loaded.settings.server.api_key, sys.stdout.isatty()
-        say(welcome(base_url, key, key_file(loaded), terminal=terminal, model=best_model(models)))
+        chosen = loaded.settings.data.dir if loaded.origins["data.dir"] != DEFAULT else None
+        file = key_file(loaded)
+        say(welcome(base_url, key, file, terminal=terminal, model=best_model(models), data_dir=chosen))
 
 
 async def _models(gateway: Gateway) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def simulate(**given: object) -> int:
 async def _simulate(server: ServerSettings, simulated: SimulatorSettings, stop: Stop) -> None:
     import trio
 
-    from kirotrio.simulator import DEMO_REFRESH_TOKEN, Simulator
+    from kirotrio.simulator import DEMO_API_KEY, Simulator
     from kirotrio.web.server import open_listeners
 
     simulator = Simulator(simulated)
@@ -53,10 +53,11 @@ async def _simulate(server: ServerSettings, simulated: SimulatorSettings, stop: 
     async with trio.open_nursery() as nursery:
         base_url = await nursery.start(functools.partial(simulator.serve, listeners=listeners))
         say(f"simulator ready on {base_url}")
+        # A key, unlike a refresh token, is good for more than one gateway.
         say(
             "\nA gateway that uses it:\n"
             f"  KIROTRIO_UPSTREAM_URL={base_url} KIROTRIO_AUTH_URL={base_url} "
-            f"kirotrio serve --refresh-token {DEMO_REFRESH_TOKEN} --data-dir {_A_NEW_FOLDER} --port 0"
+            f"kirotrio serve --kiro-api-key {DEMO_API_KEY} --data-dir {_A_NEW_FOLDER} --port 0"
         )
         await stop.asked.wait()
         nursery.cancel_scope.cancel()

@@ -107,6 +107,13 @@ class RelaySettings:
     repair: bool = setting(
         False, "ask once more, which is paid for, where an answer does not meet the tool choice or schema asked for"
     )
+    begin_after: float = setting(
+        1.0,
+        "begin a Responses stream after this long, even if the upstream has not taken the request on; until then its "
+        "refusal is an HTTP status",
+        unit="seconds",
+        least=0,
+    )
     spool: int = setting(64 * 1024 * 1024, "largest answer that the buffered mode holds", unit="bytes", least=1)
 
 

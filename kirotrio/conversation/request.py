@@ -167,7 +167,8 @@ class WebSearch:
     `name` is what it calls the tool. `max_uses`: searches for one request, None: as many as the setting allows. At
     most one of the domain lists is not empty; a domain covers its subdomains and may go on with a path
     (`example.com/blog`). `location` is where the user is, in words. `direct_query`: the request is nothing but a search
-    for this, and is answered with what is found.
+    for this, and is answered with what is found. `carried`: the client sends what was found back with its next turn;
+    where it does not, only the answer at hand can make use of it.
     """
 
     name: str = "web_search"
@@ -176,6 +177,7 @@ class WebSearch:
     blocked_domains: tuple[str, ...] = ()
     location: str = ""
     direct_query: str | None = None
+    carried: bool = True
     path: str = ""
 
 
@@ -193,6 +195,7 @@ class WebFetch:
     blocked_domains: tuple[str, ...] = ()
     max_tokens: int | None = None
     citations: bool = False
+    carried: bool = True
     path: str = ""
 
 

@@ -6,7 +6,7 @@ import binascii
 from typing import Final
 
 from kirotrio.conversation.request import Document, Image
-from kirotrio.dialects.media import checked_base64, document_of, image_type, read_data_url
+from kirotrio.dialects.media import checked_base64, document_of, image_of, read_data_url
 from kirotrio.errors import BodyInvalid
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
@@ -54,7 +54,7 @@ def file_of(data: str, name: str | None, path: str) -> Document | Image:
             )
         media_type = "text/plain"
     if media_type.startswith("image/"):
-        return Image(image_type(media_type, path), data)
+        return image_of(media_type, data, path)
     return document_of(media_type, data, path, title=name)
 
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from kirotrio.conversation.images import shown_in_base64
 from kirotrio.conversation.request import Document, Image, RemoteFile
 from kirotrio.errors import BodyInvalid
 
@@ -29,7 +30,15 @@ def checked_base64(data: str, path: str) -> str:
     return data
 
 
-def image_type(media_type: str, path: str) -> str:
+def image_of(media_type: str, data: str, path: str) -> Image:
+    """An image from checked base64, of the type that its first bytes show; of `media_type` where they show none.
+
+    Raises BodyInvalid at `path` where neither is a type that the upstream takes.
+    """
+    return Image(shown_in_base64(data) or _image_type(media_type, path), data)
+
+
+def _image_type(media_type: str, path: str) -> str:
     """The type as the upstream spells it. Raises BodyInvalid at `path` for what is no image that it takes."""
     media_type = media_type.partition(";")[0].strip().lower()
     if media_type == "image/jpg":
@@ -40,24 +49,24 @@ def image_type(media_type: str, path: str) -> str:
 
 
 def read_data_url(url: str, path: str) -> tuple[str, str]:
-    """Media type and base64 data of a `data:` URL. Raises BodyInvalid at `path`."""
+    """Media type, "" where none is told, and base64 data of a `data:` URL. Raises BodyInvalid at `path`."""
     head, comma, data = url.removeprefix("data:").partition(",")
     if not comma:
         raise BodyInvalid(path, "must be a data URL of the form data:image/png;base64,…")
     media_type, *parameters = head.split(";")
     if parameters and parameters[-1].strip().lower() == "base64":
-        return media_type.strip().lower() or "text/plain", checked_base64(data, path)
+        return media_type.strip().lower(), checked_base64(data, path)
     raw = unquote_to_bytes(data)
     if not raw:
         raise BodyInvalid(path, "must not be empty")
-    return media_type.strip().lower() or "text/plain", base64.b64encode(raw).decode()
+    return media_type.strip().lower(), base64.b64encode(raw).decode()
 
 
 def image_of_url(url: str, path: str) -> Image | RemoteFile:
     """The image that a `data:` URL holds, or that an address names. Raises BodyInvalid at `path`."""
     if url[:5].lower() == "data:":
         media_type, data = read_data_url("data:" + url[5:], path)
-        return Image(image_type(media_type, path), data)
+        return image_of(media_type, data, path)
     return RemoteFile(checked_address(url, path), "image", path=path)
 
 

@@ -29,6 +29,8 @@ FAILED_RESULT = "[the tool call failed]"
 """Ahead of a failed result, since `status` never reaches the model (KIRO_PROTOCOL 2.4)."""
 MISSING_RESULT = "[the tool call was interrupted: there is no result]"
 
+_LEFT_OUT = "(content not transmitted)"
+
 IMAGE_FORMATS = {
     "image/png": "png",
     "image/jpeg": "jpeg",
@@ -104,7 +106,7 @@ def document_text(document: Document) -> tuple[str, str]:
         return f"<document{title}>\n{context}{repair_text(text)}\n</document>", ""
     kind = repair_text(document.media_type)
     return (
-        f"<document{title} type={quoteattr(kind)}>\n{context}(content not transmitted)\n</document>",
+        f"<document{title} type={quoteattr(kind)}>\n{context}{_LEFT_OUT}\n</document>",
         f"documents of type {kind} cannot be sent upstream; only the document's name and context were",
     )
 
@@ -145,15 +147,21 @@ def _found_text(item: dict[str, Json]) -> str:
 
 
 def _fetched_text(content: Json) -> str | None:
-    """A fetched page or file: a line that names it, then its text; None for what is no such thing, or no text."""
+    """A fetched page or file: a line that names it, then its text, or a note where it is no text; None for the rest."""
     document = content.get("content") if isinstance(content, dict) else None
     if not isinstance(document, dict):
         return None
     source = document.get("source")
-    if not isinstance(source, dict) or source.get("type") != "text" or not isinstance(source.get("data"), str):
+    if not isinstance(source, dict) or not isinstance(source.get("data"), str):
+        return None
+    if source.get("type") == "text":
+        text = source["data"]
+    elif source.get("type") == "base64":
+        text = _LEFT_OUT
+    else:
         return None
     head = " ".join(str(part) for part in (document.get("title"), content.get("url")) if part)
-    return f"{head}\n{source['data']}"
+    return f"{head}\n{text}"
 
 
 def reference_text(tool_name: str) -> str:

@@ -11,12 +11,13 @@ clones it: a clone of its own would keep the channel open, and the drain would w
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 import trio
 from attrs import define, field
 
-from kirotrio.conversation.events import Batch, Failed, Finish, KeepAlive
+from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAlive
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
 from kirotrio.relay.attempts import Attempts, Outlet
@@ -62,6 +63,8 @@ class Answer:
                 nursery.start_soon(self._produce, nursery, sender)
                 if self.request.mode is not Mode.JSON or settings.server.json_keepalive:
                     nursery.start_soon(self._keep_alive, sender, outgoing)
+                if self.request.mode is not Mode.JSON and self.dialect.eager:
+                    nursery.start_soon(self._begin, sender)
                 with receiver:
                     try:
                         await self._drain(receiver, outgoing)
@@ -168,6 +171,12 @@ class Answer:
             except trio.ClosedResourceError:
                 return  # the producer is done; the drain writes the end
             wake = now + interval
+
+    async def _begin(self, sender: trio.MemorySendChannel[Item]) -> None:
+        """An eager stream begins, also while nothing is known yet of the upstream."""
+        await trio.sleep(self.relay.settings.relay.begin_after)
+        with contextlib.suppress(trio.WouldBlock, trio.ClosedResourceError):
+            sender.send_nowait([Accepted()])
 
     def _identity(self) -> dict[str, str]:
         headers = {"request-id": self.request.request_id, "x-request-id": self.request.request_id}

@@ -83,6 +83,10 @@ def readable(media_type: str, name: str = "") -> bool:
     return _kind(media_type, name) is not None
 
 
+def is_html(media_type: str) -> bool:
+    return _KINDS.get(_essence(media_type)) == "html"
+
+
 def says_nothing(media_type: str) -> bool:
     """Whether a media type stands for any bytes at all."""
     return _essence(media_type) in _UNTOLD

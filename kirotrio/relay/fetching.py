@@ -140,7 +140,9 @@ async def _read(
         return _parsed(head[b"location"], where)
     if response.status not in _ANSWERED:
         raise FetchRefused("url_not_accessible", f"{where.host} answered {_spelled(response.status)}")
-    if head.get(b"content-encoding", "identity").strip().lower() not in ("", "identity"):
+    # A list, which may come in several lines (RFC 9110 5.3).
+    encodings = [value.strip().lower() for name, value in response.headers if name.lower() == b"content-encoding"]
+    if any(encoding not in (b"", b"identity") for encoding in encodings):
         raise FetchRefused(
             "unsupported_content_type", f"{where.host} sends it compressed, though it was asked for as it is"
         )

@@ -16,10 +16,12 @@ import attrs
 import trio
 from attrs import define, field
 
+from kirotrio.conversation.images import shown_type
 from kirotrio.conversation.request import Conversation, Document, Image, Part, RemoteFile, ResultPart, ToolResult
 from kirotrio.errors import BodyInvalid, DeadlineExceeded
 from kirotrio.kiro.parts import is_textual
-from kirotrio.relay.documents import DocumentUnreadable, Extracted, extract_text, readable, says_nothing
+from kirotrio.relay.documents import DocumentUnreadable, Extracted, extract_text, is_html, readable, says_nothing
+from kirotrio.relay.extraction import repaired
 from kirotrio.relay.fetching import Fetched, FetchRefused, fetch
 from kirotrio.relay.prepared_files import FileKey
 from kirotrio.relay.request import LARGE, Relay
@@ -64,7 +66,7 @@ async def _keys(parts: Sequence[_Pending]) -> dict[int, FileKey]:
 
 def _is_pending(part: Part | ResultPart) -> bool:
     if isinstance(part, Document):
-        return not (part.is_text or is_textual(part.media_type))
+        return is_html(part.media_type) or not (part.is_text or is_textual(part.media_type))
     return isinstance(part, RemoteFile)
 
 
@@ -134,7 +136,8 @@ class _Preparing:
     async def _prepared(self, part: _Pending) -> _Ready:
         if isinstance(part, Document):
             content = await _decoded(part)
-            return await self._text_of(part, content, part.media_type, part.title or "")
+            media_type = "text/html; charset=utf-8" if part.is_text else part.media_type
+            return await self._text_of(part, content, media_type, part.title or "")
         if part.kind == "image":
             return await self._image(part)
         return await self._remote_document(part)
@@ -150,7 +153,7 @@ class _Preparing:
 
     async def _image(self, part: RemoteFile) -> Image:
         fetched = await self._fetched(part)
-        media_type = _image_type(fetched.content)
+        media_type = shown_type(fetched.content)
         if media_type is None:
             raise BodyInvalid(
                 part.path, f"what {_host(fetched.url)} sends is not a PNG, JPEG, GIF or WebP image; those can be used"
@@ -197,12 +200,18 @@ class _Preparing:
 
 
 async def _decoded(document: Document) -> bytes:
+    """The bytes of a document: of one that is text already, in UTF-8."""
+    decode: Callable[[str], bytes] = _encoded if document.is_text else base64.b64decode
     try:
         if len(document.data) > LARGE:
-            return await trio.to_thread.run_sync(base64.b64decode, document.data)
-        return base64.b64decode(document.data)
+            return await trio.to_thread.run_sync(decode, document.data)
+        return decode(document.data)
     except (binascii.Error, ValueError):
         raise BodyInvalid(document.path, "must be valid base64") from None
+
+
+def _encoded(text: str) -> bytes:
+    return repaired(text).encode()
 
 
 async def _in_base64(content: bytes) -> str:
@@ -218,19 +227,6 @@ def _may_be_image(media_type: str) -> bool:
 
 def _may_be_document(url: str) -> Callable[[str], bool]:
     return lambda media_type: says_nothing(media_type) or readable(media_type, _name(url))
-
-
-def _image_type(content: bytes) -> str | None:
-    """The type that the first bytes show, if it is one that the upstream takes (KIRO_PROTOCOL 2.3)."""
-    if content.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if content.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if content.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
-        return "image/webp"
-    return None
 
 
 def _host(url: str) -> str:

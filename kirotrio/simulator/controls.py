@@ -40,6 +40,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+import orjson
 from attrs import evolve, frozen
 
 from kirotrio.config.settings import SimulatorSettings
@@ -198,9 +199,14 @@ def _read_bracket(message: str, position: int) -> tuple[dict[str, Any], int]:
 def _read_value(name: str, message: str, position: int) -> tuple[Any, int]:
     if message[position : position + 1] in ("{", "[", '"'):
         try:
-            return _JSON.raw_decode(message, position)
+            value, end = _JSON.raw_decode(message, position)
         except (json.JSONDecodeError, RecursionError):
             raise ControlError(f"{name}: this is not JSON: {message[position : position + 40]!r}") from None
+        try:
+            orjson.dumps(value)
+        except orjson.JSONEncodeError:  # half of a surrogate pair, a number of more than 64 bits, endless nesting
+            raise ControlError(f"{name}: this cannot be sent as JSON: {message[position : position + 40]!r}") from None
+        return value, end
     word = _WORD.match(message, position)
     if word is None:
         raise ControlError(f"{name}: a value is missing after the equals sign")

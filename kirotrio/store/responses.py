@@ -64,18 +64,19 @@ class ResponseMemory:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, owner: str, stored: StoredResponse) -> None:
-        """Keep it, dropping what was not used for longest. What is larger than all there may be is not kept."""
+    def put(self, owner: str, stored: StoredResponse) -> bool:
+        """Keep it, dropping what was not used for longest; False for what is larger than all there may be."""
         payload = orjson.dumps([stored.response, stored.input_items])
         response_id = str(stored.response["id"])
         self._drop((owner, response_id))
         if len(payload) > self._max_bytes:
-            return
+            return False
         ids = tuple(item["id"] for item in _items(stored) if isinstance(item.get("id"), str))
         self._entries[owner, response_id] = _Entry(payload, stored.previous, ids, self._clock())
         self._items.update(dict.fromkeys(((owner, item_id) for item_id in ids), response_id))
         self.size += len(payload)
         self._tidy()
+        return True
 
     def get(self, owner: str, response_id: str) -> StoredResponse | None:
         """A copy of its own, or None."""

@@ -56,11 +56,13 @@ def create_app(gateway: Gateway) -> RelayApp:
             return refusal(NotFound(f"there is no {request.path[:200]} here; {_THERE_IS}"))
         if error.code == 405:
             allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
-            return refusal(
+            response = refusal(
                 KirotrioError(
                     f"{request.path} does not take {request.method}; it takes {allowed}", cause=Cause.METHOD_NOT_ALLOWED
                 )
             )
+            response.headers["allow"] = allowed
+            return response
         return refusal(BodyInvalid("", error.description or error.name))
 
     @app.errorhandler(Exception)

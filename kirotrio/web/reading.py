@@ -11,6 +11,7 @@ from quart import Response, request
 
 from kirotrio.access.grant import Grant
 from kirotrio.conversation.request import Conversation
+from kirotrio.errors import BodyInvalid
 from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import Dialect
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode
@@ -51,6 +52,9 @@ class Asked:
 async def take(gateway: Gateway) -> Asked:
     """Who asks, and what. Raises AuthenticationFailed, RateLimited, TooLarge, Overloaded, DeadlineExceeded."""
     grant = admit(gateway)
+    encoding = cast(Any, request.headers).get("content-encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        raise BodyInvalid("content-encoding", f"{encoding[:40]!r} is not read here; send the body uncompressed")
     return Asked(grant, await _intake().whole(gateway.settings.deadlines.prepare))
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.real_clients import PROGRAMS, ensure_installed, run
 from support.stack import KEY, running
 
-pytestmark = [pytest.mark.client, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.client, pytest.mark.timeout(300, func_only=True)]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -17,7 +17,7 @@ from kirotrio.cli.clients import CLIENTS, Target
 
 MODEL = "claude-sonnet-4.5"
 
-pytestmark = [pytest.mark.client, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.client, pytest.mark.timeout(500, func_only=True)]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,7 @@ from support.stack import KEY, running
 
 SCRIPTS = Path(__file__).parent / "js"
 
-pytestmark = [pytest.mark.client, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.client, pytest.mark.timeout(300, func_only=True)]
 
 
 @pytest.fixture(scope="module", autouse=True)

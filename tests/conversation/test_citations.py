@@ -81,6 +81,11 @@ def test_brackets_that_belong_to_an_address_stay_in_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("behind", [".,;:!?*"[:count] for count in range(8)])
+def test_no_more_is_taken_off_an_address_than_stands_behind_it(behind: str) -> None:
+    assert mentions(f"https://wiki.example/Foo_(bar){behind}") == [("https://wiki.example/Foo_(bar)", WIKI.url)]
+
+
 def test_an_address_is_not_found_in_a_longer_one() -> None:
     assert mentions("https://a.org/xy") == [("https://a.org/xy", LONGER.url)]
     assert mentions("https://a.org/xyz https://a.org/x?q=1 https://a.org https://a.org/X ftp://a.org/x") == []
@@ -151,6 +156,11 @@ def test_a_batch_without_citations_is_given_back_as_it_is() -> None:
 def test_results_without_an_address_are_no_sources() -> None:
     none = [SearchResult(url, "T") for url in ("", "a.org/x", "https://", "https:///", "ftp://a.org/x")]
     assert mentions("a.org/x https:/// https:// ftp://a.org/x", *none) == []
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "javascript", "file", " https", "xhttps"])
+def test_results_that_are_nothing_on_the_web_are_no_sources(scheme: str) -> None:
+    assert mentions("https://a.org/x", SearchResult(f"{scheme}://a.org/x", "T")) == [], "a link that nobody may follow"
 
 
 def test_an_address_that_goes_on_for_ever_is_not_held_for_ever() -> None:

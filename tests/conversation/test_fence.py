@@ -24,7 +24,7 @@ FINISH = Finish(StopCause.END_TURN)
 CALL = ToolCall("t1", "Bash", "{}")
 BLANKS = " \t\r\n"
 
-blanks = st.text(BLANKS, max_size=4)
+blanks = st.text(BLANKS, max_size=4) | st.text(BLANKS + "\u00a0\f", max_size=4)
 ticks = st.integers(0, 5).map("`".__mul__)
 fenced = st.builds(
     "{}{}{}{}{}{}{}".format,
@@ -104,6 +104,8 @@ def test_any_split_of_any_text_gives_what_the_whole_text_gives(split: tuple[str,
         ("```" + "a" * 61 + "\n{}\n```", "```" + "a" * 61 + "\n{}\n```"),
         ("```" + "a" * 60 + "\n{}\n```", "{}"),
         ("```json\n{}\n``", "{}\n``"),
+        # Blanks for JSON are four signs; anything else is the answer's own, and stands ahead of the fence.
+        *((text := f"{sign}```json\n{{}}\n```", text) for sign in "\u00a0\f\v\x1c\u2028\ufeff"),
         ("```json\n{}\n```\nI hope this helps.", "{}\n```\nI hope this helps."),
     ],
 )

@@ -390,7 +390,20 @@ def test_what_a_search_or_a_fetch_of_ours_found_is_text_again() -> None:
     )
 
 
-@pytest.mark.parametrize("content", [{"content": {"source": {"type": "base64", "data": "aGk="}}}, {"content": 5}, None])
+def test_a_fetched_file_that_is_no_text_is_named_and_not_shown() -> None:
+    source = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
+    page = {"type": "document", "title": "P", "source": source}
+    content = {"type": "web_fetch_result", "url": "http://p", "content": page}
+    sent = send(user("a"), assistant(ServerToolResult("f", "web_fetch_tool_result", content)), user("b"))
+    assert sent.contents[1] == (
+        '<server_tool_result type="web_fetch_tool_result">\n'
+        "P http://p\n(content not transmitted)\n</server_tool_result>"
+    )
+    unnamed = ServerToolResult("f", "web_fetch_tool_result", {"content": {"source": source}})
+    assert "\n(content not transmitted)\n" in send(user("a"), assistant(unnamed), user("b")).contents[1]
+
+
+@pytest.mark.parametrize("content", [{"content": {"source": {"type": "content", "content": []}}}, {"content": 5}, None])
 def test_a_fetched_file_without_text_is_its_json(content: Any) -> None:
     fetched = ServerToolResult("f", "web_fetch_tool_result", content)
     assert orjson.dumps(content).decode() in send(user("a"), assistant(fetched), user("b")).contents[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -18,7 +18,7 @@ from kirotrio.kiro.http_answer import HttpAnswer
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.request import AnswerRequest, Mode
-from kirotrio.relay.rounds import with_rounds
+from kirotrio.relay.rounds import Generate, with_rounds
 
 PAGE = {"title": "A page", "url": "https://pages.example/a", "snippet": "What it says.", "publishedDate": 1775520000000}
 OTHER = {"title": "Another", "url": "https://other.example/b", "snippet": "More.", "publishedDate": None}
@@ -115,6 +115,7 @@ async def hear(
     mode: Mode = Mode.LIVE,
     heard: Heard | None = None,
     searches: Searches | None = None,
+    rounds: Callable[[Attempts, Conversation], Generate] = with_rounds,
 ) -> Heard:
     """Answer the conversation with all rounds that it needs; a character of output is a token."""
     heard = heard or Heard()
@@ -128,7 +129,7 @@ async def hear(
         scene.account,
     )
     attempts.estimate.set(1000)
-    generate = with_rounds(attempts, conversation)
+    generate = rounds(attempts, conversation)
     await heard.send(await generate(conversation, Outlet(heard.send, heard.restart)))
     assert scene.transport.open == 0, "an upstream connection outlived its answer"
     return heard

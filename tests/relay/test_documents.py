@@ -204,6 +204,39 @@ def rewritten(archive: bytes, ending: str, change: Any) -> bytes:
     return into.getvalue()
 
 
+def without_properties(package: bytes) -> bytes:
+    """The Office file as programs write it that tell nothing about its author and title."""
+    into = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(package)) as old, zipfile.ZipFile(into, "w") as new:
+        assert "docProps/core.xml" in old.namelist()
+        for name in old.namelist():
+            if name != "docProps/core.xml":
+                mentions = rb"<(Relationship|Override) [^>]*docProps/core.xml[^>]*>"
+                new.writestr(name, re.sub(mentions, b"", old.read(name)))
+    return into.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [
+        (word(lambda document: document.add_paragraph("words")), DOCX),
+        (excel(lambda workbook: workbook.active.append(["words"])), XLSX),
+        (powerpoint(lambda deck: deck.slides.add_slide(deck.slide_layouts[6])), PPTX),
+    ],
+    ids=["docx", "xlsx", "pptx"],
+)
+async def test_an_office_file_that_names_no_title_has_none(content, media_type):
+    assert (await text_of(without_properties(content), media_type)).title == ""
+
+
+async def test_the_title_of_a_powerpoint_file_is_kept():
+    def fill(deck: Any) -> None:
+        deck.core_properties.title = "Plan"
+        deck.slides.add_slide(deck.slide_layouts[6])
+
+    assert (await text_of(powerpoint(fill), PPTX)).title == "Plan"
+
+
 def zipped(**entries: bytes) -> bytes:
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as archive:

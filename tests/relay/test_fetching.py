@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
+import httpcore
 import pytest
 import trio
 import trustme
+from hypothesis import example, given
+from hypothesis import strategies as st
 from support.sites import Site, answer, redirect, resolving
 
 from kirotrio import __version__
@@ -107,6 +110,53 @@ async def test_an_address_on_which_nobody_listens_leaves_the_next_one(site):
         assert (await fetch(f"http://files.test:{site.port}/", ceiling=9, settings=HERE)).content == b"x"
 
 
+@attrs.define
+class Network:
+    """In place of the real one: whom `called` names, with how many seconds of patience. `listening` answer with "x"."""
+
+    listening: set[str] = attrs.field(factory=set)
+    called: list[tuple[str, float]] = attrs.field(factory=list)
+
+    async def connect_tcp(self, address: str, port: int, timeout: float) -> httpcore.AsyncNetworkStream:
+        self.called.append((address, timeout))
+        if address not in self.listening:
+            raise httpcore.ConnectError("nobody there")
+        return httpcore.AsyncMockStream([answer(b"x")])
+
+
+PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111"]
+INNER = ["10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "::ffff:192.168.1.1"]
+
+
+@given(st.lists(st.sampled_from(PUBLIC + INNER), min_size=1, max_size=6), st.sets(st.sampled_from(PUBLIC + INNER)))
+@example(["10.0.0.1", "8.8.8.8"], {"10.0.0.1", "8.8.8.8"})
+@example(["8.8.8.8", "10.0.0.1"], {"10.0.0.1"})
+@example(["8.8.8.8", "1.1.1.1"], {"8.8.8.8"})
+@example(["8.8.8.8", "1.1.1.1"], {"1.1.1.1"})
+async def test_the_public_addresses_of_a_name_are_tried_in_turn_and_no_other_ever(addresses, listening):
+    usable = [address for address in dict.fromkeys(addresses) if address in PUBLIC]
+    answering = [number for number, address in enumerate(usable) if address in listening]
+    network = Network(listening)
+    with resolving(files_test=[addresses]), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpcore.TrioBackend, "connect_tcp", network.connect_tcp)
+        if answering:
+            assert (await fetch("http://files.test/", ceiling=9, settings=Settings())).content == b"x"
+        else:
+            error = await refused("http://files.test/", settings=Settings())
+            assert error.code == ("url_not_accessible" if usable else "url_not_allowed")
+    tried = usable[: answering[0] + 1] if answering else usable
+    assert [address for address, _ in network.called] == tried
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+async def test_the_addresses_of_a_name_share_the_time_for_connecting(monkeypatch, count):
+    network = Network()
+    monkeypatch.setattr(httpcore.TrioBackend, "connect_tcp", network.connect_tcp)
+    with resolving(files_test=[PUBLIC[:count]]):
+        await refused("http://files.test/", settings=with_deadlines(connect=6.0))
+    assert network.called == [(address, 6.0 / count) for address in PUBLIC[:count]]
+
+
 async def test_redirects_are_followed_and_the_last_address_is_told(site):
     site.pages |= {"/a": [redirect("b?x=1")], "/b": [redirect(f"{site.url}/c")], "/c": [answer(b"end")]}
     fetched = await fetch(f"{site.url}/a", ceiling=1000, settings=HERE)
@@ -140,6 +190,24 @@ async def test_redirects_end_at_the_setting(site, allowed):
     site.pages[f"/{allowed}"] = [redirect(f"/{allowed + 1}")]
     assert (await refused(f"{site.url}/0", settings=settings)).code == "url_not_accessible"
     assert len(site.heads) == 2 * (allowed + 1)
+
+
+async def test_an_address_that_grows_with_every_redirect_is_too_long_at_last(site):
+    step = "a" * 3000 + "/"
+    site.pages |= {f"/{step * number}": [redirect(step)] for number in range(6)}
+    error = await refused(f"{site.url}/")
+    assert error.code == "url_too_long"
+    assert len(site.heads) == 3, "an address of more than 8192 characters was called"
+
+
+async def test_of_a_field_that_comes_twice_the_first_counts(site):
+    site.pages |= {
+        "/a": [redirect("/b\r\nlocation: /c")],
+        "/b": [answer(b"b", content_type="text/plain\r\ncontent-type: text/html")],
+        "/c": [answer(b"c")],
+    }
+    fetched = await fetch(f"{site.url}/a", ceiling=9, settings=HERE)
+    assert (fetched.content, fetched.media_type) == (b"b", "text/plain")
 
 
 async def test_the_callers_sites_are_asked_about_at_every_hop(site):
@@ -189,7 +257,9 @@ async def test_a_port_that_nobody_listens_on_is_told():
 
 
 @pytest.mark.parametrize(
-    "status", ["404 Not Found", "500 Oh", "204 No Content", "206 Partial Content", "304 Not Modified"]
+    "status",
+    # The redirect says nothing of where to.
+    ["404 Not Found", "500 Oh", "204 No Content", "206 Partial Content", "304 Not Modified", "302 Found"],
 )
 async def test_an_answer_without_the_thing_is_no_answer(site, status):
     site.pages["/"] = [answer(status=status)]
@@ -213,8 +283,9 @@ async def test_the_type_is_judged_before_the_body_is_read(site):
     assert "video/mp4" in error.message
 
 
-async def test_a_compressed_body_is_refused(site):
-    site.pages["/"] = [answer(b"\x1f\x8b", content_encoding="gzip")]
+@pytest.mark.parametrize("told", ["gzip", "BR", "identity, gzip", "identity\r\ncontent-encoding: gzip"])
+async def test_a_compressed_body_is_refused(site, told):
+    site.pages["/"] = [answer(b"\x1f\x8b", content_encoding=told)]
     assert (await refused(f"{site.url}/")).code == "unsupported_content_type"
 
 

@@ -18,12 +18,28 @@ INNER_4 = [
     "169.254.0.0/16",
     "172.16.0.0/12",
     "192.0.0.0/24",
+    "192.0.2.0/24",
+    "192.88.99.0/24",
     "192.168.0.0/16",
     "198.18.0.0/15",
+    "198.51.100.0/24",
+    "203.0.113.0/24",
     "224.0.0.0/4",
     "240.0.0.0/4",
 ]
-INNER_6 = ["::/128", "::1/128", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8", "2001::/32", "2002::/16", "100::/64"]
+INNER_6 = [
+    "::/128",
+    "::1/128",
+    "100::/64",
+    "2001::/23",
+    "2001:db8::/32",
+    "2002::/16",
+    "3fff::/20",
+    "fc00::/7",
+    "fe80::/10",
+    "fec0::/10",
+    "ff00::/8",
+]
 
 
 def within(networks: list[str]) -> st.SearchStrategy[IPv4Address | IPv6Address]:
@@ -56,6 +72,13 @@ def test_no_inner_ipv6_address_is_called(address):
     assert not may_call(address)
 
 
+@pytest.mark.parametrize("text", INNER_4 + INNER_6)
+def test_an_inner_network_is_inner_from_end_to_end(text):
+    (network,) = read_networks(text)
+    assert not may_call(network[0])
+    assert not may_call(network[-1])
+
+
 @given(st.ip_addresses())
 def test_what_python_calls_inner_is_never_called(address):
     if isinstance(address, IPv6Address) and any(
@@ -68,7 +91,11 @@ def test_what_python_calls_inner_is_never_called(address):
 
 
 @pytest.mark.parametrize(
-    "text", ["1.1.1.1", "8.8.8.8", "172.15.255.255", "172.32.0.0", "100.63.255.255", "100.128.0.0", "223.255.255.255"]
+    "text",
+    [
+        *("1.1.1.1", "8.8.8.8", "172.15.255.255", "172.32.0.0", "100.63.255.255", "100.128.0.0", "223.255.255.255"),
+        *("192.0.1.0", "192.88.98.255", "192.88.100.0", "198.17.255.255", "198.20.0.0"),
+    ],
 )
 def test_public_ipv4_addresses_are_called_in_each_form_that_leads_to_them(text):
     address = IPv4Address(text)
@@ -77,7 +104,9 @@ def test_public_ipv4_addresses_are_called_in_each_form_that_leads_to_them(text):
     assert may_call(IPv6Address(f"64:ff9b::{text}")), "the way to IPv4 from a network that has IPv6 alone"
 
 
-@pytest.mark.parametrize("text", ["2606:4700:4700::1111", "2001:4860:4860::8888", "2a00:1450:4001::1"])
+@pytest.mark.parametrize(
+    "text", ["2606:4700:4700::1111", "2001:4860:4860::8888", "2a00:1450:4001::1", "2001:200::", "3fff:1000::"]
+)
 def test_public_ipv6_addresses_are_called(text):
     assert may_call(IPv6Address(text))
 

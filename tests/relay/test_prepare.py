@@ -99,11 +99,12 @@ async def test_an_image_is_what_its_first_bytes_say(site, relay, media_type, tol
         (answer(b"<html>", content_type="image/png"), "not a PNG, JPEG, GIF or WebP"),
         (answer(b"", content_type="image/png"), "not a PNG, JPEG, GIF or WebP"),
         (answer(b"BM rest", content_type="image/bmp"), "not a PNG, JPEG, GIF or WebP"),
+        (answer(b"RIFF\x24\0\0\0WAVEfmt ", content_type="image/webp"), "not a PNG, JPEG, GIF or WebP"),
         (answer(status="403 Forbidden"), "answered 403 Forbidden"),
         (answer(PNG + bytes(1000), content_type="image/png"), "more than 1000 bytes"),
         (redirect("http://10.0.0.1/"), "10.0.0.1 is not an address of the public internet"),
     ],
-    ids=["page", "svg", "disguised", "empty", "bmp", "forbidden", "large", "inward"],
+    ids=["page", "svg", "disguised", "empty", "bmp", "sound", "forbidden", "large", "inward"],
 )
 async def test_an_image_that_cannot_be_had_is_refused_with_its_path_and_its_host(site, relay, page, said):
     site.pages["/i"] = [page]
@@ -164,6 +165,21 @@ async def test_an_address_that_is_named_twice_is_fetched_once(site, relay):
     assert len(site.heads) == 1
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda site, path: image(f"{site.url}/missing.png", path),
+        lambda site, path: document(f"{site.url}/missing.txt", path),
+        lambda site, path: Document("application/pdf", in_base64(pdf("")), path=path),
+    ],
+    ids=["image", "document", "in the request"],
+)
+async def test_of_files_that_are_the_same_the_first_is_named(site, relay, make):
+    one, two, three = (make(site, f"messages.0.content.{number}.source") for number in range(3))
+    error = await refused(asking(ToolResult("t", (one,)), two, three), relay())
+    assert error.path == "messages.0.content.0.source"
+
+
 async def test_the_next_turn_finds_what_was_fetched_and_read_for_the_one_before(site, relay, monkeypatch):
     conversation = asking(image(f"{site.url}/a.png"), Document("application/pdf", in_base64(pdf("once")), path=PATH))
     the_relay = relay()
@@ -191,7 +207,8 @@ async def test_at_most_four_are_fetched_at_one_time(site, relay):
 async def test_one_failure_ends_the_other_fetches(site, relay):
     site.pages["/hangs.png"] = [math.inf]
     parts = image(f"{site.url}/hangs.png"), image(f"{site.url}/missing.png", "messages.0.content.1.source")
-    error = await refused(asking(*parts), relay())
+    with trio.fail_after(10):
+        error = await refused(asking(*parts), relay(deadlines={"fetch": 60.0, "prepare": 60.0}))
     assert error.path == "messages.0.content.1.source"
     with trio.fail_after(10):
         while site.gone < len(site.heads):  # noqa: ASYNC110 - the other side of a socket has no event
@@ -204,6 +221,16 @@ async def test_what_the_files_come_to_together_is_limited(site, relay):
     await prepare(conversation, relay(server={"max_body": 10_000}))
     error = await refused(conversation, relay(server={"max_body": 3_000}))
     assert "server.max_body" in error.message
+
+
+async def test_what_was_fetched_for_earlier_turns_counts_too(site, relay):
+    the_relay = relay(server={"max_body": 3_000})
+    site.pages |= {f"/{n}.png": [answer(PNG + bytes(1000), content_type="image/png")] for n in range(4)}
+    parts = [image(f"{site.url}/{n}.png") for n in range(4)]
+    for part in parts:
+        await prepare(asking(part), the_relay)
+    assert "server.max_body" in (await refused(asking(*parts), the_relay)).message
+    assert len(site.heads) == 4
 
 
 @pytest.mark.parametrize(
@@ -227,6 +254,45 @@ async def test_a_document_in_the_request_becomes_its_text_and_keeps_its_names(re
     assert await only_part(asking(named), relay()) == Document("text/plain", "words", "Given", "About tea")
     unnamed = Document("application/pdf", content, path=PATH)
     assert await only_part(asking(unnamed), relay()) == Document("text/plain", "words", "Its own")
+
+
+@pytest.mark.parametrize("remote", [False, True])
+async def test_documents_of_all_requests_wait_for_the_same_places(site, relay, remote):
+    site.pages["/a.pdf"] = [answer(pdf("words"), content_type="application/pdf")]
+    part = document(f"{site.url}/a.pdf") if remote else Document("application/pdf", in_base64(pdf("words")))
+    the_relay = relay()
+    places = [object() for _ in range(int(the_relay.extraction.total_tokens))]
+    for place in places:
+        the_relay.extraction.acquire_on_behalf_of_nowait(place)
+    after: list[Part] = []
+
+    async def ask() -> None:
+        after.append(await only_part(asking(part), the_relay))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        with trio.fail_after(10):
+            while not (the_relay.extraction.statistics().tasks_waiting or after):  # noqa: ASYNC110 - a limiter has none
+                await trio.sleep(0.005)
+        assert not after, "it was read although as many are being read as may be"
+        for place in places:
+            the_relay.extraction.release_on_behalf_of(place)
+    assert after == [Document("text/plain", "words")]
+
+
+HTML_PAGE = "<html><head><title>Greens</title></head><body><script>x()</script><h1>Grün</h1>"
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "text/html; charset=latin-1"])
+async def test_html_in_the_request_becomes_what_html_by_address_becomes(relay, media_type):
+    given = Document(media_type, HTML_PAGE, path=PATH)
+    assert await only_part(asking(given), relay()) == Document("text/plain", "# Grün", "Greens")
+    within = (await prepare(asking(ToolResult("t", (given,))), relay())).turns[0].parts
+    assert within == (ToolResult("t", (Document("text/plain", "# Grün", "Greens"),)),)
+
+
+async def test_html_with_half_a_character_is_read(relay):
+    assert await only_part(asking(Document("text/html", "<p>a\ud800b")), relay()) == Document("text/plain", "a\ufffdb")
 
 
 async def test_a_large_document_is_decoded_too(relay):
@@ -267,7 +333,7 @@ async def test_each_fetch_is_logged_without_its_query(site, stage):
 
 PLAIN = st.one_of(
     st.builds(Text, st.text()),
-    st.builds(Document, st.sampled_from(["text/plain", "text/html"]), st.text()),
+    st.builds(Document, st.sampled_from(["text/plain", "text/markdown"]), st.text()),
     st.builds(Image, st.just("image/png"), st.text()),
 )
 FILES = st.sampled_from(["1", "2", "3"]).map(lambda name: document(f"http://files.test/{name}"))

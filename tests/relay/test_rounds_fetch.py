@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 from relay.conftest import hello
 from relay.searching import PAGE, Searches, call, fetching, found, hear, told
 from support.scripted import answering, tail, text
@@ -12,7 +13,8 @@ from support.scripted import answering, tail, text
 from kirotrio.conversation.events import Citation, FetchFinished, ServerToolCall
 from kirotrio.conversation.request import Text, Turn, WebFetch, WebSearch
 from kirotrio.errors import DeadlineExceeded
-from kirotrio.relay.documents import DocumentUnreadable
+from kirotrio.relay import documents
+from kirotrio.relay.documents import DocumentUnreadable, Extracted
 from kirotrio.relay.fetching import Fetched, FetchRefused
 from kirotrio.relay.rounds import fetch as room
 
@@ -96,6 +98,8 @@ async def test_what_a_search_found_may_be_fetched(stage, autojump_clock, pages):
         (7, "invalid_tool_input"),
         (" ", "invalid_tool_input"),
         (URL + "/" + "x" * 250, "url_too_long"),
+        (URL + "x" * (251 - len(URL)), "url_too_long"),
+        (URL + "x" * (250 - len(URL)), "url_not_allowed"),
         ("ftp://pages.example/a", "url_not_allowed"),
     ],
 )
@@ -162,6 +166,34 @@ async def test_a_page_without_a_type_is_read_by_its_name(stage, autojump_clock, 
     assert [event.text for event in heard.of(FetchFinished)] == ["Plain words."]
 
 
+@pytest.mark.parametrize("ends_at", ["https://pages.example/notes.txt", "https://pages.example/"])
+async def test_a_page_without_a_type_is_read_by_the_name_after_a_redirect(stage, autojump_clock, pages, ends_at):
+    url = "https://pages.example/download.pdf" if ends_at.endswith(".txt") else "https://pages.example/notes.txt"
+    pages[url] = Fetched(ends_at, "application/octet-stream", "", b"Plain words.")
+    heard = await hear(stage(looking(url), ANSWER), fetching(turns=(Turn("user", (Text(url),)),)))
+    assert [event.text for event in heard.of(FetchFinished)] == ["Plain words."], heard.of(FetchFinished)
+
+
+async def test_two_documents_are_read_at_one_time_at_most(stage, autojump_clock, pages, monkeypatch):
+    running: list[int] = []
+    now = 0
+
+    async def read(*_: Any) -> Extracted:
+        nonlocal now
+        now += 1
+        running.append(now)
+        await trio.sleep(1)
+        now -= 1
+        return Extracted("read")
+
+    monkeypatch.setattr(documents, "_in_process", read)
+    pages[URL] = Fetched(URL, "text/html", "", b"<p>read</p>")
+    calls = [call("web_fetch", f"call-{at}", url=URL) for at in range(5)]
+    heard = await hear(stage(answering(*calls, tail()), ANSWER), fetching(turns=ASKING))
+    assert [event.text for event in heard.of(FetchFinished)] == ["read"] * 5
+    assert max(running) == 2, "each takes a process of its own"
+
+
 async def test_the_charset_of_the_page_is_kept(stage, autojump_clock, pages):
     pages[URL] = Fetched(URL, "text/plain", "iso-8859-1", "Größe".encode("latin-1"))
     assert (await finished(stage(looking(), ANSWER))).text == "Größe"
@@ -173,6 +205,16 @@ async def test_a_long_text_is_cut_at_the_tokens_asked_for(stage, autojump_clock,
     event = await finished(scene, max_tokens=50)
     assert event.text == "word " * 40, "four characters are about a token"
     assert "was cut here" in told(scene.transport.bodies[1])[0]
+
+
+async def test_the_model_is_told_where_a_document_was_cut_ahead_of_that(stage, autojump_clock, pages):
+    pages[URL] = Fetched(URL, "text/plain", "", b"word " * 1000)
+    scene = stage(looking(), ANSWER, documents={"max_text": 200})
+    assert (await finished(scene)).text.startswith("word " * 40 + "\n\n[cut here")
+    assert told(scene.transport.bodies[1])[0].endswith("it was cut here.]")
+    whole = stage(looking(), ANSWER)
+    await finished(whole)
+    assert "was cut here" not in told(whole.transport.bodies[1])[0]
 
 
 async def test_a_text_takes_a_quarter_of_the_models_window_at_most(stage, autojump_clock, pages):

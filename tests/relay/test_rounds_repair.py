@@ -154,6 +154,19 @@ async def test_it_is_asked_for_once_more_where_that_is_wanted(stage, mode, first
     assert ("not JSON" if first is BAD else "$.a: must be of type integer") in asked
 
 
+def exact(output: int) -> list[bytes]:
+    """The end of an answer whose tokens the upstream has counted."""
+    counts = {"uncachedInputTokens": 100, "outputTokens": output, "totalTokens": 100 + output}
+    return [event("metadataEvent", stopReason="END_TURN", tokenUsage=counts)]
+
+
+async def test_exact_counts_of_both_answers_are_summed(stage):
+    scene = stage(answering(text('{"a":"x"}'), exact(30)), answering(text('{"a":1}'), exact(7)), **ON)
+    sink = await scene.run(Mode.JSON, JSON_WANTED)
+    usage = orjson.loads(sink.body)["usage"]
+    assert (usage["input_tokens"], usage["output_tokens"]) == (100, 37), "input is that of the last generation"
+
+
 async def test_both_answers_are_counted(stage):
     once, twice = stage(GOOD), stage(WRONG, GOOD, **ON)
     await once.run(Mode.JSON, JSON_WANTED)

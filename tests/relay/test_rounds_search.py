@@ -85,6 +85,25 @@ async def test_a_connection_that_broke_is_made_once_more(stage, autojump_clock):
     assert len(searches.bodies) == 2
 
 
+async def test_repairs_of_all_kinds_together_cost_three_calls_at_most(stage, autojump_clock):
+    broke = UpstreamFailed("the connection broke", recovery=Recovery.RETRY)
+    answers: list[Any] = [broke, 403, 400, found(PAGE)]
+    sent: list[Any] = []
+
+    async def search(body: Any, headers: Mapping[str, str]) -> HttpAnswer:
+        sent.append(headers)
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        message = orjson.dumps({"message": "profileArn is required for this request."})
+        return HttpAnswer(answer, {}, message if answer == 400 else b'{"message": "no"}')
+
+    scene = stage(looking(), ANSWER)
+    scene.account.found_profile = ARN
+    assert (await finished(scene, search)).error == "unavailable"
+    assert len(sent) == 3
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [

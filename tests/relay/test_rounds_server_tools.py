@@ -140,6 +140,38 @@ async def test_calls_for_the_client_end_the_answer_after_ours_were_run(stage, au
     assert len(scene.transport.bodies) == 1, "only the client can go on"
 
 
+async def test_a_search_whose_result_nobody_would_read_is_not_paid_for(stage, autojump_clock):
+    """`carried` False: the client's next turn brings nothing back of what was found."""
+    mixed = answering(text("Both. "), call("web_search", "a", query="cats"), call("run", "b", command="ls"), tail())
+    scene, searches = stage(mixed, ANSWER), Searches()
+    heard = await hear(scene, searching(tools=(CLIENTS,), carried=False), searches=searches)
+    assert [type(event) for event in heard.events] == [TextDelta, ToolCall, Finish], "the search leaves nothing"
+    assert searches.bodies == []
+    assert (heard.finish.cause, heard.finish.usage.web_searches) == (StopCause.TOOL_USE, 0)
+    assert heard.finish.usage.credits is not None, "the usage is there although calls were taken out"
+    (line,) = scene.logged("server tool not run: the answer ends")
+    assert line["calls"] == 1
+    assert len(scene.transport.bodies) == 1
+
+
+async def test_an_answer_that_is_cut_behind_such_a_search_does_not_pay_for_it_either(stage, autojump_clock):
+    searches = Searches()
+    scene = stage(answering(text("w" * 90), call("web_search", query="cats"), tail()), ANSWER)
+    heard = await hear(scene, searching(carried=False, limits=Limits(max_tokens=90)), searches=searches)
+    assert heard.finish.cause is StopCause.MAX_TOKENS
+    assert (searches.bodies, heard.of(ServerToolCall, SearchFinished)) == ([], [])
+
+
+async def test_such_a_search_is_run_where_the_answer_goes_on(stage, autojump_clock):
+    scene = stage(SEARCHING, answering(call("run", command="ls"), tail()))
+    heard = await hear(scene, searching(tools=(CLIENTS,), carried=False), searches=Searches(delay=7.0))
+    kinds = [type(event) for event in heard.events]
+    assert kinds == [TextDelta, ServerToolCall, SearchFinished, ToolCall, Finish]
+    assert heard.at[2] - heard.at[1] >= 7.0, "the call is shown before its result is there"
+    assert heard.finish.usage.web_searches == 1
+    assert scene.logged("server tool not run: the answer ends") == []
+
+
 async def test_calls_for_the_client_alone_pass_untouched(stage, autojump_clock):
     heard = await hear(stage(answering(call("run", command="ls"), tail())), searching(tools=(CLIENTS,)))
     assert heard.of(ToolCall) == [ToolCall("call-1", "run", '{"command":"ls"}')]
@@ -154,6 +186,12 @@ async def test_a_tool_of_the_clients_keeps_its_name_and_its_calls(stage, autojum
     assert offered(scene.transport.bodies[0]) == ["web_search", "kirotrio_web_search"]
     assert [event.input for event in heard.of(ServerToolCall)] == [{"query": "cats"}]
     assert heard.of(ToolCall) == [ToolCall("call-1", "web_search", '{"q":"dogs"}')]
+
+
+async def test_two_tools_of_ours_under_one_name_are_told_apart(stage, autojump_clock):
+    scene = stage(ANSWER)
+    await hear(scene, hello(web_search=WebSearch("look"), web_fetch=WebFetch("look")))
+    assert offered(scene.transport.bodies[0]) == ["look", "kirotrio_web_fetch"]
 
 
 async def test_a_search_beyond_the_uses_is_refused_and_the_tool_withdrawn(stage, autojump_clock):
@@ -263,6 +301,17 @@ async def test_an_answer_with_nothing_left_ends_after_its_search(stage, autojump
     assert heard.finish.cause is StopCause.END_TURN, "with enforcement off nothing is cut here"
 
 
+async def test_a_generation_with_no_token_left_is_not_paid_for(stage, autojump_clock):
+    asked = call("web_search", query="cats")
+    spent = len("w" * 40) + len('web_search{"query":"cats"}')
+    for left, generations in ((0, 1), (1, 2)):
+        scene = stage(answering(text("w" * 40), asked, tail()), ANSWER)
+        heard = await hear(scene, searching(limits=Limits(max_tokens=spent + left)))
+        assert len(scene.transport.bodies) == generations, f"{left} tokens are left"
+        assert heard.finish.cause is StopCause.MAX_TOKENS
+        assert len(heard.of(SearchFinished)) == 1
+
+
 async def test_a_stop_sequence_behind_a_search_ends_the_answer(stage, autojump_clock):
     scene = stage(answering(call("web_search", query="cats"), text("and STOP here"), tail()), ANSWER)
     heard = await hear(scene, searching(limits=Limits(stop_sequences=("STOP",))))
@@ -284,6 +333,35 @@ async def test_a_later_generation_that_fails_takes_nothing_with_it(stage, autoju
     assert [type(event) for event in heard.of(ServerToolCall, SearchFinished)] == [ServerToolCall, SearchFinished]
     assert len(searches.bodies) == 1, "what was found is kept"
     assert heard.finish.usage.output_tokens == len(heard.text) + len('web_search{"query":"cats"}')
+
+
+async def test_a_failure_after_several_searches_keeps_every_one(stage, autojump_clock):
+    more = answering(text("And more. "), call("web_search", "call-2", query="dogs"), tail())
+    broken = answering(text("It is "), [exception("InternalServerException", HIGH_LOAD)])
+    heard = await hear(stage(SEARCHING, more, broken, ANSWER), searching(), Mode.BUFFERED)
+    assert heard.restarts == 1
+    assert heard.text == "Let me look. And more. It is on https://pages.example/a now."
+    assert [asked.input["query"] for asked in heard.of(ServerToolCall)] == ["cats", "dogs"]
+    assert len(heard.of(SearchFinished)) == 2
+
+
+async def test_a_call_for_the_client_in_a_void_attempt_does_not_end_the_answer(stage, autojump_clock):
+    void = answering(text("Void. "), call("run", command="ls"), [exception("InternalServerException", HIGH_LOAD)])
+    scene = stage(void, SEARCHING, ANSWER)
+    heard = await hear(scene, searching(tools=(CLIENTS,)), Mode.BUFFERED)
+    assert heard.finish.cause is StopCause.END_TURN
+    assert heard.text == "Let me look. It is on https://pages.example/a now."
+    assert len(scene.transport.bodies) == 3
+    assert "Void." not in str(scene.transport.bodies[2]), "the model was shown what it never said"
+
+
+async def test_nothing_is_kept_where_nothing_can_be_restarted():
+    heard = Heard()
+    memory = Memory(Outlet(heard.send, heard.restart), keeps=False)
+    await memory.outlet.send([TextDelta("before ")])
+    await memory.send([TextDelta("between ")])
+    await memory.outlet.restart()
+    assert heard.events == []
 
 
 async def test_what_a_restart_made_void_never_comes_again():
@@ -394,6 +472,7 @@ async def test_a_direct_search_is_a_whole_answer_in_every_mode(stage, autojump_c
     assert sink.status == 200
     assert sink.finished
     assert PAGE["url"].encode() in sink.body
+    assert scene.logged("answer")[0]["account"] == "scripted", "whose searches were used up"
 
 
 # -- any number of searching generations ---------------------------------------------------------------------------
@@ -420,8 +499,14 @@ def scripted(pieces: list[tuple[str, Any]], number: int) -> Any:
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(planned=generations, uses=st.integers(1, 4), mode=st.sampled_from(Mode), fails=st.sampled_from([None, 0, 1, 2]))
-def test_every_answer_is_whole_whatever_the_model_does(stage, planned, uses, mode, fails) -> None:
+@given(
+    planned=generations,
+    uses=st.integers(1, 4),
+    mode=st.sampled_from(Mode),
+    fails=st.sampled_from([None, 0, 1, 2]),
+    carried=st.booleans(),
+)
+def test_every_answer_is_whole_whatever_the_model_does(stage, planned, uses, mode, fails, carried) -> None:
     """`fails`: which generation breaks in the middle once, in a mode that can begin it again."""
 
     async def run() -> None:
@@ -432,7 +517,11 @@ def test_every_answer_is_whole_whatever_the_model_does(stage, planned, uses, mod
             broken = answering(list(whole.steps)[:-3], [exception("InternalServerException", HIGH_LOAD)])
             scripts.insert(fails, broken)
         scene, found_by = stage(*scripts), Searches()
-        conversation = hello(tools=(CLIENTS,), web_search=WebSearch(max_uses=uses), web_fetch=WebFetch(max_uses=uses))
+        conversation = hello(
+            tools=(CLIENTS,),
+            web_search=WebSearch(max_uses=uses, carried=carried),
+            web_fetch=WebFetch(max_uses=uses, carried=carried),
+        )
         heard = await hear(scene, conversation, mode, searches=found_by)
         finish = heard.finish
         assert not [event for event in heard.of(ToolCall) if event.name != "run"], "a call of ours left"
@@ -448,6 +537,9 @@ def test_every_answer_is_whole_whatever_the_model_does(stage, planned, uses, mod
                 assert tool == ("web_search" if isinstance(passed, SearchFinished) else "web_fetch")
                 ended.append(passed.id)
         assert not open_calls, "a call has no result"
+        kinds = [type(event) for event in heard.events]
+        if not carried and ToolCall in kinds:
+            assert ServerToolCall not in kinds[kinds.index(ToolCall) :], "nobody reads what it finds"
         restarted = heard.restarts > 0
         generated = len(scene.transport.bodies) - restarted
         assert generated <= 2 * (uses + 1) + 1, "nothing bounds the answer"

@@ -26,8 +26,13 @@ def gateway_on(transport: ScriptedTransport, estimator: TokenEstimator, settings
     return Gateway(settings, relay, Keyring({"test": KEY}), log)
 
 
-async def post(gateway: Gateway, path: str, body: Any, *, app: RelayApp | None = None) -> tuple[int, bytes]:
-    """One POST; status and whole body. `app`: the gateway's application, where it is asked more than once."""
+async def post(
+    gateway: Gateway, path: str, body: Any, *, app: RelayApp | None = None, seen: list[bytes] | None = None
+) -> tuple[int, bytes]:
+    """One POST; status and whole body. `app`: the gateway's application, where it is asked more than once.
+
+    `seen`: gets the pieces of the body while they come.
+    """
     raw = orjson.dumps(body)
     scope = {
         "type": "http",
@@ -60,6 +65,8 @@ async def post(gateway: Gateway, path: str, body: Any, *, app: RelayApp | None =
 
     async def send(message: Any) -> None:
         sent.append(message)
+        if seen is not None:
+            seen.append(message.get("body", b""))
 
     await (app or create_app(gateway))(scope, receive, send)  # type: ignore[arg-type]
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from collections.abc import Mapping
@@ -15,14 +16,37 @@ ROOT = Path(__file__).parents[2]
 INSTALLED = ROOT / ".clients"
 PROGRAMS = INSTALLED / "node_modules/.bin"
 
+SKIPPED = 3
+"""The exit code of scripts/clients where something cannot be had."""
 
-def ensure_installed(*more: str) -> None:
-    """Install what is missing (`more`: kinds beside the npm packages); skip the test, with the reason, where it cannot
-    be had."""
-    result = subprocess.run([ROOT / "scripts/clients", *more], capture_output=True, text=True, timeout=600)
-    if result.returncode == 3:
-        pytest.skip(result.stdout.strip())
-    assert result.returncode == 0, result.stdout + result.stderr
+
+PATIENCE = 540.0
+"""Seconds. More than the script's own limits add up to, after which it says why it gave up."""
+
+
+def ensure_installed(kind: str = "npm") -> None:
+    """Install what is missing of one kind (npm, aider, langchain); skip the test, with the reason, where it cannot be
+    had. Each kind is tried once in a run of the tests."""
+    code, said = _attempt(kind)
+    if code == SKIPPED:
+        pytest.skip(said)
+    assert code == 0, said
+
+
+@functools.cache
+def _attempt(kind: str) -> tuple[int, str]:
+    """The script's exit code, and what it said. Whatever interrupts the wait, a test's timeout too, ends the script,
+    and the script ends what it has started."""
+    command = [ROOT / "scripts/clients", kind]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as script:
+        try:
+            said, _ = script.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            said = f"scripts/clients {kind} did not end within {PATIENCE:g} seconds"
+        finally:
+            if script.poll() is None:
+                script.terminate()
+    return script.returncode, said.strip()
 
 
 @frozen

@@ -59,9 +59,19 @@ async def test_the_older_form_of_functions_is_answered_in_kind(stack, path):
     assert arguments == choice["message"]["function_call"]["arguments"]
 
 
-async def test_a_body_for_the_other_api_is_sent_there(stack):
-    """Cursor sends such ones."""
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_body_of_the_responses_api_is_answered_as_a_chat(stack, stream):
+    body = {
+        "model": "claude-sonnet-4.5",
+        "stream": stream,
+        "input": [{"role": "user", "content": "[[scenario=tools]] go"}],
+        "tools": [{"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}],
+    }
     async with stack() as s, s.client() as http:
-        answer = await http.post(CHAT.path, json={"model": "claude-sonnet-4-5", "input": "hi"})
-    assert answer.status_code == 400
-    assert "/v1/responses" in CHAT.error_of(answer.json())["message"]
+        answer = await http.post(CHAT.path, json=body)
+    assert answer.status_code == 200, answer.text
+    if stream:
+        assert CHAT.problems(answer.content) == []
+        assert '"finish_reason":"tool_calls"' in answer.text
+    else:
+        assert answer.json()["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "look"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
+import trio
+import trio.testing
 from support.asgi import gateway_on, post
 from support.dialects import ALL, ANTHROPIC, CHAT, RESPONSES, Spoken
 from support.scripted import ScriptedTransport, answering, tail, text
@@ -49,3 +53,30 @@ async def test_only_signs_of_life_leave_a_buffered_answer_early(estimator, autoj
     said = spoken.read(body)
     assert said.error
     assert said.text == ""
+
+
+@pytest.mark.parametrize("buffered", [False, True], ids=["live", "buffered"])
+async def test_a_responses_stream_begins_within_a_second_of_a_slow_upstream(estimator, mock_clock, buffered):
+    gateway = gateway_on(ScriptedTransport(answering(text("late"), tail(), head_after=60.0)), estimator)
+    path = RESPONSES.buffered if buffered else RESPONSES.path
+    seen: list[bytes] = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(post, gateway, path, RESPONSES.question(stream=True), seen=seen))
+        await trio.testing.wait_all_tasks_blocked()
+        mock_clock.jump(0.9)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not b"".join(seen), "until then a refusal of the upstream is an HTTP status"
+        mock_clock.jump(0.2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert b"event: response.created" in b"".join(seen)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_refusal_after_the_beginning_is_a_failed_response(estimator, autojump_clock):
+    refusal = answering(b'{"message": "no", "reason": "MONTHLY_REQUEST_COUNT"}', status=402, head_after=5.0)
+    gateway = gateway_on(ScriptedTransport(refusal), estimator)
+    status, body = await post(gateway, RESPONSES.path, RESPONSES.question(stream=True))
+    assert status == 200
+    events = events_of(body)
+    assert [event["type"] for event in events] == ["response.created", "response.in_progress", "response.failed"]
+    assert events[-1]["response"]["error"]["code"] == "insufficient_quota"

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import h11
+import orjson
 import pytest
 import trio
 from check_sse import check
@@ -109,6 +110,57 @@ async def test_every_flavour_searches(stack, flavour):
         message = (await http.post("/v1/messages", json=said)).json()
     (result,) = [block["content"] for block in message["content"] if block["type"] == "web_search_tool_result"]
     assert isinstance(result, list), result
+
+
+CHAT, RESPONSES = "/chat/completions", "/responses"
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"], "additionalProperties": False}
+PARAMETERS = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
+
+
+def chat_pieces(body: bytes) -> list[str]:
+    """The pieces of a Chat stream's content."""
+    lines = [line.removeprefix("data: ") for line in body.decode().split("\n") if line.startswith("data: {")]
+    deltas = [choice["delta"] for line in lines for choice in orjson.loads(line)["choices"]]
+    return [delta["content"] for delta in deltas if delta.get("content")]
+
+
+@pytest.mark.parametrize(("prefix", "stream"), [("/v1", True), ("/cc/v1", True), ("/v1", False)])
+async def test_chat_gets_nothing_but_the_json_where_the_model_searches_first(stack, prefix, stream):
+    asked = {
+        "model": "claude-sonnet-4-5",
+        "messages": [{"role": "user", "content": "[[scenario=web-search]] the news"}],
+        "web_search_options": {},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}},
+        "stream": stream,
+    }
+    async with stack() as s, s.client() as http:
+        answer = await http.post(prefix + CHAT, json=asked)
+        paths = await searches(s)
+    assert answer.status_code == 200, answer.text
+    assert paths == ["/generateAssistantResponse", "/mcp", "/generateAssistantResponse"]
+    content = "".join(chat_pieces(answer.content)) if stream else answer.json()["choices"][0]["message"]["content"]
+    assert isinstance(orjson.loads(content)["a"], int), content
+    assert b'"error"' not in answer.content
+
+
+@pytest.mark.parametrize("path", [CHAT, RESPONSES])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_openai_clients_pay_for_no_search_beside_a_call_of_their_own(stack, path, stream):
+    said = "[[scenario=parallel-tools]] x"
+    function = {"name": "run", "description": "Runs a command.", "parameters": PARAMETERS}
+    asked: dict[str, Any] = {"model": "claude-sonnet-4-5", "stream": stream}
+    if path == CHAT:
+        asked["messages"] = [{"role": "user", "content": said}]
+        asked |= {"tools": [{"type": "function", "function": function}], "web_search_options": {}}
+    else:
+        asked |= {"input": said, "tools": [{"type": "function", **function}, {"type": "web_search"}]}
+    async with stack() as s, s.client() as http:
+        answer = await http.post("/v1" + path, json=asked)
+        paths = await searches(s)
+    assert answer.status_code == 200, answer.text
+    assert paths == ["/generateAssistantResponse"], "what it finds never reaches the model"
+    assert '"run"' in answer.text
+    assert "web_search_call" not in answer.text
 
 
 @asynccontextmanager

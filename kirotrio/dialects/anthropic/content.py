@@ -14,7 +14,6 @@ import orjson
 
 from kirotrio.conversation.request import (
     Document,
-    Image,
     Json,
     Part,
     RedactedThinking,
@@ -29,7 +28,7 @@ from kirotrio.conversation.request import (
     ToolUse,
 )
 from kirotrio.dialects.fields import optional_string, string, typed_entries
-from kirotrio.dialects.media import checked_address, checked_base64, document_of, image_type
+from kirotrio.dialects.media import checked_address, checked_base64, document_of, image_of
 from kirotrio.dialects.reading import Reading, kind_of
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.errors import BodyInvalid
@@ -132,8 +131,8 @@ def _image(block: JsonObject, path: str, _: Reading) -> Parts:
         return (RemoteFile(checked_address(string(source, "url", where), f"{where}.url"), "image", path=where),)
     if source.get("type") != "base64":
         raise BodyInvalid(f"{where}.type", 'must be "base64" or "url"')
-    media_type = image_type(string(source, "media_type", where), f"{where}.media_type")
-    return (Image(media_type, checked_base64(string(source, "data", where), f"{where}.data")),)
+    media_type, data = string(source, "media_type", where), string(source, "data", where)
+    return (image_of(media_type, checked_base64(data, f"{where}.data"), f"{where}.media_type"),)
 
 
 def _document(block: JsonObject, path: str, reading: Reading) -> Parts:

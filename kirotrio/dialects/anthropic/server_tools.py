@@ -19,6 +19,7 @@ from kirotrio.dialects.anthropic.schema import (
     AnthropicWebSearchTool,
 )
 from kirotrio.dialects.reading import Reading
+from kirotrio.dialects.search_settings import domain_lists, place_in_words, positive
 from kirotrio.dialects.structure import JsonObject, structure
 from kirotrio.errors import BodyInvalid
 
@@ -45,10 +46,10 @@ def _web_search(name: str, body: JsonObject, path: str, reading: Reading) -> Web
     tool = structure(body, AnthropicWebSearchTool, path)
     reading.note_unknown(path, body, _OF_SEARCH, "a web search tool")
     _note_callers(tool.allowed_callers, tool.defer_loading, path, reading)
-    allowed, blocked = _domains(tool.allowed_domains, tool.blocked_domains, path)
+    allowed, blocked = domain_lists(tool.allowed_domains, tool.blocked_domains, path)
     return WebSearch(
         name=name,
-        max_uses=_count(tool.max_uses, f"{path}.max_uses"),
+        max_uses=positive(tool.max_uses, f"{path}.max_uses"),
         allowed_domains=allowed,
         blocked_domains=blocked,
         location=_location(tool.user_location, f"{path}.user_location"),
@@ -62,13 +63,13 @@ def _web_fetch(name: str, body: JsonObject, path: str, reading: Reading) -> WebF
     _note_callers(tool.allowed_callers, tool.defer_loading, path, reading)
     if tool.url_sources:
         reading.note(f"{path}.url_sources", "where an address comes from is not told apart here: not enforced")
-    allowed, blocked = _domains(tool.allowed_domains, tool.blocked_domains, path)
+    allowed, blocked = domain_lists(tool.allowed_domains, tool.blocked_domains, path)
     return WebFetch(
         name=name,
-        max_uses=_count(tool.max_uses, f"{path}.max_uses"),
+        max_uses=positive(tool.max_uses, f"{path}.max_uses"),
         allowed_domains=allowed,
         blocked_domains=blocked,
-        max_tokens=_count(tool.max_content_tokens, f"{path}.max_content_tokens"),
+        max_tokens=positive(tool.max_content_tokens, f"{path}.max_content_tokens"),
         citations=tool.citations is not None and bool(tool.citations.enabled),
         path=path,
     )
@@ -81,35 +82,9 @@ def _note_callers(callers: Sequence[str] | None, deferred: bool | None, path: st
         reading.note(f"{path}.defer_loading", "a tool that the server runs is offered from the beginning")
 
 
-def _count(value: int | None, path: str) -> int | None:
-    if value is not None and value < 1:
-        raise BodyInvalid(path, "must be at least 1")
-    return value
-
-
-def _domains(
-    allowed: Sequence[str] | None, blocked: Sequence[str] | None, path: str
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    if allowed and blocked:
-        raise BodyInvalid(f"{path}.blocked_domains", "only one of allowed_domains and blocked_domains may be given")
-    return (
-        tuple(_domain(domain, f"{path}.allowed_domains.{index}") for index, domain in enumerate(allowed or ())),
-        tuple(_domain(domain, f"{path}.blocked_domains.{index}") for index, domain in enumerate(blocked or ())),
-    )
-
-
-def _domain(domain: str, path: str) -> str:
-    host, slash, rest = domain.partition("/")
-    # A list that can match nothing would let everything through, or nothing, and nobody would know why.
-    if not host or "://" in domain or any(letter.isspace() for letter in domain):
-        raise BodyInvalid(path, "must be a domain without https://, such as example.com or example.com/blog")
-    return host.lower() + slash + rest
-
-
 def _location(location: AnthropicUserLocation | None, path: str) -> str:
     if location is None:
         return ""
     if location.type != "approximate":
         raise BodyInvalid(f"{path}.type", 'must be "approximate"')
-    zone = location.timezone and f"time zone {location.timezone}"
-    return ", ".join(filter(None, (location.city, location.region, location.country, zone)))
+    return place_in_words(location.city, location.region, location.country, location.timezone)

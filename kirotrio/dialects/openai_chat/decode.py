@@ -74,11 +74,6 @@ def decode_chat(body: bytes | Json, *, session_header: str | None = None, defaul
     client that says nothing about thinking. Raises BodyInvalid, whose message begins with the path.
     """
     sent, mended = read_object(body)
-    if sent.get("messages") is None and sent.get("input") is not None:
-        raise BodyInvalid(
-            "messages",
-            "field required: a list of messages; a body with `input` belongs to the Responses API, /v1/responses",
-        )
     request = structure(sent, ChatCompletionRequest)
     reading = Reading()
     if mended:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kirotrio.conversation.request import Json, Part, Text, Thinking, ToolResult, ToolUse, Turn
-from kirotrio.dialects.body import read_object
+from kirotrio.dialects.call_arguments import read_arguments
 from kirotrio.dialects.fields import member, string
 from kirotrio.dialects.openai_chat.content import read_content, read_texts
 from kirotrio.dialects.reading import Reading, kind_of
@@ -136,33 +136,15 @@ class _Messages:
             raise BodyInvalid(f"{path}.type", 'must be "function" or "custom"')
         function = member(call, "function", path)
         name = string(function, "name", f"{path}.function", filled=True)
-        return ToolUse(identifier, name, self._arguments(function, f"{path}.function"))
+        where = f"{path}.function.arguments"
+        return ToolUse(identifier, name, read_arguments(function.get("arguments"), where, self._reading))
 
     def _function_call(self, message: JsonObject, path: str) -> ToolUse:
         call, where = member(message, "function_call", path), f"{path}.function_call"
         name = string(call, "name", where, filled=True)
         identifier = f"function_call_{path.rpartition('.')[2]}"  # the older form has no ids; a call's place is its own
         self._function_calls.append((identifier, name))
-        return ToolUse(identifier, name, self._arguments(call, where))
-
-    def _arguments(self, function: JsonObject, path: str) -> JsonObject:
-        """The object that the text of `arguments` holds; `{}` only where there is none at all."""
-        where, text = f"{path}.arguments", function.get("arguments")
-        if type(text) is dict:
-            return text
-        if text is None or (type(text) is str and text.strip() in ("", "null")):
-            return {}
-        if type(text) is not str:
-            raise BodyInvalid(where, f"must be a string that holds a JSON object, not {kind_of(text)}")
-        try:
-            arguments, mended = read_object(text.encode("utf-8", "replace"))
-        except BodyInvalid:
-            raise BodyInvalid(
-                where, 'must be a string that holds a JSON object, such as "{\\"path\\": \\"a\\"}"'
-            ) from None
-        if mended:
-            self._reading.note(where, "halves of surrogate pairs were replaced by U+FFFD")
-        return arguments
+        return ToolUse(identifier, name, read_arguments(call.get("arguments"), f"{where}.arguments", self._reading))
 
     def _tool_result(self, message: JsonObject, path: str) -> ToolResult:
         identifier = string(message, "tool_call_id", path, filled=True)

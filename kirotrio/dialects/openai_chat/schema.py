@@ -61,6 +61,22 @@ class ChatWebSearchOptions:
 
 
 @frozen
+class ChatWebSearchTool:
+    """What an entry of `tools` that asks for a web search says, in the words of OpenAI's other API and of Anthropic's.
+
+    `name` is not looked at: OpenAI's has none, and what the client calls the search changes nothing.
+    """
+
+    max_uses: int | None = None
+    allowed_domains: list[str] | None = None
+    blocked_domains: list[str] | None = None
+    filters: JsonObject | None = None
+    user_location: JsonObject | None = None
+    search_context_size: Json = None
+    external_web_access: bool | None = None
+
+
+@frozen
 class ChatCompletionRequest:
     """The body of `POST /v1/chat/completions` as far as it can be carried to the upstream.
 
@@ -92,3 +108,4 @@ class ChatCompletionRequest:
 
 REQUEST_FIELDS = frozenset(field.name for field in attrs.fields(ChatCompletionRequest))
 FUNCTION_FIELDS = frozenset(field.name for field in attrs.fields(ChatFunction))
+SEARCH_FIELDS = frozenset({"type", "name", *(field.name for field in attrs.fields(ChatWebSearchTool))})

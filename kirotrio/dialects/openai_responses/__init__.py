@@ -11,6 +11,7 @@ from kirotrio.dialects.openai_responses.decode import (
 from kirotrio.dialects.openai_responses.echo import ResponseEcho
 from kirotrio.dialects.openai_responses.encode import ResponseBody, ResponseStream
 from kirotrio.dialects.openai_responses.errors import failed_error
+from kirotrio.dialects.openai_responses.shown import shown
 
 __all__ = [
     "SESSION_HEADER",
@@ -23,4 +24,5 @@ __all__ = [
     "failed_error",
     "read_request",
     "references",
+    "shown",
 ]

@@ -113,16 +113,18 @@ CUSTOM_SCHEMA: Final = _object(
 )
 
 
-def call_item(bridge: Bridge, call_id: str, arguments: str) -> JsonObject | None:
-    """The output item of a call, but for its id and status; None where the arguments are none that the item can hold.
+def call_item(bridge: Bridge, call_id: str, arguments: str) -> JsonObject:
+    """The output item of a call, but for its id and status. `arguments` is the text of a JSON object, or "".
 
-    `arguments` is the text of a JSON object, or "".
+    Where the item has no place for such arguments, the call leaves as one of a function by the tool's name: the client
+    then sees what was generated, and can say what is wrong with it.
     """
     named: JsonObject = {"name": mended(bridge.name)}
     if bridge.namespace is not None:
         named["namespace"] = mended(bridge.namespace)
+    function = {"type": "function_call", "call_id": call_id, **named, "arguments": mended(arguments or "{}")}
     if bridge.kind == "function":
-        return {"type": "function_call", "call_id": call_id, **named, "arguments": mended(arguments or "{}")}
+        return function
     given = orjson.loads(arguments or "{}")
     if bridge.kind == "custom":
         # What the model wrote, in whatever wrapping: the tool itself says best what it does not understand.
@@ -138,7 +140,7 @@ def call_item(bridge: Bridge, call_id: str, arguments: str) -> JsonObject | None
     try:
         return {"call_id": call_id, **_typed_call(bridge.kind, given)}
     except BodyInvalid:
-        return None
+        return function
 
 
 def _typed_call(kind: BridgeKind, given: Any) -> JsonObject:

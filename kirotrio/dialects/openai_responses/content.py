@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-import orjson
-
 from kirotrio.conversation.request import Document, Image, Json, RemoteFile, Text
 from kirotrio.dialects.fields import optional_string, string, typed_entries
 from kirotrio.dialects.files import file_of
 from kirotrio.dialects.media import checked_address, image_of_url
-from kirotrio.dialects.reading import Reading, kind_of
+from kirotrio.dialects.reading import Reading
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.errors import BodyInvalid
 
@@ -48,25 +46,6 @@ def read_texts(content: Json, path: str, reading: Reading) -> tuple[str, ...]:
             raise BodyInvalid(path, "can only hold text")
         texts.append(part.text)
     return tuple(texts)
-
-
-def read_arguments(given: Json, path: str, reading: Reading) -> Mapping[str, Json]:
-    """A call's `arguments`: the text of a JSON object, or such an object. Raises BodyInvalid."""
-    if given is None or given == "":
-        return {}  # the one case where `{}` may stand for what is absent
-    if type(given) is dict:
-        return given
-    if type(given) is not str:
-        raise BodyInvalid(path, f"must be the text of a JSON object, not {kind_of(given)}")
-    try:
-        read = orjson.loads(given)
-    except (orjson.JSONDecodeError, UnicodeEncodeError):
-        read = None
-    if type(read) is dict:
-        return read
-    # A broken call of some earlier answer; refusing it would end every conversation that holds one.
-    reading.note(path, "not the text of a JSON object: carried as the text that it is")
-    return {"arguments": given}
 
 
 def read_image(part: JsonObject, path: str) -> ContentPart:

@@ -25,7 +25,7 @@ from kirotrio.conversation.events import (
 from kirotrio.dialects.blocks import State
 from kirotrio.dialects.openai_responses.echo import ResponseEcho
 from kirotrio.dialects.openai_responses.errors import failed_error
-from kirotrio.dialects.openai_responses.output import OutputItems
+from kirotrio.dialects.openai_responses.output import Clock, OutputItems
 from kirotrio.dialects.stream import EventStream
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.dialects.text_json import quoted
@@ -53,8 +53,15 @@ class ResponseStream(OutputItems, EventStream):
     given back. A sign of life is `response.in_progress` once more: Codex counts silence by parsed events.
     """
 
-    def __init__(self, echo: ResponseEcho, response_id: str, created_at: int, on_end: OnEnd | None = None) -> None:
-        super().__init__(echo, response_id, created_at)
+    def __init__(
+        self,
+        echo: ResponseEcho,
+        response_id: str,
+        created_at: int,
+        on_end: OnEnd | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(echo, response_id, created_at, clock)
         self._on_end = on_end
         self._number = 0
         self._delta = b""
@@ -177,8 +184,15 @@ class ResponseStream(OutputItems, EventStream):
 class ResponseBody(OutputItems):
     """One answer as one JSON object: the final response of the stream of the same events."""
 
-    def __init__(self, echo: ResponseEcho, response_id: str, created_at: int, on_end: OnEnd | None = None) -> None:
-        super().__init__(echo, response_id, created_at)
+    def __init__(
+        self,
+        echo: ResponseEcho,
+        response_id: str,
+        created_at: int,
+        on_end: OnEnd | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(echo, response_id, created_at, clock)
         self._on_end = on_end
         self._end: Finish | None = None
         self.error: KirotrioError | None = None

@@ -23,4 +23,7 @@ _CODES = {
 
 def failed_error(error: KirotrioError) -> dict[str, str]:
     """`code` and `message` of `response.error`; the wait, where it is known, stands in the message in Codex's words."""
-    return {"code": _CODES.get(error.cause, "server_error"), "message": error_object(error)["message"]}
+    code = _CODES.get(error.cause, "server_error")
+    if error.should_retry is False:
+        code = "invalid_prompt"  # any other would be tried again, and paid for again
+    return {"code": code, "message": error_object(error)["message"]}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias
 
-from kirotrio.conversation.request import Image, Json, Part, ServerToolResult, ServerToolUse
+from kirotrio.conversation.request import Json, Part, ServerToolResult, ServerToolUse
+from kirotrio.dialects.call_arguments import read_arguments
 from kirotrio.dialects.fields import optional_object, optional_string, string
-from kirotrio.dialects.media import checked_base64
+from kirotrio.dialects.media import checked_base64, image_of
 from kirotrio.dialects.openai_responses.bridges import typed_arguments
-from kirotrio.dialects.openai_responses.content import read_arguments
 from kirotrio.dialects.reading import Reading
 from kirotrio.dialects.structure import JsonObject
 
@@ -45,7 +45,7 @@ def _image_generation(item: JsonObject, path: str, _: Reading) -> Parts:
     ran = _ran(item, path, "image_generation", typed_arguments({"prompt": item.get("revised_prompt")}))
     result, form = item.get("result"), item.get("output_format") or "png"
     if type(result) is str and result and form in ("png", "webp", "jpeg", "gif"):
-        return (*ran, Image(f"image/{form}", checked_base64(result, f"{path}.result")))
+        return (*ran, image_of(f"image/{form}", checked_base64(result, f"{path}.result"), path))
     return ran
 
 

@@ -24,11 +24,11 @@ from kirotrio.conversation.request import (
     ToolUse,
     Turn,
 )
+from kirotrio.dialects.call_arguments import read_arguments
 from kirotrio.dialects.fields import optional_list, optional_object, optional_string, string
 from kirotrio.dialects.openai_responses.bridges import BridgeKind, typed_arguments
 from kirotrio.dialects.openai_responses.content import (
     ContentParts,
-    read_arguments,
     read_content,
     read_image,
     read_texts,

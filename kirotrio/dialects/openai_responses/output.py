@@ -7,7 +7,8 @@ it begins; server calls end when their result comes, all others before the next 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from kirotrio.conversation.events import (
     Citation,
@@ -33,6 +34,9 @@ from kirotrio.dialects.openai_responses.reasoning import seal_redacted, seal_sig
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.dialects.text_json import mended
 
+Clock: TypeAlias = Callable[[], float]
+"""Seconds since 1970."""
+
 INCOMPLETE: dict[StopCause, str] = {
     StopCause.MAX_TOKENS: "max_output_tokens",
     StopCause.CONTEXT_FULL: "max_output_tokens",
@@ -57,8 +61,9 @@ class OutputItems(Blocks):
     the sources, which a client is given only if it asks.
     """
 
-    def __init__(self, echo: ResponseEcho, response_id: str, created_at: int) -> None:
+    def __init__(self, echo: ResponseEcho, response_id: str, created_at: int, clock: Clock | None) -> None:
         super().__init__(Usage())
+        self._clock = clock
         self._echo = echo
         self._response_id = response_id
         self._created_at = created_at
@@ -163,11 +168,7 @@ class OutputItems(Blocks):
             return True
         if isinstance(event, ToolCall):
             bridge = self._echo.bridges.get(event.name) or Bridge("function", event.name)
-            item = call_item(bridge, "", event.arguments)
-            if item is None:  # arguments that this kind of call has no place for
-                self._broken_call = True
-                return True
-            self._call = item
+            self._call = call_item(bridge, "", event.arguments)
         return False
 
     def _tool(self, event: ToolCall) -> None:
@@ -219,6 +220,8 @@ class OutputItems(Blocks):
         return ("completed", None) if reason is None else ("incomplete", reason)
 
     def _response(self, status: str, output: list[JsonObject], **more: Any) -> dict[str, Any]:
+        if status == "completed" and self._clock is not None:
+            more["completed_at"] = max(self._created_at, int(self._clock()))
         return response_object(self._echo, self._response_id, self._created_at, status, output, **more)
 
     def _fail(self, event: Failed) -> None:

@@ -17,6 +17,7 @@ from kirotrio.conversation.request import Json, Tool, ToolChoice, WebSearch
 from kirotrio.dialects.fields import optional_list, optional_object, optional_string, string
 from kirotrio.dialects.openai_responses.bridges import CUSTOM_SCHEMA, TYPED_TOOLS, Bridge, BridgeKind
 from kirotrio.dialects.reading import Reading, kind_of
+from kirotrio.dialects.search_settings import filtered_domains, place_in_words
 from kirotrio.dialects.structure import JsonObject
 from kirotrio.errors import BodyInvalid
 
@@ -75,6 +76,8 @@ class Toolbox:
         if known is not None:
             return known
         if not typed and namespace is None:
+            if (name, "", name) in self._names:  # a typed tool, called with what its own item has no place for
+                return self._names[name, "", name]
             inside = {own for (of, space, bare), own in self._names.items() if space and not of and bare == name}
             if len(inside) == 1:  # of a client that has left the namespace out on the way
                 return inside.pop()
@@ -187,26 +190,22 @@ class Toolbox:
         size = tool.get("search_context_size")
         if size is not None:
             self.reading.note(f"{path}.search_context_size", "ignored: the upstream's search has one size")
-        filters = optional_object(tool, "filters", path)
-        domains = optional_list(filters, "allowed_domains", f"{path}.filters")
-        if not all(type(domain) is str and domain for domain in domains):
-            raise BodyInvalid(f"{path}.filters.allowed_domains", "must be a list of domain names")
+        domains = filtered_domains(tool, path)
         place = optional_object(tool, "user_location", path)
         where = {
             key: text
             for key in ("city", "region", "country", "timezone")
             if (text := _said(place, key, path)) is not None
         }
-        location = ", ".join(where[key] for key in ("city", "region", "country") if key in where)
-        if "timezone" in where:
-            location = f"{location} (time zone {where['timezone']})".strip()
+        location = place_in_words(*map(where.get, ("city", "region", "country", "timezone")))
         if self.web_search is None:
-            self.web_search = WebSearch(allowed_domains=tuple(domains), location=location, path=path)
+            # A `web_search_call` that comes back has addresses, and nothing of what was found there.
+            self.web_search = WebSearch(allowed_domains=domains, location=location, carried=False, path=path)
         else:
             self.reading.note(path, "a second web search tool is left out")
         echo: JsonObject = {"type": kind}
         if domains and not kind.startswith("web_search_preview"):
-            echo["filters"] = {"allowed_domains": domains}
+            echo["filters"] = {"allowed_domains": list(domains)}
         if place:
             echo["user_location"] = {"type": "approximate", **where}
         if size in ("low", "medium", "high"):
@@ -261,6 +260,8 @@ class Toolbox:
     def _allow(self, choice: JsonObject, parallel: bool) -> tuple[ToolChoice, Json]:
         allowed: set[str] = set()
         echo: list[JsonObject] = []
+        if choice.get("tools") is None:
+            raise BodyInvalid("tool_choice.tools", "field required: the list of tools that may be called")
         for index, named in enumerate(optional_list(choice, "tools", "tool_choice")):
             here = f"tool_choice.tools.{index}"
             if type(named) is not dict:

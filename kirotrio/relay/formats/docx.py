@@ -17,6 +17,7 @@ from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
 
 from kirotrio.relay.formats.draft import Draft
+from kirotrio.relay.formats.office import title_of
 
 _HEADING = re.compile(r"heading ([1-6])")
 _UNSEEN: Final = frozenset(
@@ -36,7 +37,7 @@ _TEXT, _BOX, _NOTE = qn("w:t"), qn("w:txbxContent"), (qn("w:footnote"), qn("w:en
 
 def read_docx(content: bytes, draft: Draft) -> None:
     document = docx.Document(io.BytesIO(content))
-    draft.title = document.core_properties.title or ""
+    draft.title = title_of(document)
     marks = _marks(document)
     for block in _blocks(document.element.body, marks):
         draft.add(block + "\n\n")

@@ -9,11 +9,12 @@ from typing import Any
 from pptx import Presentation
 
 from kirotrio.relay.formats.draft import Draft
+from kirotrio.relay.formats.office import title_of
 
 
 def read_pptx(content: bytes, draft: Draft) -> None:
     presentation = Presentation(io.BytesIO(content))
-    draft.title = presentation.core_properties.title or ""
+    draft.title = title_of(presentation)
     slides = presentation.slides
     for number in range(draft.readable_pages(len(slides), "slides")):
         slide = slides[number]

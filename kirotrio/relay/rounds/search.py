@@ -61,6 +61,10 @@ class SearchTool:
         return most if self.wanted.max_uses is None else min(most, self.wanted.max_uses)
 
     @property
+    def carried(self) -> bool:
+        return self.wanted.carried
+
+    @property
     def name(self) -> str:
         return self.wanted.name
 

@@ -7,6 +7,12 @@ The model is offered our tools as ordinary ones. A call of ours never reaches th
 none of ours; only the last generation's end leaves. A generation that also calls the client's tools ends the
 answer, since nobody but the client can go on from there.
 
+Where the client sends nothing back of what was found (`carried`), a call in a generation that ends the answer would be
+paid for and read by nobody: it is not run. Which generation that is shows at its end, so calls leave only then.
+
+Where the answer's text has to be JSON, what the model says ahead of a search is no part of it. So text is held until
+its generation is over; if the answer goes on from there, the text is for the model alone.
+
 What bounds it: each call counts as a use, valid or not; a tool that was called beyond its uses is no longer offered;
 and an answer in which only such tools are called ends.
 """
@@ -64,11 +70,11 @@ class ServerTools:
     async def __call__(self, conversation: Conversation, outlet: Outlet) -> Batch:
         fetch = conversation.web_fetch
         citing = Citing(outlet, fetched=fetch is not None and fetch.citations)
-        if conversation.web_search is not None and conversation.web_search.direct_query is not None:
-            search = SearchTool(
-                conversation.web_search, self.attempts.relay, self.attempts.lent, self.attempts.request.request_id
-            )
-            return citing.feed(await self._answer_directly(search, conversation.web_search.direct_query, citing.outlet))
+        wanted = conversation.web_search
+        # What a search finds is not the JSON that a schema asks for: that takes a model.
+        if wanted is not None and wanted.direct_query is not None and conversation.output_schema is None:
+            search = SearchTool(wanted, self.attempts.relay, self.attempts.lent, self.attempts.request.request_id)
+            return citing.feed(await self._answer_directly(search, wanted.direct_query, citing.outlet))
         memory = Memory(citing.outlet, keeps=self.attempts.request.mode is not Mode.LIVE)
         return citing.feed(await self._answer(conversation, memory))
 
@@ -79,22 +85,28 @@ class ServerTools:
         spent: set[str] = set()
         at_first = before = ledger.result().output_tokens
         while True:
-            said = _Generation(tools, memory.outlet)
+            said = _Generation(tools, memory.outlet, holds_text=conversation.output_schema is not None)
             last = said.feed(await self.inner(present, said.outlet))
             if not said.calls:
-                return last
+                return [*said.text, *last]
             *rest, finish = last
-            if rest:
-                await memory.send(rest)
-            outcomes = await self._run(said.calls, tools, present)
-            await memory.send([outcome.event for outcome in outcomes])
             put_out = ledger.result().output_tokens
             limits = self._what_is_left(conversation.limits, put_out - at_first)
-            cause = _ending(finish, said, spent)
+            cause = _ending(finish, said, spent) or (StopCause.MAX_TOKENS if limits is None else None)
+            calls = said.calls if cause is None else [call for call in said.calls if call.tool.carried]
+            self._log_withheld(said, calls, goes_on=cause is None)
+            ahead: Batch = [] if cause is None else list(said.text)
+            ahead += rest
+            ahead += [call.event for call in calls if not call.tool.carried]
+            if ahead:
+                await memory.send(ahead)
+            outcomes = await self._run(calls, present)
+            if outcomes:
+                await memory.send([outcome.event for outcome in outcomes])
             if cause is not None or limits is None:
                 return [ledger.finish(_end(finish, cause or StopCause.MAX_TOKENS))]
-            spent.update(call.name for call, outcome in zip(said.calls, outcomes, strict=True) if _spent(outcome))
-            results = _results(said.calls, outcomes)
+            spent.update(call.name for call, outcome in zip(calls, outcomes, strict=True) if _spent(outcome))
+            results = _results(calls, outcomes)
             await self._estimate_more(results, put_out - before)
             before = put_out
             ledger.next_generation()
@@ -120,9 +132,14 @@ class ServerTools:
         left = limits.max_tokens - put_out
         return evolve(limits, max_tokens=left) if left > 0 else None
 
-    async def _run(
-        self, calls: Sequence[_Call], tools: Mapping[str, ServerTool], conversation: Conversation
-    ) -> list[Outcome]:
+    def _log_withheld(self, said: _Generation, run: Sequence[_Call], *, goes_on: bool) -> None:
+        log, request_id = self.attempts.relay.log, self.attempts.request.request_id
+        if len(run) < len(said.calls):
+            log.info("server tool not run: the answer ends", request_id=request_id, calls=len(said.calls) - len(run))
+        if goes_on and said.text:
+            log.debug("text ahead of a server tool left out of the JSON", request_id=request_id)
+
+    async def _run(self, calls: Sequence[_Call], conversation: Conversation) -> list[Outcome]:
         """All calls at a time; their outcomes in the order of the calls. Cancellation cancels every one."""
         outcomes: list[Outcome | None] = [None] * len(calls)
 
@@ -139,7 +156,7 @@ class ServerTools:
 
         async with trio.open_nursery() as nursery:
             for at, call in enumerate(calls):
-                tool = tools[call.name]
+                tool = call.tool
                 self._used[tool.kind] += 1
                 if self._used[tool.kind] > tool.max_uses:
                     outcomes[at] = tool.refused(call.event, "max_uses_exceeded", _SPENT)
@@ -175,17 +192,23 @@ class _Call:
 
     name: str
     tool_use_id: str
+    tool: ServerTool
     event: ServerToolCall
 
 
 @define
 class _Generation:
-    """One generation as it passes: calls of our tools are taken out, and all that was said is remembered."""
+    """One generation as it passes: calls of our tools are taken out, and all that was said is remembered.
+
+    `text` is what `holds_text` holds. It leaves ahead of a call of the client's, which ends the answer.
+    """
 
     tools: Mapping[str, ServerTool]
     _outer: Outlet
+    holds_text: bool
     transcript: Transcript = field(factory=Transcript)
     calls: list[_Call] = field(factory=list)
+    text: Batch = field(factory=list)
     client_called: bool = False
 
     @property
@@ -193,30 +216,36 @@ class _Generation:
         return Outlet(self._send, self._restart)
 
     def feed(self, batch: Batch) -> Batch:
+        """What leaves of it now; the very same list where that is all of it."""
         self.transcript.feed(batch)
         out: Batch | None = None
         for at, event in enumerate(batch):
             if isinstance(event, ToolCall):
-                tool = self.tools.get(event.name)
-                if tool is None:
-                    self.client_called = True
-                else:
-                    out = batch[:at] if out is None else out
-                    event = self._ours(event, tool)
-            if out is not None:
+                out = batch[:at] if out is None else out
+                out += self._called(event)
+            elif isinstance(event, TextDelta) and self.holds_text:
+                out = batch[:at] if out is None else out
+                self.text.append(event)
+            elif out is not None:
                 out.append(event)
         return batch if out is None else out
 
-    def _ours(self, call: ToolCall, tool: ServerTool) -> ServerToolCall:
+    def _called(self, call: ToolCall) -> Batch:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            self.client_called = True
+            held, self.text = self.text, []
+            return [*held, call]
         event = ServerToolCall(secrets.token_hex(12), tool.kind, _input(call.arguments))
-        self.calls.append(_Call(call.name, call.id, event))
-        return event
+        self.calls.append(_Call(call.name, call.id, tool, event))
+        return [event] if tool.carried else []
 
     async def _send(self, batch: Batch) -> None:
-        await self._outer.send(self.feed(batch))
+        if leaving := self.feed(batch):
+            await self._outer.send(leaving)
 
     async def _restart(self) -> None:
-        self.transcript, self.calls, self.client_called = Transcript(), [], False
+        self.transcript, self.calls, self.text, self.client_called = Transcript(), [], [], False
         await self._outer.restart()
 
 

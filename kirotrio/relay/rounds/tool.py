@@ -29,7 +29,10 @@ class Outcome:
 
 
 class ServerTool(Protocol):
-    """`name` is what the client calls it; `max_uses` how often it may be run for one request."""
+    """`name` is what the client calls it; `max_uses` how often it may be run for one request.
+
+    `carried`: a later turn brings back what was found (`WebSearch`).
+    """
 
     @property
     def kind(self) -> Literal["web_search", "web_fetch"]: ...
@@ -39,6 +42,9 @@ class ServerTool(Protocol):
 
     @property
     def max_uses(self) -> int: ...
+
+    @property
+    def carried(self) -> bool: ...
 
     def offered(self, name: str) -> Tool:
         """What the model is told, under a name that no tool of the client's has."""

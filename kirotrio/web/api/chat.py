@@ -8,8 +8,10 @@ import time
 from attrs import frozen
 from quart import Quart, Response
 
+from kirotrio.dialects.body import read_object
 from kirotrio.dialects.openai_chat import ChatBody, ChatStream, DecodedChat, decode_chat
 from kirotrio.dialects.openai_errors import error_body
+from kirotrio.dialects.openai_responses import decode_responses
 from kirotrio.errors import KirotrioError
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.web.gateway import Gateway
@@ -65,9 +67,19 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
     asked = await take(gateway)
     session = session_header()
 
-    def decode() -> DecodedChat:
-        return decode_chat(asked.body, session_header=session, default_thinking=gateway.settings.thinking.default)
-
-    decoded = await asked.work(decode)
+    decoded = await asked.work(lambda: decode(asked.body, session, gateway.settings.thinking.default))
     dialect = ChatAnswer(decoded, "chatcmpl-" + secrets.token_hex(12), int(time.time()), asked.request_id)
     return answer(gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect)
+
+
+def decode(body: bytes, session: str | None, default_thinking: bool) -> DecodedChat:
+    """The request, also in the form of the Responses API, which Cursor sends here at times (CLIENTS B 5.3).
+
+    Raises BodyInvalid.
+    """
+    sent = {} if b'"messages"' in body else read_object(body)[0]
+    if sent.get("input") is None:
+        return decode_chat(body, session_header=session, default_thinking=default_thinking)
+    asked = decode_responses({**sent, "store": False}, session_header=session, default_thinking=default_thinking)
+    custom = frozenset(name for name, bridge in asked.echo.bridges.items() if bridge.kind == "custom")
+    return DecodedChat(asked.conversation, asked.stream, include_usage=True, custom_tools=custom)

@@ -23,6 +23,7 @@ from kirotrio.dialects.openai_responses import (
     decode_responses,
     read_request,
     references,
+    shown,
 )
 from kirotrio.errors import BodyInvalid, KirotrioError, ReferenceNotFound
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
@@ -49,10 +50,10 @@ class ResponsesAnswer:
     eager: bool = True
 
     def stream(self) -> StreamEncoder:
-        return ResponseStream(self.echo, self.response_id, self.created_at, self.on_end)
+        return ResponseStream(self.echo, self.response_id, self.created_at, self.on_end, time.time)
 
     def body(self) -> BodyEncoder:
-        return ResponseBody(self.echo, self.response_id, self.created_at, self.on_end)
+        return ResponseBody(self.echo, self.response_id, self.created_at, self.on_end, time.time)
 
     def refusal(self, error: KirotrioError) -> Refusal:
         return Refusal(*error_body(error, self.request_id))
@@ -73,7 +74,7 @@ def register(app: Quart, gateway: Gateway) -> None:
         stored = _stored(gateway, admit(gateway), response_id)
         if request.args.get("stream", "").lower() in ("true", "1"):
             raise BodyInvalid("stream", "a stored response is shown as a whole; leave `stream` out")
-        return _json(stored.response)
+        return _json(shown(stored.response, request.args.getlist("include") + request.args.getlist("include[]")))
 
     @app.delete("/v1/responses/<response_id>")
     @app.delete("/cc/v1/responses/<response_id>")
@@ -111,7 +112,12 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
     decoded = await asked.work(decode)
 
     def keep(response: dict[str, Any]) -> None:
-        gateway.responses.put(owner, StoredResponse(response, decoded.input_items, named.previous_response_id))
+        stored = StoredResponse(response, decoded.input_items, named.previous_response_id)
+        if not gateway.responses.put(owner, stored):
+            gateway.log.warning(
+                "response not stored: it is larger than all that may be (responses.max_memory)",
+                request_id=asked.request_id,
+            )
 
     dialect = ResponsesAnswer(
         decoded.echo,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from anthropic.types.beta.message_count_tokens_params import MessageCountTokensP
 from anthropic.types.beta.message_create_params import MessageCreateParamsBase
 from hypothesis import given
 from strategies_anthropic import valid_bodies
+from support.files import IMAGES
 
 from kirotrio.conversation.request import (
     ClientSession,
@@ -167,6 +169,7 @@ def test_image_and_text_document() -> None:
 
 # One block in, its part out.
 PNG = {"type": "base64", "media_type": "image/png", "data": "aGk="}
+JPEG = base64.b64encode(IMAGES["image/jpeg"]).decode()
 
 
 @pytest.mark.parametrize(
@@ -178,6 +181,7 @@ PNG = {"type": "base64", "media_type": "image/png", "data": "aGk="}
         ({"type": "redacted_thinking", "data": "d"}, (RedactedThinking("d"),)),
         ({"type": "image", "source": PNG}, (Image("image/png", "aGk="),)),
         ({"type": "image", "source": {**PNG, "media_type": "image/jpg"}}, (Image("image/jpeg", "aGk="),)),
+        ({"type": "image", "source": {**PNG, "data": JPEG}}, (Image("image/jpeg", JPEG),)),
         ({"type": "image", "source": {**PNG, "data": "aG\nk=\n"}}, (Image("image/png", "aGk="),)),
         (
             {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},

@@ -87,7 +87,7 @@ def test_web_search_of_any_version_with_all_it_says(kind: str) -> None:
     assert offer.web_search == WebSearch(
         max_uses=3,
         allowed_domains=("example.com/Blog", "b.org"),
-        location="Bern, CH, time zone Europe/Zurich",
+        location="Bern, CH (time zone Europe/Zurich)",
         path="tools.1",
     )
     assert offer.diagnostics == ()

@@ -26,6 +26,10 @@ def body(**changes: Any) -> dict[str, Any]:
     return {"model": "m", "messages": [HI], **changes}
 
 
+def searching(**fields: Any) -> dict[str, Any]:
+    return body(tools=[{"type": "web_search", **fields}])
+
+
 def without(name: str) -> dict[str, Any]:
     return {key: value for key, value in body().items() if key != name}
 
@@ -64,7 +68,7 @@ def schema(value: Any) -> dict[str, Any]:
         (without("model"), "model: field required: a model's name"),
         (body(model=""), "model: must not be empty"),
         (without("messages"), "messages: field required: a list of messages"),
-        ({"model": "m", "input": "Hi"}, "messages: field required: a list of messages; a body with `input` belongs"),
+        ({"model": "m", "input": "Hi"}, "messages: field required: a list of messages"),
         (body(messages=[]), "messages: at least one message is required"),
         (body(messages=["Hi"]), "messages.0: must be an object, not a string"),
         (body(messages=[{"content": "Hi"}]), "messages.0.role: must be one of system, developer, user, assistant"),
@@ -98,9 +102,6 @@ def schema(value: Any) -> dict[str, Any]:
         (calls({"id": "a"}), f"{CALL}.function: field required: an object"),
         (calls({"id": "a", "function": {"name": ""}}), f"{CALL}.function.name: must not be empty"),
         (calls({"id": "a", "type": "custom", "custom": {"name": "n"}}), f"{CALL}.custom.input: field required"),
-        (arguments('{"a": 1'), f"{CALL}.function.arguments: must be a string that holds a JSON object"),
-        (arguments("[1]"), f"{CALL}.function.arguments: must be a string that holds a JSON object"),
-        (arguments("ls -la"), f"{CALL}.function.arguments: must be a string that holds a JSON object"),
         (arguments(5), f"{CALL}.function.arguments: must be a string that holds a JSON object, not a number"),
         (body(n=2), "n: must be 1"),
         (body(n=0), "n: must be 1"),
@@ -140,6 +141,38 @@ def schema(value: Any) -> dict[str, Any]:
             body(web_search_options={"user_location": {"approximate": {"city": 5}}}),
             "web_search_options.user_location.city: must be a string",
         ),
+        (
+            body(tools=[function("web_search"), function("web_search", parameters={"required": ["q"], "x": 1})]),
+            "tools.1.function.name: tool names must be unique: 'web_search' is also the name of tools.0.function",
+        ),
+        (
+            body(tools=[function("web_search", parameters={"required": ["q"], "x": 1}), function("web_search")]),
+            "tools.1.function.name: tool names must be unique: 'web_search' is also the name of tools.0.function",
+        ),
+        (searching(max_uses=0), "tools.0.max_uses: must be at least 1"),
+        (searching(max_uses="1"), "tools.0.max_uses: must be an integer, not a string"),
+        (searching(allowed_domains="a.b"), "tools.0.allowed_domains: must be a list, not a string"),
+        (searching(allowed_domains=["https://a.b"]), "tools.0.allowed_domains.0: must be a domain without https://"),
+        (
+            searching(allowed_domains=["a.b"], blocked_domains=["c.d"]),
+            "tools.0.blocked_domains: only one of allowed_domains and blocked_domains may be given",
+        ),
+        (
+            searching(filters={"allowed_domains": ["a.b"]}, blocked_domains=["c.d"]),
+            "tools.0.blocked_domains: only one of allowed_domains and blocked_domains may be given",
+        ),
+        (
+            searching(filters={"allowed_domains": ["a.b"]}, allowed_domains=["c.d"]),
+            "tools.0.filters.allowed_domains: must not be given beside",
+        ),
+        (searching(filters={"allowed_domains": [""]}), "tools.0.filters.allowed_domains: must be a list of domain"),
+        (searching(filters=5), "tools.0.filters: must be an object"),
+        (searching(user_location={"city": 5}), "tools.0.user_location.city: must be a string"),
+        (
+            body(tools=[{"type": "web_search"}, {"type": "web_search_preview"}]),
+            "tools.1.name: tool names must be unique: 'web_search' is also the name of tools.0",
+        ),
+        (body(tool_choice={"type": "web_search"}), "tool_choice.type: the web search is not among the tools"),
         (body(response_format={"type": "xml"}), "response_format.type: must be"),
         (body(response_format={"type": "json_schema"}), "response_format.json_schema: field required"),
         (schema(None), "response_format.json_schema.schema: field required: a JSON schema"),
@@ -151,11 +184,6 @@ def test_the_message_begins_with_the_path(sent: dict[str, Any], message: str) ->
         decode_chat(orjson.dumps(sent))
     assert caught.value.message.startswith(message)
     assert caught.value.path == message.split(": ")[0]
-
-
-def test_a_responses_body_is_told_where_it_belongs() -> None:
-    with pytest.raises(BodyInvalid, match="/v1/responses"):
-        decode_chat({"model": "m", "input": [{"role": "user", "content": "Hi"}]})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from openai.types.chat import ChatCompletionAssistantMessageParam, ChatCompletionToolMessageParam
 from openai.types.chat.completion_create_params import CompletionCreateParamsBase
 from strategies_chat import valid_bodies
+from support.files import IMAGES
 
 from kirotrio.conversation.request import (
     ClientSession,
@@ -26,6 +27,7 @@ from kirotrio.conversation.request import (
     RemoteFile,
     Text,
     Thinking,
+    Tool,
     ToolResult,
     ToolUse,
     Turn,
@@ -194,6 +196,18 @@ def test_arguments_are_read_as_the_object_that_they_are(arguments: Any, expected
     assert decoded.turns[1].parts == (ToolUse("a", "look", expected),)
 
 
+@pytest.mark.parametrize("arguments", ['{"a": 1', "[1]", "ls -la", '"x"'])
+def test_arguments_that_hold_no_object_are_carried_as_the_text_that_they_are(arguments: str) -> None:
+    decoded = conversation(HI, {"role": "assistant", "tool_calls": [call("a", "look", arguments)]})
+    assert decoded.turns[1].parts == (ToolUse("a", "look", {"arguments": arguments}),), "a broken call ends no history"
+    assert "messages.1.tool_calls.0.function.arguments" in notes(decoded)
+
+
+def test_a_function_that_is_not_wrapped_is_one_all_the_same() -> None:
+    flat = {"type": "function", "name": "look", "description": "d", "parameters": {"type": "object"}, "strict": False}
+    assert conversation(HI, tools=[flat]).tools == (Tool("look", "d", {"type": "object"}, path="tools.0"),)
+
+
 def test_half_a_surrogate_pair_in_arguments_is_replaced_and_noted() -> None:
     sent = body(HI, {"role": "assistant", "tool_calls": [call("a", "look", r'{"t": "\ud83d cut"}')]})
     decoded = decode_chat(orjson.dumps(sent)).conversation
@@ -209,6 +223,7 @@ def test_a_free_form_call_comes_back_as_the_call_that_was_made() -> None:
 
 PDF = base64.b64encode(b"%PDF-\xff").decode()
 NOTE = base64.b64encode(b"hello").decode()
+GIF = base64.b64encode(IMAGES["image/gif"]).decode()
 
 
 @pytest.mark.parametrize(
@@ -217,6 +232,9 @@ NOTE = base64.b64encode(b"hello").decode()
         ({"type": "text", "text": ""}, Text("")),
         ({"type": "refusal", "refusal": "No."}, Text("No.")),
         ({"type": "image_url", "image_url": {"url": "data:image/jpg;base64,aGk="}}, Image("image/jpeg", "aGk=")),
+        ({"type": "image_url", "image_url": {"url": f"data:image/png;base64,{GIF}"}}, Image("image/gif", GIF)),
+        ({"type": "file", "file": {"file_data": f"data:image/png;base64,{GIF}"}}, Image("image/gif", GIF)),
+        ({"type": "file", "file": {"file_data": GIF, "filename": "a.png"}}, Image("image/gif", GIF)),
         (
             {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
             RemoteFile("https://example.com/a.png", "image", path="messages.0.content.0.image_url.url"),
@@ -226,6 +244,12 @@ NOTE = base64.b64encode(b"hello").decode()
             Document("application/pdf", PDF, "a.pdf"),
         ),
         ({"type": "file", "file": {"file_data": PDF, "filename": "a.PDF"}}, Document("application/pdf", PDF, "a.PDF")),
+        (
+            {"type": "file", "file": {"file_data": f"data:;base64,{PDF}", "filename": "a.pdf"}},
+            Document("application/pdf", PDF, "a.pdf"),
+        ),
+        ({"type": "file", "file": {"file_data": f"data:;base64,{NOTE}"}}, Document("text/plain", "hello")),
+        ({"type": "file", "file": {"file_data": "data:,hello"}}, Document("text/plain", "hello")),
         ({"type": "file", "file": {"file_data": NOTE, "filename": "a.py"}}, Document("text/plain", "hello", "a.py")),
         (
             {"type": "file", "file": {"file_data": f"data:text/csv;base64,{NOTE}"}},

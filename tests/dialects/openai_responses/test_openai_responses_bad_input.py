@@ -64,7 +64,7 @@ CALL = {"type": "function_call", "call_id": "c", "name": "n", "arguments": "{}"}
         ),
         (body({"type": "item_reference", "id": "x"}), "input.0.id: no item 'x' is stored here; send the item itself"),
         (body({**CALL, "call_id": ""}), "input.0.call_id: must not be empty"),
-        (body({**CALL, "arguments": 5}), "input.0.arguments: must be the text of a JSON object, not a number"),
+        (body({**CALL, "arguments": 5}), "input.0.arguments: must be a string that holds a JSON object, not a number"),
         (
             body({"type": "function_call_output", "call_id": "c"}),
             "input.0.output: field required: a string or a list of content parts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from openai.types.responses import ResponseInputItemParam, ToolParam
 from openai.types.responses.response_create_params import ResponseCreateParamsBase
 from openai.types.responses.response_input_message_content_list_param import ResponseInputContentParam
 from strategies_responses import TOOLS, valid_bodies
+from support.files import IMAGES
 
 from kirotrio.conversation.events import Finish, StopCause
 from kirotrio.conversation.request import (
@@ -70,6 +72,7 @@ STORED = {
     }
 }
 PNG = "data:image/png;base64,aGk="
+WEBP = base64.b64encode(IMAGES["image/webp"]).decode()
 
 
 def decode_sample(name: str) -> DecodedResponses:
@@ -144,7 +147,7 @@ def test_codexs_request() -> None:
     answered = subject.turns[2].parts
     assert [type(part) for part in answered] == [Thinking, Text, ToolUse]
     assert answered[0].signature.startswith("c3R1Yi1"), "what another service signed stays as it is"  # type: ignore[union-attr]
-    assert subject.web_search == WebSearch(path="tools.8")
+    assert subject.web_search == WebSearch(carried=False, path="tools.8")
     assert {"multi_agent_v1__spawn_agent", "exec_command"} <= {tool.name for tool in subject.tools}
     assert subject.session == ClientSession("01a1fbf3-efe2-7bf2-b2bd-fa3c5fac433b", "session-id")
     assert (subject.thinking.display, subject.thinking.accepted, subject.thinking.asked) == ("summarized", True, False)
@@ -198,6 +201,7 @@ def test_images_and_files() -> None:
         {"type": "input_file", "file_data": "data:application/pdf;base64,aGk=", "filename": "a.pdf"},
         {"type": "input_file", "file_data": "aGk=", "filename": "notes.MD"},
         {"type": "input_file", "file_data": PNG},
+        {"type": "input_image", "image_url": f"data:image/jpeg;base64,{WEBP}"},
         {"type": "input_file", "file_url": "https://example.com/a.pdf", "filename": "a.pdf"},
     ) == (
         Image("image/png", "aGk="),
@@ -205,7 +209,8 @@ def test_images_and_files() -> None:
         Document("application/pdf", "aGk=", "a.pdf"),
         Document("text/markdown", "hi", "notes.MD"),
         Image("image/png", "aGk="),
-        RemoteFile("https://example.com/a.pdf", "document", "a.pdf", path="input.0.content.5.file_url"),
+        Image("image/webp", WEBP),
+        RemoteFile("https://example.com/a.pdf", "document", "a.pdf", path="input.0.content.6.file_url"),
     )
 
 
@@ -439,7 +444,7 @@ def test_tools_of_every_kind_are_offered_as_functions() -> None:
     assert "a+" in patch.description, "the model is told the grammar"
     assert patch.input_schema is not None
     assert patch.input_schema["required"] == ["input"]
-    assert subject.web_search == WebSearch(path="tools.7")
+    assert subject.web_search == WebSearch(carried=False, path="tools.7")
     assert "Agents." in subject.tools[2].description
 
 
@@ -482,7 +487,11 @@ def test_the_web_search_and_its_settings() -> None:
     }
     decoded = decode(tools=[tool], max_tool_calls=3)
     assert decoded.conversation.web_search == WebSearch(
-        max_uses=3, allowed_domains=("example.com",), location="Graz, AT (time zone Europe/Vienna)", path="tools.0"
+        max_uses=3,
+        allowed_domains=("example.com",),
+        location="Graz, AT (time zone Europe/Vienna)",
+        carried=False,
+        path="tools.0",
     )
     assert decoded.echo.fields["tools"] == [tool]
     own = conversation(tools=[{"type": "function", "name": "web_search"}, tool], tool_choice={"type": "web_search"})

@@ -236,12 +236,17 @@ def test_a_call_leaves_as_the_item_that_its_tools_client_waits_for(name: str, ar
     assert told["status"] == "completed"
 
 
+@pytest.mark.parametrize(("name", "arguments"), [("Read", '{"a": 1'), ("Read", "[]"), ("patch", "no json")])
+def test_a_call_whose_arguments_are_no_object_never_leaves(name: str, arguments: str) -> None:
+    answer = said([TextDelta("a"), ToolCall("t", name, arguments), Finish(StopCause.TOOL_USE)], ECHO)
+    assert [item["type"] for item in answer["output"]] == ["message"]
+    assert answer["status"] == "incomplete"
+    assert answer["incomplete_details"] == {"reason": "max_output_tokens"}
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
-        ("Read", '{"a": 1'),
-        ("Read", "[]"),
-        ("patch", "no json"),
         ("local_shell", '{"command": "ls"}'),
         ("local_shell", '{"command": ["ls"], "env": {"A": 1}}'),
         ("shell", "{}"),
@@ -249,11 +254,11 @@ def test_a_call_leaves_as_the_item_that_its_tools_client_waits_for(name: str, ar
         ("apply_patch", '{"type": "move_file", "path": "a"}'),
     ],
 )
-def test_a_call_that_its_client_could_not_read_never_leaves(name: str, arguments: str) -> None:
+def test_a_call_that_its_own_item_has_no_place_for_leaves_as_it_was_generated(name: str, arguments: str) -> None:
     answer = said([TextDelta("a"), ToolCall("t", name, arguments), Finish(StopCause.TOOL_USE)], ECHO)
-    assert [item["type"] for item in answer["output"]] == ["message"]
-    assert answer["status"] == "incomplete"
-    assert answer["incomplete_details"] == {"reason": "max_output_tokens"}
+    call = answer["output"][-1]
+    assert (call["type"], call["name"], call["arguments"]) == ("function_call", name, arguments)
+    assert answer["status"] == "completed"
 
 
 def test_a_search_and_a_fetch_of_the_server() -> None:
