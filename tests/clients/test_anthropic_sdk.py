@@ -124,6 +124,9 @@ async def test_two_parallel_tools_and_their_round_trip(tmp_path, prefix):
                 ],
             }
         )
+        sent = (await s.sent())[-1]
+    for call in calls:
+        assert f'"result of {call.name}"' in sent, "a tool's result did not reach the upstream"
     assert second.stop_reason == "end_turn"
     assert second.content[0].type == "text"
 

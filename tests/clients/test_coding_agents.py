@@ -1,4 +1,4 @@
-"""Codex, OpenCode, Aider and Qwen Code, from their packages, as `kirotrio launch` starts them.
+"""Codex, OpenCode, Aider, Qwen Code and GitHub Copilot CLI, from their packages, as `kirotrio launch` starts them.
 
 Each is asked something in words, and to use a tool: the shell's output, or the edited file, must come about.
 """
@@ -147,6 +147,21 @@ class TestQwen:
             outcome = await launched(
                 s, "", tmp_path, "qwen", "--yolo", calling("run_shell_command", command=SHELL, is_background=False)
             )
+            sent = await sent_by(s)
+        outcome.ok()
+        assert "kiro-42" in sent, f"the command's output did not reach the upstream\n{outcome}"
+
+
+class TestCopilot:
+    async def test_a_question_gets_an_answer(self, tmp_path, prefix):
+        async with running(tmp_path) as s:
+            outcome = await launched(s, prefix, tmp_path, "copilot", "-p", "[[text=marmalade]] hello")
+        assert "marmalade" in outcome.ok(), outcome
+
+    async def test_a_shell_round_trip_completes(self, tmp_path, prefix):
+        asked = ("-p", calling("bash", command=SHELL, description="x"), "--allow-all-tools")
+        async with running(tmp_path) as s:
+            outcome = await launched(s, prefix, tmp_path, "copilot", *asked)
             sent = await sent_by(s)
         outcome.ok()
         assert "kiro-42" in sent, f"the command's output did not reach the upstream\n{outcome}"

@@ -114,6 +114,9 @@ class TestChat:
             results = [{"role": "tool", "tool_call_id": call.id, "content": f"of {call.id}"} for call in calls]
             history = [*first["messages"], message.model_dump(exclude_none=True), *results]
             second = await client.chat.completions.create(**{**first, "messages": history})
+            sent = (await s.sent())[-1]
+        for call in calls:
+            assert f'"of {call.id}"' in sent, "a tool's result did not reach the upstream"
         assert second.choices[0].finish_reason == "stop"
         assert second.choices[0].message.content
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import orjson
 import pytest
 from support.real_clients import INSTALLED, ensure_installed, run
@@ -21,19 +24,22 @@ ways = {
     "openai": {"model": "openai/claude-sonnet-4.5", "api_base": os.environ["BASE_URL"] + "/v1"},
 }
 for name, way in ways.items():
-    def ask(text, **more):
-        messages = [{"role": "user", "content": text}]
+    def ask(text, *following, **more):
+        messages = [{"role": "user", "content": text}, *following]
         return litellm.completion(messages=messages, api_key=os.environ["KEY"], num_retries=0, **way, **more)
 
     streamed = "".join(chunk.choices[0].delta.content or "" for chunk in ask("[[events=4]] hello", stream=True))
-    called = ask("[[scenario=tools tool=get_weather]] how is it?", tools=tools).choices[0]
+    calling = "[[scenario=tools tool=get_weather]] how is it?"
+    called = ask(calling, tools=tools).choices[0]
+    result = {"role": "tool", "tool_call_id": called.message.tool_calls[0].id, "content": "SUNNY-" + name}
+    last = ask(calling, called.message, result, tools=tools).choices[0].message.content
     try:
         ask("[[status=USER_REQUEST_RATE_EXCEEDED]] x")
         error = ""
     except litellm.RateLimitError:
         error = "rate limit"
     told[name] = {"text": ask("hello").choices[0].message.content, "streamed": streamed, "error": error,
-        "finish": called.finish_reason, "call": called.message.tool_calls[0].function.name}
+        "last": last, "finish": called.finish_reason, "call": called.message.tool_calls[0].function.name}
 print(json.dumps(told))
 """
 
@@ -68,7 +74,7 @@ for name, model in models.items():
     asked = HumanMessage("[[scenario=tools tool=get_weather]] how is it?")
     bound = model.bind_tools([get_weather])
     call = bound.invoke([asked])
-    result = ToolMessage("SUNNY-77", tool_call_id=call.tool_calls[0]["id"])
+    result = ToolMessage("SUNNY-" + name, tool_call_id=call.tool_calls[0]["id"])
     last = bound.invoke([asked, call, result])
     shaped = model.with_structured_output(Out, method="json_schema").invoke(
         '[[text="{\\\\"answer\\\\": \\\\"olleh\\\\", \\\\"n\\\\": 5}"]] go'
@@ -79,30 +85,38 @@ print(json.dumps(told))
 """
 
 
-async def told_by(python: str, program: str, folder):
+async def told_by(python: str, program: str, folder: Path) -> tuple[Any, list[str]]:
+    """What a program printed last, and the bodies that reached the upstream meanwhile."""
     async with running(folder) as s:
         variables = {"BASE_URL": s.url, "KEY": KEY, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
         outcome = await run([INSTALLED / python / "bin/python", "-c", program], folder, variables)
-    return orjson.loads(outcome.ok().strip().splitlines()[-1])
+        return orjson.loads(outcome.ok().strip().splitlines()[-1]), await s.sent()
+
+
+def assert_told_once(sent: list[str], name: str) -> None:
+    assert sum(f'"SUNNY-{name}"' in body for body in sent) == 1, f"{name}: the tool's result did not reach the upstream"
 
 
 async def test_litellm(tmp_path):
     ensure_installed("aider")
-    told = await told_by("aider", LITELLM, tmp_path)
+    told, sent = await told_by("aider", LITELLM, tmp_path)
     for name, seen in told.items():
         assert seen["text"], name
         assert seen["streamed"], name
         assert (seen["finish"], seen["call"]) == ("tool_calls", "get_weather"), name
+        assert seen["last"], name
+        assert_told_once(sent, name)
         assert seen["error"] == "rate limit", name
 
 
 async def test_langchain(tmp_path):
     ensure_installed("langchain")
-    told = await told_by("langchain", LANGCHAIN, tmp_path)
+    told, sent = await told_by("langchain", LANGCHAIN, tmp_path)
     assert set(told) == {"anthropic", "chat", "responses"}
     for name, seen in told.items():
         assert seen["text"], name
         assert seen["streamed"], name
         assert seen["call"] == "get_weather", name
         assert seen["last"], name
+        assert_told_once(sent, name)
         assert seen["shaped"] == {"answer": "olleh", "n": 5}, name

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from kiro.translating import MEASURED, TAG, TAIL, call, end_of, failure, finish, run, texts, translator
 
 from kirotrio.conversation.events import (
     ContextMeasured,
     CreditsMetered,
-    Event,
     Failed,
     Finish,
     RedactedThinkingBlock,
@@ -24,7 +18,7 @@ from kirotrio.conversation.events import (
     TokensMeasured,
     ToolCall,
 )
-from kirotrio.errors import Cause, EmptyAnswer, KirotrioError, Recovery, UpstreamFailed
+from kirotrio.errors import Cause, EmptyAnswer, Recovery, UpstreamFailed
 from kirotrio.kiro.events import (
     AssistantText,
     BrokenPayload,
@@ -43,62 +37,7 @@ from kirotrio.kiro.events import (
     StreamException,
     TokenUsage,
     ToolUseFragment,
-    decode_event,
 )
-from kirotrio.kiro.eventstream import EventStreamDecoder, encode_event
-from kirotrio.kiro.translate import AnswerTranslator
-
-CAPTURES = Path(__file__).parents[1] / "data" / "kiro"
-
-TAIL: list[KiroEvent] = [Metadata("END_TURN"), ContextUsage(10), Metering(0.5, "credit")]
-MEASURED: list[Event] = [ContextMeasured(20_000), CreditsMetered(0.5)]
-TAG = ThinkingSignature("kt1.tag")
-
-
-def translator(*, tags: bool = False, names: dict[str, str] | None = None) -> AnswerTranslator:
-    return AnswerTranslator(
-        window=200_000,
-        tag_thinking=tags,
-        show_signature=lambda signature: f"kt1.m.h.{signature}",
-        tag_signature="kt1.tag",
-        tool_names=names or {},
-    )
-
-
-def run(events: list[KiroEvent], *, tags: bool = False) -> list[Event]:
-    answer = translator(tags=tags)
-    return answer.feed(events) + answer.end()
-
-
-def texts(*pieces: str) -> list[KiroEvent]:
-    return [AssistantText(piece) for piece in pieces]
-
-
-def call(call_id: str = "t", name: str = "ls", arguments: str = '{"p":1}') -> list[KiroEvent]:
-    half = len(arguments) // 2
-    return [
-        ToolUseFragment(call_id, name),
-        ToolUseFragment(call_id, name, arguments[:half]),
-        ToolUseFragment(call_id, name, arguments[half:]),
-        ToolUseFragment(call_id, name, None, stop=True),
-    ]
-
-
-def failure(events: list[Event]) -> KirotrioError:
-    last = events[-1]
-    assert isinstance(last, Failed), events
-    return last.error
-
-
-def finish(events: list[Event]) -> StopCause:
-    last = events[-1]
-    assert isinstance(last, Finish), events
-    return last.cause
-
-
-def end_of(cause: StopCause) -> list[Event]:
-    return [*MEASURED, Finish(cause)]
-
 
 # Text
 
@@ -483,159 +422,7 @@ def test_an_unavailable_model_fails_an_empty_answer_and_no_other() -> None:
     assert run([notice, *texts("x"), *TAIL]) == [TextDelta("x"), *end_of(StopCause.END_TURN)]
 
 
-# Properties
-
-kiro_events: st.SearchStrategy[KiroEvent] = st.one_of(
-    st.builds(
-        AssistantText,
-        st.text(max_size=6)
-        | st.sampled_from(["<thinking>", "</thinking>", "<think", "ing>", "</", "`", "\n", "\n\n", " ", "ha"]),
-    ),
-    st.builds(
-        ToolUseFragment,
-        st.sampled_from(["a", "b", "c"]),
-        st.sampled_from([None, "ls", "ls", "ls"]),
-        st.sampled_from([None, "", "{", "}", '{"p":1}', '"p":', {"p": 2}]),
-        st.booleans(),
-    ),
-    st.builds(Reasoning, st.sampled_from([None, "hm"]), st.sampled_from([None, "s"]), st.sampled_from([None, "r"])),
-    st.sampled_from(
-        [
-            *TAIL,
-            ContextUsage(100.0),
-            Metadata("CONTENT_FILTERED"),
-            InitialResponse("r"),
-            BrokenPayload("toolUseEvent"),
-            BrokenPayload("meteringEvent"),
-        ]
-    ),
-)
-enders: list[KiroEvent] = [
-    BrokenPayload("assistantResponseEvent"),
-    StreamException("ThrottlingException", "slow"),
-    StreamException("ContentLengthExceededException", ""),
-    InvalidState("r", "m"),
-]
-answers = st.builds(
-    lambda body, ender, rest: body + ender + rest,
-    st.lists(kiro_events, max_size=14),
-    st.lists(st.sampled_from(enders), max_size=1),
-    st.lists(kiro_events, max_size=3),
-)
-
-
-def comparable(events: list[Event]) -> list[object]:
-    return [(type(event.error), event.error.message) if isinstance(event, Failed) else event for event in events]
-
-
-@settings(max_examples=100, deadline=None)
-@given(answers, st.booleans(), st.lists(st.integers(0, 20), max_size=5))
-def test_batches_do_not_matter(events: list[KiroEvent], tags: bool, borders: list[int]) -> None:
-    answer = translator(tags=tags)
-    got: list[Event] = []
-    at = 0
-    for border in sorted(borders):
-        got += answer.feed(events[at:border])
-        at = max(at, border)
-    got += answer.feed(events[at:])
-    got += answer.end()
-    assert comparable(got) == comparable(run(events, tags=tags))
-
-
-@settings(max_examples=100, deadline=None)
-@given(answers, st.booleans())
-def test_every_answer_has_one_end_and_nothing_follows_it(events: list[KiroEvent], tags: bool) -> None:
-    answer = translator(tags=tags)
-    got = answer.feed(events) + answer.end()
-    assert [type(event) for event in got if isinstance(event, Finish | Failed)] == [type(got[-1])]
-    assert answer.feed(events) == answer.end() == []
-
-
-@settings(max_examples=100, deadline=None)
-@given(answers, st.booleans())
-def test_every_call_that_leaves_has_an_object_for_arguments_and_its_own_id(events: list[KiroEvent], tags: bool) -> None:
-    calls = [event for event in run(events, tags=tags) if isinstance(event, ToolCall)]
-    assert all(isinstance(json.loads(each.arguments), dict) for each in calls)
-    assert len({each.id for each in calls}) == len(calls)
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.text(max_size=5) | st.sampled_from(["ha", "\n", "<thinking>"]), max_size=12), st.integers(0, 12))
-def test_no_text_is_lost_doubled_or_joined(pieces: list[str], place: int) -> None:
-    events = [*texts(*pieces[:place]), *call(), *texts(*pieces[place:]), *TAIL]
-    assert [event.text for event in run(events) if isinstance(event, TextDelta)] == [piece for piece in pieces if piece]
-
-
-@settings(max_examples=100, deadline=None)
-@given(answers)
-def test_a_tag_block_is_signed_before_anything_else_follows_it(events: list[KiroEvent]) -> None:
-    got = run([event for event in events if not isinstance(event, Reasoning)], tags=True)
-    open_block = False
-    for event in got:
-        if isinstance(event, ThinkingDelta):
-            open_block = True
-        elif isinstance(event, ThinkingSignature):
-            assert open_block, "a signature of ours closes a block of ours"
-            open_block = False
-        elif isinstance(event, TextDelta | ToolCall | Finish):
-            assert not open_block, got
-
-
-# Recorded answers, from bytes to generation events
-
-RECORDED: dict[str, list[Event]] = {
-    "text_modern": [TextDelta("ok"), ContextMeasured(6800), CreditsMetered(0.0386), Finish(StopCause.END_TURN)],
-    "thinking_text_tool": [
-        ThinkingDelta("thinking"),
-        ThinkingSignature("kt1.m.h.sig-1"),
-        TextDelta("before tool"),
-        ToolCall("tooluse_A", "lookup", '{"path":"README.md"}'),
-        ContextMeasured(25_000),
-        CreditsMetered(0.25),
-        Finish(StopCause.TOOL_USE),
-    ],
-    # This recording has no tail, so the answer counts as cut off behind its calls.
-    "interleaved_tools": [
-        ToolCall("tool-a", "first", '{"x":1}'),
-        ToolCall("tool-b", "second", '{"value":2}'),
-        ToolCall("tool-c", "third", "{}"),
-        Finish(StopCause.MAX_TOKENS),
-    ],
-}
-
-
-def through(raw: bytes, size: int, *, tags: bool = False) -> list[Event]:
-    decoder, answer = EventStreamDecoder(), translator(tags=tags)
-    got: list[Event] = []
-    for at in range(0, len(raw), size):
-        frames = decoder.feed(raw[at : at + size])
-        got += answer.feed([event for frame in frames if (event := decode_event(frame)) is not None])
-    decoder.close()
-    return got + answer.end()
-
-
-@pytest.mark.parametrize("name", sorted(RECORDED))
-@pytest.mark.parametrize("size", [1, 7, 100_000])
-def test_recorded_answers(name: str, size: int) -> None:
-    assert through((CAPTURES / f"rebuilt_{name}.bin").read_bytes(), size, tags=True) == RECORDED[name]
-
-
-def test_text_survives_reads_that_end_inside_every_character() -> None:
-    text = "naïve 思考 🧠 «fin»"
-    raw = b"".join(encode_event("assistantResponseEvent", orjson.dumps({"content": char})) for char in text)
-    raw += encode_event("meteringEvent", b'{"usage":1}')
-    for size in range(1, 12):
-        got = through(raw, size)
-        assert [event.text for event in got if isinstance(event, TextDelta)] == list(text)
-
-
-def test_long_arguments_arrive_whole_through_small_reads() -> None:
-    arguments = json.dumps({"content": "äx\n" * 130_000}, ensure_ascii=False)
-    pieces = [arguments[at : at + 1000] for at in range(0, len(arguments), 1000)]
-    payloads: list[dict[str, object]] = [{"toolUseId": "t", "name": "write", "input": piece} for piece in pieces]
-    payloads.append({"toolUseId": "t", "name": "write", "stop": True})
-    raw = b"".join(encode_event("toolUseEvent", orjson.dumps(payload)) for payload in payloads)
-    assert through(raw, 1024) == [ToolCall("t", "write", arguments), Finish(StopCause.MAX_TOKENS)]
+# What is noted and remembered
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import httpx
+import orjson
 import trio
 
 from kirotrio.accounts.sources.places import Places
@@ -78,6 +79,11 @@ class Stack:
     async def requests(self) -> list[dict[str, Any]]:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
             return list((await http.get(f"{self.upstream}/_sim/requests")).json())
+
+    async def sent(self) -> list[str]:
+        """The bodies of the calls that asked the simulator to generate, as JSON."""
+        asked = [request for request in await self.requests() if "generateAssistantResponse" in request["path"]]
+        return [orjson.dumps(request["body"]).decode() for request in asked]
 
 
 def changed(settings: Settings, sections: dict[str, dict[str, Any]]) -> Settings:

@@ -12,11 +12,12 @@ const models = {
   chat: openai.chat("claude-sonnet-4-5"),
   responses: openai.responses("claude-sonnet-4-5"),
 };
-const weather = tool({
-  description: "the weather of a place",
-  inputSchema: z.object({ place: z.string() }),
-  execute: async () => "SUNNY-77",
-});
+const weather = (answer) =>
+  tool({
+    description: "the weather of a place",
+    inputSchema: z.object({ place: z.string() }),
+    execute: async () => answer,
+  });
 const told = {};
 
 for (const [name, model] of Object.entries(models)) {
@@ -28,7 +29,7 @@ for (const [name, model] of Object.entries(models)) {
   const stepped = streamText({
     model,
     prompt: '[[scenario=tools tool=get_weather input={"place":"Bern"}]] how is it?',
-    tools: { get_weather: weather },
+    tools: { get_weather: weather(`SUNNY-${name}`) },
     stopWhen: stepCountIs(3),
     maxRetries: 0,
   });

@@ -67,7 +67,7 @@ const after = await client.responses.create({
   model,
   previous_response_id: before.id,
   tools: flat,
-  input: [{ type: "function_call_output", call_id: wanted.call_id, output: "SUNNY-77" }],
+  input: [{ type: "function_call_output", call_id: wanted.call_id, output: "RAINY-88" }],
 });
 told.continued = { status: after.status, text: after.output_text };
 
