@@ -14,6 +14,7 @@ import click
 
 from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX, reachable
 from kirotrio.cli.options import LOGGING, assignments, flags, log_of, overrides
+from kirotrio.cli.programs import own_command
 from kirotrio.cli.serve import ready_line
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
@@ -75,9 +76,9 @@ def _lines(base_url: str, key: str) -> list[str]:
         f"OpenAI Chat Completions and Responses:  {base_url}/v1",
         f"Key:                                    {key}",
         "",
-        "A client (`kirotrio launch` lists them):",
+        "A client (`launch` alone lists them):",
         "",
-        f"kirotrio launch claude --url {base_url} --api-key {key}",
+        f"{own_command()} launch claude --url {base_url} --api-key {key}",
         "",
     ]
 

@@ -12,12 +12,11 @@ import os
 import secrets
 import shlex
 import stat
-import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kirotrio.cli.programs import for_shell, own_command
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import SettingsError
 
@@ -168,30 +167,24 @@ def welcome(
     else:
         shell_key, python_key = "YOUR_KEY", '"YOUR_KEY"'
     reach = reachable(base_url)
-    lines = ["", "Claude Code:", *_shell_lines(reach, shell_key, model), "", "Python SDK, Anthropic's:"]
-    if python_key.startswith("Path("):
-        lines.append("  from pathlib import Path")
-    lines += [
+    imports = ["  from pathlib import Path"] if python_key.startswith("Path(") else []
+    lines = [
+        *("", "Claude Code:", *_shell_lines(reach, shell_key, model)),
+        *("", "Anthropic's Python SDK:", *imports),
         "  from anthropic import Anthropic",
         f'  client = Anthropic(base_url="{reach}", api_key={python_key})',
         f'  client.messages.create(model="{model}", max_tokens=1024,'
         ' messages=[{"role": "user", "content": "Hello"}])',
-        "",
-        "OpenAI's (Chat Completions and Responses):",
+        *("", "OpenAI's Python SDK (Chat Completions, Responses):", *imports),
         "  from openai import OpenAI",
         f'  client = OpenAI(base_url="{reach}/v1", api_key={python_key})',
         "",
     ]
-    if is_loopback(urlsplit(reach).hostname or ""):  # elsewhere `launch` does not take the kept key to
+    if is_loopback(urlsplit(reach).hostname or ""):  # `launch` takes the kept key nowhere else
         folder = [] if data_dir is None else ["--data-dir", str(data_dir.absolute())]
-        words = ["kirotrio", "launch", "claude", "--url", reach, *folder]
-        lines += ["A client without any of this (`kirotrio launch` lists them):", f"  {_joined(words)}", ""]
+        command = f"{own_command()} {for_shell(['launch', 'claude', '--url', reach, *folder])}"
+        lines += ["A client without any of this (`launch` alone lists them):", f"  {command}", ""]
     return "\n".join(lines)
-
-
-def _joined(words: Sequence[str]) -> str:
-    """A command for this system's shell."""
-    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def _shell_lines(reach: str, key: str, model: str) -> list[str]:

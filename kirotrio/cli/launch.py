@@ -51,13 +51,14 @@ class Launch(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            before = list(itertools.takewhile(lambda word: not word.startswith(error.option_name), given))
+            option = error.option_name
+            before = list(itertools.takewhile(lambda word: not word.startswith(option), given))
             client = next((word for word in before if word in CLIENTS), None)
             if client is None:
                 raise
             raise click.UsageError(
-                f"launch has no option {error.option_name}; what is the client's own goes behind --, as in "
-                f"`kirotrio launch {client} -- {error.option_name}`",
+                f"launch has no option {option}; what is the client's own goes behind --, as in "
+                f"`kirotrio launch {client} -- {option}`",
                 ctx,
             ) from None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import frozen
 
+from kirotrio.cli.bodies import APIS, Api, recognised
 from kirotrio.cli.options import with_settings
 from kirotrio.config import LoadedSettings, Settings
 from kirotrio.errors import KirotrioError
@@ -32,17 +33,22 @@ class Lint:
 
 
 @click.command(short_help="Say what Kiro would reject in a request body.")
+@click.option(
+    "--api",
+    type=click.Choice(list(APIS)),
+    help="Which API the body is for. Default: what it looks like.",
+)
 @with_settings()
 @click.argument("file", metavar="FILE", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-def lint(loaded: LoadedSettings, file: str) -> int:
+def lint(loaded: LoadedSettings, api: str | None, file: str) -> int:
     """Say what Kiro would reject in the request body in FILE, by path. A minus sign reads standard input.
 
-    FILE holds the JSON of a POST to /v1/messages, which is translated first; what the translation changes or leaves
-    out is told as well. A body that is in Kiro's own form already (with conversationState) is checked as it is.
-    The exit code is 1 if something would be rejected.
+    FILE holds the JSON of a POST to /v1/messages, /v1/chat/completions or /v1/responses, which is translated first;
+    what the translation changes or leaves out is told as well. A body that is in Kiro's own form already (with
+    conversationState) is checked as it is. The exit code is 1 if something would be rejected.
     """
     raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    found = lint_body(raw, loaded.settings)
+    found = lint_body(raw, loaded.settings, APIS[api] if api else None)
     place = "standard input" if file == "-" else file
     for note in found.notes:
         click.echo(f"note      {note}")
@@ -53,32 +59,31 @@ def lint(loaded: LoadedSettings, file: str) -> int:
     return 1 if found.rejected else 0
 
 
-def lint_body(raw: bytes, settings: Settings) -> Lint:
-    """Check one body, without any I/O."""
+def lint_body(raw: bytes, settings: Settings, api: Api | None = None) -> Lint:
+    """Check one body, without any I/O. `api`: what it is for, None where its shape has to say."""
     import orjson
 
     try:
         body = orjson.loads(raw)
     except ValueError as error:
         return Lint("not JSON", (f"the body is not JSON: {error}",))
-    if isinstance(body, dict) and "conversationState" in body:
+    if api is None and isinstance(body, dict) and "conversationState" in body:
         return Lint("a body in Kiro's form", tuple(_violations(body)))
-    return _lint_messages(raw, settings)
+    return _lint_api(raw, api or recognised(body), settings)
 
 
-def _lint_messages(raw: bytes, settings: Settings) -> Lint:
-    """A body of the Messages API: decoded, translated and checked as `serve` would, but for the account."""
-    from kirotrio.dialects.anthropic import decode_request
+def _lint_api(raw: bytes, api: Api, settings: Settings) -> Lint:
+    """A body of one API: decoded, translated and checked as `serve` would, but for the account."""
     from kirotrio.kiro.endpoints import shape_body
     from kirotrio.kiro.models import STATIC_CATALOGUE
     from kirotrio.kiro.request import RequestOptions, build_request, session_ids
 
-    kind = "a body of the Messages API"
+    kind = f"a body of the {api.title} API"
     try:
-        conversation = decode_request(raw, default_thinking=settings.thinking.default).conversation
+        conversation, unseen = api.decode(raw, settings.thinking.default)
     except KirotrioError as error:
         return Lint(kind, (error.message,))
-    notes = _told(conversation.diagnostics)
+    notes = (*unseen, *_told(conversation.diagnostics))
     try:
         model = STATIC_CATALOGUE.resolve(
             conversation.model, aliases=settings.models.alias, default=settings.models.default
@@ -97,7 +102,7 @@ def _lint_messages(raw: bytes, settings: Settings) -> Lint:
         ),
     )
     body = shape_body(settings.upstream.flavour, request.body)
-    notes = (*_told(request.diagnostics), *_renamed(conversation.tools, request.tool_names))
+    notes = (*unseen, *_told(request.diagnostics), *_renamed(conversation.tools, request.tool_names))
     if model.id not in {known.id for known in STATIC_CATALOGUE.models}:
         notes += (f"model: {model.id!r} is not among the models known here; it is sent as it is, and Kiro decides",)
     images = sum(_images(turn.parts) for turn in conversation.turns)

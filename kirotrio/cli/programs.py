@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,19 @@ def find_program(name: str, path: str) -> Path | None:
         if os.path.isabs(folder) and (found := shutil.which(os.path.join(folder, name))):
             return Path(found)
     return None
+
+
+def own_command() -> str:
+    """How a person calls this program from where it was started, for this system's shell: by its name where the PATH
+    leads to it."""
+    if shutil.which("kirotrio"):
+        return "kirotrio"
+    return for_shell([sys.executable] if getattr(sys, "frozen", False) else [sys.executable, "-m", "kirotrio"])
+
+
+def for_shell(words: Sequence[str]) -> str:
+    """A command for this system's shell."""
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
 def child_environment(environment: Mapping[str, str], *, frozen: bool | None = None) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kirotrio.cli.options import flags, load, sources
+from kirotrio.cli.programs import own_command
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
 from kirotrio.config.loading import DEFAULT
@@ -57,7 +58,7 @@ async def _simulate(server: ServerSettings, simulated: SimulatorSettings, stop: 
         say(
             "\nA gateway that uses it:\n"
             f"  KIROTRIO_UPSTREAM_URL={base_url} KIROTRIO_AUTH_URL={base_url} "
-            f"kirotrio serve --kiro-api-key {DEMO_API_KEY} --data-dir {_A_NEW_FOLDER} --port 0"
+            f"{own_command()} serve --kiro-api-key {DEMO_API_KEY} --data-dir {_A_NEW_FOLDER} --port 0"
         )
         await stop.asked.wait()
         nursery.cancel_scope.cancel()

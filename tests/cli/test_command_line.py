@@ -17,6 +17,7 @@ from click.testing import Result
 
 from kirotrio import __version__
 from kirotrio.cli.app import kirotrio
+from kirotrio.cli.clients import CLIENTS
 from kirotrio.config import platform_folders
 from kirotrio.config.options import options
 from kirotrio.config.process import home_folder
@@ -69,6 +70,16 @@ def test_help_names_every_verb(run: Run) -> None:
     done = run("--help")
     for verb in ("serve", "demo", "simulate", "doctor", "lint", "keys", "launch", "settings"):
         assert re.search(rf"^  {verb}  +\w", done.stdout, re.MULTILINE)
+
+
+def test_help_names_the_apis_and_the_clients(run: Run) -> None:
+    said = " ".join(run("--help").stdout.split())
+    for api in ("Anthropic Messages", "OpenAI Chat Completions", "OpenAI Responses"):
+        assert api in said
+    said = run("launch", "--help").stdout
+    for client in CLIENTS:
+        assert re.search(rf"\b{client}\b", said)
+    assert "`kirotrio launch claude -- -p hi`" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

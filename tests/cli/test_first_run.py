@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import stat
 import subprocess
 import threading
@@ -191,11 +192,27 @@ class TestWelcome:
         )
         assert done.stdout == f"{self.KEY} claude-sonnet-4.5"
 
-        (call,) = [line.strip() for line in lines.splitlines() if "client = " in line]
-        words = [word for word in ast.walk(ast.parse(call)) if isinstance(word, ast.keyword)]
-        (expression,) = [word.value for word in words if word.arg == "api_key"]
-        assert "from pathlib import Path" in lines
-        assert eval(ast.unparse(expression)) == self.KEY
+        calls = [line.strip() for line in lines.splitlines() if "client = " in line]
+        assert len(calls) == 2, "Anthropic's and OpenAI's"
+        for call in calls:
+            words = [word for word in ast.walk(ast.parse(call)) if isinstance(word, ast.keyword)]
+            (expression,) = [word.value for word in words if word.arg == "api_key"]
+            assert eval(ast.unparse(expression)) == self.KEY
+        assert lines.count("from pathlib import Path") == 2
+
+    def test_it_has_openais_address_and_the_command_that_starts_a_client(self, tmp_path: Path) -> None:
+        lines = welcome("http://0.0.0.0:8123", self.KEY, tmp_path / "client-key", terminal=True)
+        assert f'OpenAI(base_url="http://127.0.0.1:8123/v1", api_key="{self.KEY}")' in lines
+        assert " launch claude --url http://127.0.0.1:8123\n" in lines
+        folder = tmp_path / "my data"
+        lines = welcome("http://127.0.0.1:1", self.KEY, folder / "client-key", terminal=True, data_dir=folder)
+        (command,) = [line for line in lines.splitlines() if " launch claude " in line]
+        assert shlex.split(command)[-2:] == ["--data-dir", str(folder)]
+
+    def test_launch_is_not_offered_where_it_does_not_send_the_kept_key(self, tmp_path: Path) -> None:
+        lines = welcome("http://192.168.1.9:8000", self.KEY, tmp_path / "client-key", terminal=True)
+        assert "OpenAI(base_url=" in lines
+        assert "launch claude" not in lines
 
     @pytest.mark.parametrize(
         ("listening", "reached"),

@@ -28,7 +28,7 @@ from support.stack import KEY, running
 
 from kirotrio.cli import launch as verb
 from kirotrio.cli.clients import CLIENTS, KEY_VARIABLE, ListedModel, Target, newest_of
-from kirotrio.cli.programs import child_environment, find_program
+from kirotrio.cli.programs import child_environment, find_program, own_command
 from kirotrio.cli.shells import SHELLS
 
 Run = Callable[..., Result]
@@ -53,6 +53,7 @@ class StandIn:
 
     answers: dict[str, tuple[int, Any]]
     url: str = ""
+    key: str = KEY
     seen: list[tuple[str, str | None]] = field(factory=list)
 
     @property
@@ -62,7 +63,7 @@ class StandIn:
 
 @pytest.fixture
 def gateway() -> Iterator[StandIn]:
-    """What a gateway answers to the questions of `launch`; the key is KEY."""
+    """What a gateway answers to the questions of `launch`; the key is KEY unless it is changed."""
     standing = StandIn({"/health": (200, {"status": "ok"}), "/v1/models": (200, LISTED)})
 
     class Answers(http.server.BaseHTTPRequestHandler):
@@ -70,7 +71,7 @@ def gateway() -> Iterator[StandIn]:
             path, sent = unquote(self.path.partition("?")[0]), self.headers.get("authorization")
             standing.seen.append((path, sent))
             status, body = standing.answers.get(path, (404, {"error": {"message": "no"}}))
-            if path != "/health" and sent != f"Bearer {KEY}":
+            if path != "/health" and sent != f"Bearer {standing.key}":
                 status, body = 401, {"error": {"message": "wrong key"}}
             text = body if isinstance(body, bytes) else json.dumps(body).encode()
             self.send_response(status)
@@ -217,7 +218,7 @@ class TestProcess:
             alias = await self.launch(stack.url, "--model", "claude-sonnet-4-5", "codex")
             nothing = await self.launch(stack.url, "--model", "gpt-2", "codex")
             wrong = await self.launch(stack.url, "codex", KIROTRIO_API_KEY="sk-kt-swordfish-swordfish")
-        assert "model=claude-sonnet-4-5" in json.loads(alias.stdout)[0]
+        assert {"model=claude-sonnet-4-5", "model_context_window=200000"} <= {*json.loads(alias.stdout)[0]}
         assert nothing.returncode == wrong.returncode == 1
         assert b"has no model gpt-2; it has " in nothing.stderr
         assert b"claude-sonnet-4.5" in nothing.stderr
@@ -295,7 +296,9 @@ class TestChecks:
             (("claude", "--url", "http://box:80000"), "it must be an address like"),
             (("claude", "--url", "http://box/?a=b"), "it must be an address like"),
             (("claude", "--set", "server.port=0"), "give its address with --url"),
-            (("claude", "-p", "hi"), "no such option '-p'"),
+            (("claude", "-p", "hi"), "behind --, as in `kirotrio launch claude -- -p`; see"),
+            (("--buffered", "codex", "--version"), "behind --, as in `kirotrio launch codex -- --version`; see"),
+            (("--modle", "x", "claude"), "no such option '--modle'"),
             (("claude", "--shell", "csh"), "'csh' is not one of"),
         ],
     )
@@ -304,6 +307,7 @@ class TestChecks:
         assert (done.exit_code, done.stdout, started.program) == (2, "", None)
         assert said in done.stderr
         assert "see `kirotrio launch --help`" in done.stderr
+        assert "--print" not in done.stderr
 
     def test_without_a_key_it_says_how_one_is_made(self, run: Run, gateway: StandIn, tmp_path: Path) -> None:
         done = run("launch", "claude", "--url", gateway.url, "--data-dir", str(tmp_path))
@@ -459,6 +463,76 @@ NAMES = st.from_regex(r"[A-Z][A-Z0-9_]{0,9}", fullmatch=True).map(lambda name: f
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"))
 
 
+class TestOtherSpelling:
+    """A model by a name that the gateway resolves and does not list."""
+
+    NAME = "claude-sonnet-4-5-20250929"
+
+    def environment(self, run: Run, gateway: StandIn, started: Started, client: str) -> dict[str, str]:
+        gateway.answers[f"/v1/models/{self.NAME}"] = (200, LISTED["data"][0])
+        done = run("launch", "--url", gateway.url, "--model", self.NAME, client, KIROTRIO_API_KEY=KEY)
+        assert done.exit_code == 0, done.stderr
+        return started.environment
+
+    def test_codex_has_the_window(self, run: Run, gateway: StandIn, installed: Path, started: Started) -> None:
+        self.environment(run, gateway, started, "codex")
+        assert {f"model={self.NAME}", "model_context_window=200000"} <= {*started.words}
+
+    def test_copilot_has_the_limits(self, run: Run, gateway: StandIn, installed: Path, started: Started) -> None:
+        environment = self.environment(run, gateway, started, "copilot")
+        assert environment["COPILOT_PROVIDER_MAX_PROMPT_TOKENS"] == "200000"
+        assert environment["COPILOT_PROVIDER_MAX_OUTPUT_TOKENS"] == "64000"
+
+    def test_opencode_has_one_entry_with_limits(
+        self, run: Run, gateway: StandIn, installed: Path, started: Started
+    ) -> None:
+        config = json.loads(self.environment(run, gateway, started, "opencode")["OPENCODE_CONFIG_CONTENT"])
+        models = config["provider"]["kirotrio"]["models"]
+        assert list(models) == ["claude-sonnet-4.5", "claude-haiku-4.5", self.NAME]
+        assert models[self.NAME]["limit"] == {"context": 200_000, "output": 64_000}
+
+    def test_its_date_is_no_version(self, run: Run, gateway: StandIn, installed: Path, started: Started) -> None:
+        environment = self.environment(run, gateway, started, "claude")
+        assert environment["ANTHROPIC_MODEL"] == self.NAME
+        assert environment["ANTHROPIC_DEFAULT_SONNET_MODEL"] == "claude-sonnet-4.5"
+
+    def test_an_answer_that_tells_nothing_is_no_harm(
+        self, run: Run, gateway: StandIn, installed: Path, started: Started
+    ) -> None:
+        gateway.answers["/v1/models/mine"] = (200, ["?"])
+        done = run("launch", "--url", gateway.url, "--model", "mine", "codex", KIROTRIO_API_KEY=KEY)
+        assert (done.exit_code, "model=mine" in started.words) == (0, True)
+
+
+class TestOddKeys:
+    """A key is whatever the person chose; OpenCode pastes it into the text of its JSON."""
+
+    ODD = 'a"b\\c{d}-0123456789'
+
+    @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
+    def test_opencode_reads_the_key_that_was_meant(self, key: str) -> None:
+        config = CLIENTS["opencode"].variables(TARGET)["OPENCODE_CONFIG_CONTENT"]
+        read = json.loads(config.replace(f"{{env:{KEY_VARIABLE}}}", CLIENTS["opencode"].written_key(key)))
+        assert read["provider"]["kirotrio"]["options"]["apiKey"] == key
+
+    @pytest.mark.parametrize("client", CLIENTS)
+    def test_the_variable_and_the_printed_lines_agree(
+        self, client: str, run: Run, gateway: StandIn, installed: Path, started: Started, tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "data"
+        folder.mkdir()
+        (folder / "client-key").write_text(self.ODD + "\n")
+        gateway.key = self.ODD
+        args = ("--url", gateway.url, "--data-dir", str(folder), client)
+        run("launch", *args)
+        name = CLIENTS[client].key
+        written = json.dumps(self.ODD)[1:-1] if client == "opencode" else self.ODD
+        assert started.environment[name] == written
+        lines = run("launch", "--print", *args).stdout
+        done = subprocess.run(["bash", "-c", lines], capture_output=True, timeout=60, check=True)
+        assert json.loads(done.stdout)[1][name] == written
+
+
 class TestShells:
     """Only shells that are here can be asked."""
 
@@ -586,3 +660,14 @@ class TestPrograms:
         without = {"LD_LIBRARY_PATH": "/tmp/_MEI1", "A": "b"}
         assert child_environment(without, frozen=True) == {"A": "b"}
         assert child_environment(inside, frozen=False) == inside
+
+    def test_a_printed_command_calls_this_program_where_no_path_leads_to_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert own_command() == f"{sys.executable} -m kirotrio"
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+        monkeypatch.setattr(sys, "executable", "/my tools/kirotrio")
+        assert own_command() == "'/my tools/kirotrio'"
+        stub(tmp_path, "kirotrio", "")
+        assert own_command() == "kirotrio"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,9 @@ from kirotrio.cli.lint import lint_body
 from kirotrio.config.settings import Settings
 
 Run = Callable[..., Result]
+
+
+FIELDS = ["messages", "conversationState", "model", "role", "content", "input", "tools", "previous_response_id", "type"]
 
 
 def question(**changes: Any) -> dict[str, Any]:
@@ -116,15 +120,120 @@ def test_what_is_no_json_is_rejected(run: Run) -> None:
     assert "the body is not JSON" in done.stdout
 
 
+USER = {"role": "user", "content": "hello"}
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+FUNCTION = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+CLAUDE_TOOL = {"name": "f", "input_schema": {"type": "object"}}
+SCHEMA = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("title", "body"),
+    [
+        ("Chat Completions", {"messages": [{"role": "system", "content": "be brief"}, USER]}),
+        ("Chat Completions", {"messages": [{"role": "developer", "content": "be brief"}, USER], "max_tokens": 5}),
+        ("Chat Completions", {"messages": [USER], "tools": [FUNCTION], "tool_choice": "auto"}),
+        ("Chat Completions", {"messages": [USER], "max_completion_tokens": 5}),
+        (
+            "Chat Completions",
+            {
+                "messages": [USER],
+                "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}},
+            },
+        ),
+        (
+            "Chat Completions",
+            {
+                "messages": [
+                    USER,
+                    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+                    {"role": "tool", "tool_call_id": "c1", "content": "done"},
+                ],
+                "tools": [FUNCTION],
+            },
+        ),
+        (
+            "Chat Completions",
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://x.y/z"}}]}]},
+        ),
+        ("Responses", {"input": "hello"}),
+        ("Responses", {"input": [{"role": "user", "content": [{"type": "input_text", "text": "hello"}]}]}),
+        ("Responses", {"input": "hello", "text": {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}}),
+        ("Responses", {"previous_response_id": "resp_1", "input": "more"}),
+        ("Responses", {"previous_response_id": "resp_1"}),
+        ("Responses", {"input": [{"type": "item_reference", "id": "msg_1"}, {"role": "user", "content": "more"}]}),
+        (
+            "Responses",
+            {
+                "previous_response_id": "resp_1",
+                "input": [{"type": "function_call_output", "call_id": "c1", "output": "done"}],
+            },
+        ),
+        ("Chat Completions", {"messages": [USER]}),
+        ("Messages", {"messages": [USER], "max_tokens": 5}),
+        ("Messages", {"messages": [USER], "max_tokens": 5, "tools": [CLAUDE_TOOL], "tool_choice": {"type": "auto"}}),
+        ("Messages", {"messages": [USER, {"role": "system", "content": "be brief"}], "system": "x", "max_tokens": 5}),
+        (
+            "Messages",
+            {
+                "max_tokens": 5,
+                "messages": [
+                    {"role": "system", "content": "be brief"},
+                    {
+                        "role": "user",
+                        "content": [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}],
+                    },
+                ],
+                "tools": [CLAUDE_TOOL],
+            },
+        ),
+    ],
+)
+def test_every_api_is_known_by_its_shape(title: str, body: dict[str, Any], run: Run) -> None:
+    done = run("lint", "-", stdin=json.dumps({"model": "claude-sonnet-4.5", **body}).encode())
+    assert (done.exit_code, f"a body of the {title} API; nothing would be" in done.stdout) == (0, True), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        ({"messages": [USER], "n": 1, "seed": 5}, "note      seed: seed is ignored: "),
+        ({"input": "hello", "temperature": 0.5}, "note      temperature: ignored: "),
+        ({"input": "hello", "previous_response_id": "resp_1"}, "note      previous_response_id: 'resp_1' is known to"),
+    ],
+)
+def test_what_the_openai_apis_leave_out_is_noted(body: dict[str, Any], note: str, run: Run) -> None:
+    done = run("lint", "-", stdin=json.dumps({"model": "claude-sonnet-4.5", **body}).encode())
+    assert (done.exit_code, note in done.stdout) == (0, True), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ({"messages": [USER], "n": 2, "stop": "x"}, "rejected  n: must be 1"),
+        ({"input": "hello", "background": True}, "rejected  background: "),
+        ({"input": [{"role": "user", "content": 5}]}, "rejected  input.0.content: "),
+    ],
+)
+def test_what_the_openai_apis_refuse_is_told_by_path(body: dict[str, Any], problem: str, run: Run) -> None:
+    done = run("lint", "-", stdin=json.dumps({"model": "claude-sonnet-4.5", **body}).encode())
+    assert (done.exit_code, problem in done.stdout) == (1, True), done.stdout
+
+
+def test_the_person_may_say_which_api(run: Run) -> None:
+    body = json.dumps({"model": "claude-sonnet-4.5", "messages": [USER]}).encode()
+    assert "of the Chat Completions API; nothing" in run("lint", "--api", "chat", "-", stdin=body).stdout
+    assert "rejected  max_tokens: " in run("lint", "--api", "messages", "-", stdin=body).stdout
+    done = run("lint", "--api", "responses", "-", stdin=body)
+    assert (done.exit_code, "rejected  input: " in done.stdout) == (1, True)
+
+
 @given(
     st.one_of(
         st.binary(max_size=50),
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-            lambda inner: (
-                st.lists(inner, max_size=3)
-                | st.dictionaries(st.sampled_from(["messages", "conversationState", "model", "role", "content"]), inner)
-            ),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner),
             max_leaves=8,
         ).map(lambda body: json.dumps(body).encode()),
     )

@@ -19,6 +19,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from support.sse import names_of, valid
+
+from kirotrio.simulator import DEMO_REFRESH_TOKEN
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
 
@@ -137,11 +140,13 @@ class TestDemo:
         if shutil.which("curl"):
             done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=30, check=True)
             assert done.stdout.startswith("event: message_start\n")
-            assert "event: message_stop" in done.stdout
+            assert names_of(done.stdout.encode())[-1] == "message_stop"
+        assert demo.line(r"^OpenAI .*: +(\S+)$")[1] == f"{url}/v1"
+        assert shlex.split(demo.line(r".* launch claude .*")[0])[-3:-1] == [url, "--api-key"]
         key = re.search(r"x-api-key: ([\w-]+)", command)
         assert key is not None
         with asking(url, key[1], "hello") as answer:
-            assert "event: message_stop" in answer.read().decode()
+            assert names_of(answer.read())[-1] == "message_stop"
         assert list(scratch.iterdir()), "the demo keeps its files where temporary files go"
 
         demo.interrupt()
@@ -171,7 +176,7 @@ class TestDemo:
         key = re.search(r"x-api-key: ([\w-]+)", demo.line(r"^curl .*")[0])
         assert key is not None
         with asking(url, key[1], "hello") as answer:
-            text = answer.read().decode()
+            text = valid(answer.read()).decode()
         assert '"input_tokens":100000' in text
         demo.interrupt(signal.SIGTERM)
         assert demo.end() == 0
@@ -332,7 +337,11 @@ class TestSimulate:
         assert simulate.end() == 0
 
     def test_a_gateway_uses_it_and_the_doctor_is_content(
-        self, start: Start, home: Path, program: Callable[..., subprocess.CompletedProcess[str]]
+        self,
+        start: Start,
+        home: Path,
+        program: Callable[..., subprocess.CompletedProcess[str]],
+        tmp_path: Path,
     ) -> None:
         simulate = start("simulate", "--port", "0")
         line = simulate.line(r"KIROTRIO_UPSTREAM_URL=.*")[0]
@@ -345,13 +354,28 @@ class TestSimulate:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "nothing is wrong" in done.stdout
         assert re.search(r"ok +account: .* can use \d+ models: .*claude", done.stdout)
-        assert httpx.post(f"{environ['KIROTRIO_UPSTREAM_URL']}/_sim/expire", trust_env=False).is_success
+
+        for number in range(2):
+            options[options.index("--data-dir") + 1] = str(tmp_path / f"new-{number}")  # as the shell does each time
+            serve = start("serve", *options, **environ)
+            url = serve.line(r"^kirotrio ready on (\S+)$")[1]
+            assert "claude-sonnet-4.5" in serve.line(r"ANTHROPIC_MODEL=(\S+)")[1]
+            key = Path(serve.line(r"Path\('([^']+)'\)")[1]).read_text().strip()
+            with asking(url, key, "hello") as answer:
+                assert names_of(answer.read())[-1] == "message_stop"
+            serve.interrupt()
+            assert serve.end() == 0
+        assert not list(home.iterdir()), "something was left among the person's own files"
+
+    def test_the_doctor_is_content_again_where_a_token_was_refused(
+        self, start: Start, program: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+    ) -> None:
+        simulate = start("simulate", "--port", "0")
+        url = simulate.line(r"^simulator ready on (\S+)$")[1]
+        environ = {"KIROTRIO_UPSTREAM_URL": url, "KIROTRIO_AUTH_URL": url}
+        options = ("--refresh-token", DEMO_REFRESH_TOKEN, "--data-dir", str(tmp_path / "data"), "--port", "0")
+        done = program("doctor", *options, **environ)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert httpx.post(f"{url}/_sim/expire", trust_env=False).is_success
         done = program("doctor", *options, **environ)
         assert done.returncode == 0, "a refused token is replaced, as the gateway does: " + done.stdout
-
-        serve = start(*command[command.index("serve") :], **environ)
-        serve.line(r"^kirotrio ready on (\S+)$")
-        assert "claude-sonnet-4.5" in serve.line(r"ANTHROPIC_MODEL=(\S+)")[1]
-        serve.interrupt()
-        assert serve.end() == 0
-        assert not list(home.iterdir()), "something was left among the person's own files"
