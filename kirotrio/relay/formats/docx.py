@@ -17,7 +17,7 @@ from docx.oxml.ns import qn
 from docx.oxml.parser import parse_xml
 
 from kirotrio.relay.formats.draft import Draft
-from kirotrio.relay.formats.office import title_of
+from kirotrio.relay.formats.titles import title_of
 
 _HEADING = re.compile(r"heading ([1-6])")
 _UNSEEN: Final = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Any
 
 from kirotrio.relay.formats.draft import Draft, Unreadable
 
@@ -12,7 +11,6 @@ _COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
 """The mark of the container that old Office files are, and that new ones with a password are put in."""
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _MOST_ENTRIES = 20_000
-_PROPERTIES = "http://schemas.openxmlformats.org/package/2006/relationships/metadata/core-properties"
 
 
 def read_office(content: bytes, max_unpacked: int, draft: Draft) -> None:
@@ -49,12 +47,3 @@ def read_office(content: bytes, max_unpacked: int, draft: Draft) -> None:
         read_pptx(content, draft)
     else:
         raise Unreadable("it is not a Word, Excel or PowerPoint file (.docx, .xlsx, .pptx)")
-
-
-def title_of(file: Any) -> str:
-    """The title of a Word or PowerPoint file, "" where it has none: there the libraries would invent one."""
-    try:
-        file.part.package.part_related_by(_PROPERTIES)
-    except KeyError:
-        return ""
-    return file.core_properties.title or ""

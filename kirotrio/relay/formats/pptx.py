@@ -9,7 +9,7 @@ from typing import Any
 from pptx import Presentation
 
 from kirotrio.relay.formats.draft import Draft
-from kirotrio.relay.formats.office import title_of
+from kirotrio.relay.formats.titles import title_of
 
 
 def read_pptx(content: bytes, draft: Draft) -> None:
