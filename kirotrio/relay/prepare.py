@@ -45,12 +45,20 @@ async def prepare(conversation: Conversation, relay: Relay) -> Conversation:
     patience = relay.settings.deadlines.prepare
     with trio.move_on_after(patience):
         keys = await _keys(parts)
-        ready = await _Preparing(relay).run({keys[id(part)]: part for part in reversed(parts)})
+        ready = await _Preparing(relay).run(_distinct(parts, keys))
         turns = tuple(attrs.evolve(turn, parts=_replaced(turn.parts, keys, ready)) for turn in conversation.turns)
         return attrs.evolve(conversation, turns=turns)
     raise DeadlineExceeded(
         f"the files that the request names were not fetched and read within {patience:g} seconds (deadlines.prepare)"
     )
+
+
+def _distinct(parts: Sequence[_Pending], keys: Mapping[int, FileKey]) -> dict[FileKey, _Pending]:
+    """Each file once, where it is named first, in the order of the request."""
+    distinct: dict[FileKey, _Pending] = {}
+    for part in parts:
+        distinct.setdefault(keys[id(part)], part)
+    return distinct
 
 
 async def _keys(parts: Sequence[_Pending]) -> dict[int, FileKey]:
@@ -104,21 +112,22 @@ class _Preparing:
 
     relay: Relay
     _ready: dict[FileKey, _Ready] = field(factory=dict)
-    _failure: BodyInvalid | None = None
+    _failures: dict[int, BodyInvalid] = field(factory=dict)
+    """By place in the request: of several that fail at one time, the first is told."""
     _held: int = 0
 
     async def run(self, pending: Mapping[FileKey, _Pending]) -> dict[FileKey, _Ready]:
         """All of them, or BodyInvalid for the first that cannot be had."""
         turnstile = trio.CapacityLimiter(_AT_ONE_TIME)
         async with trio.open_nursery() as nursery:
-            for key, part in pending.items():
-                nursery.start_soon(self._one, key, part, turnstile, nursery.cancel_scope)
-        if self._failure is not None:
-            raise self._failure
+            for place, (key, part) in enumerate(pending.items()):
+                nursery.start_soon(self._one, place, key, part, turnstile, nursery.cancel_scope)
+        if self._failures:
+            raise self._failures[min(self._failures)]
         return self._ready
 
     async def _one(
-        self, key: FileKey, part: _Pending, turnstile: trio.CapacityLimiter, others: trio.CancelScope
+        self, place: int, key: FileKey, part: _Pending, turnstile: trio.CapacityLimiter, others: trio.CancelScope
     ) -> None:
         async with turnstile:
             try:
@@ -130,7 +139,7 @@ class _Preparing:
                 self._ready[key] = ready
             except BodyInvalid as error:
                 # Kept rather than raised: a nursery would wrap it up, and the others' ends with it.
-                self._failure = self._failure or error
+                self._failures[place] = error
                 others.cancel()
 
     async def _prepared(self, part: _Pending) -> _Ready:

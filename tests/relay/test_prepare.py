@@ -215,6 +215,13 @@ async def test_one_failure_ends_the_other_fetches(site, relay):
             await trio.sleep(0.005)
 
 
+async def test_of_several_bad_files_the_first_is_named(relay):
+    bad = [Document("application/pdf", "no base64!", path=f"messages.0.content.{place}") for place in range(3)]
+    bad = [attrs.evolve(document, data=f"{document.data}{place}") for place, document in enumerate(bad)]
+    for _ in range(8):  # the order in which tasks run is not the same each time
+        assert (await refused(asking(*bad), relay())).path == "messages.0.content.0"
+
+
 async def test_what_the_files_come_to_together_is_limited(site, relay):
     site.pages |= {f"/{n}.png": [answer(PNG + bytes(1000), content_type="image/png")] for n in range(4)}
     conversation = asking(*(image(f"{site.url}/{n}.png") for n in range(4)))
