@@ -100,9 +100,9 @@ def _decode_messages(raw: bytes, thinking: bool) -> tuple[Conversation, tuple[st
 
 
 def _decode_chat(raw: bytes, thinking: bool) -> tuple[Conversation, tuple[str, ...]]:
-    from kirotrio.dialects.openai_chat import decode_chat
+    from kirotrio.web.api.chat import decode
 
-    return decode_chat(raw, default_thinking=thinking).conversation, ()
+    return decode(raw, None, thinking).conversation, ()
 
 
 def _decode_responses(raw: bytes, thinking: bool) -> tuple[Conversation, tuple[str, ...]]:

@@ -81,6 +81,11 @@ def _lint_api(raw: bytes, api: Api, settings: Settings) -> Lint:
     kind = f"a body of the {api.title} API"
     try:
         conversation, unseen = api.decode(raw, settings.thinking.default)
+        if conversation.output_schema is not None:
+            # Loaded here alone: a tenth of a second that few bodies need.
+            from kirotrio.conversation.output_schema import check_schema
+
+            check_schema(conversation.output_schema)
     except KirotrioError as error:
         return Lint(kind, (error.message,))
     notes = (*unseen, *_told(conversation.diagnostics))

@@ -246,3 +246,15 @@ def test_many_images_are_noted(run: Run) -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
     body = question(messages=[{"role": "user", "content": [image] * 11}])
     assert "note      messages: 11 images" in run("lint", "-", stdin=json.dumps(body).encode()).stdout
+
+
+def test_a_schema_that_is_none_is_rejected_and_an_odd_chat_body_is_not(run: Run, tmp_path: Path) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "foo"}}}
+    file = tmp_path / "body.json"
+    file.write_text(json.dumps({"model": "auto", "messages": question()["messages"], "response_format": form}))
+    bad = run("lint", "--api", "chat", str(file))
+    assert bad.exit_code == 1, bad.output
+    assert "no JSON schema" in bad.output
+    file.write_text(json.dumps({"model": "auto", "input": "x"}))
+    odd = run("lint", "--api", "chat", str(file))
+    assert odd.exit_code == 0, odd.output

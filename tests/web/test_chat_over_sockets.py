@@ -75,3 +75,34 @@ async def test_a_body_of_the_responses_api_is_answered_as_a_chat(stack, stream):
         assert '"finish_reason":"tool_calls"' in answer.text
     else:
         assert answer.json()["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "look"
+
+
+def flat(question: str, **more):
+    return {"model": "claude-sonnet-4.5", "input": question, **more}
+
+
+async def test_such_a_body_keeps_its_chat_fields(stack):
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    named = {"type": "object", "properties": {"messages": {"type": "string"}}}
+    async with stack() as s, s.client() as http:
+
+        async def ask(question: str, **more):
+            answer = await http.post(CHAT.path, json=flat(question, **more))
+            assert answer.status_code == 200, answer.text
+            return answer.json()["choices"][0]
+
+        assert (await ask("[[scenario=long]] x", max_tokens=5))["finish_reason"] == "length"
+        assert (await ask("[[scenario=long]] x", max_output_tokens=5))["finish_reason"] == "length"
+        assert (await ask('[[text="one two three"]] x', stop="two"))["message"]["content"] == "one "
+        for form in (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}},
+            {"text": {"format": {"type": "json_schema", "name": "a", "schema": schema}}},
+        ):
+            assert orjson.loads((await ask("x", **form))["message"]["content"]) == {"n": 1}
+        function = {"type": "function", "name": "send", "parameters": named}
+        called = await ask("[[scenario=tools]] x", tools=[function], messages=None)
+        assert called["message"]["tool_calls"][0]["function"]["name"] == "send"
+        for wrong, path in (({"n": 2}, "n"), ({"previous_response_id": "resp_1"}, "previous_response_id")):
+            refused = await http.post(CHAT.path, json=flat("x", **wrong))
+            assert refused.status_code == 400
+            assert CHAT.error_of(refused.json())["param"] == path

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 import time
 
-from attrs import frozen
+from attrs import evolve, frozen
 from quart import Quart, Response
 
 from kirotrio.dialects.body import read_object
 from kirotrio.dialects.openai_chat import ChatBody, ChatStream, DecodedChat, decode_chat
 from kirotrio.dialects.openai_errors import error_body
 from kirotrio.dialects.openai_responses import decode_responses
-from kirotrio.errors import KirotrioError
+from kirotrio.errors import BodyInvalid, KirotrioError
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.reading import answer, mode_of, session_header, take
@@ -73,13 +73,37 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
 
 
 def decode(body: bytes, session: str | None, default_thinking: bool) -> DecodedChat:
-    """The request, also in the form of the Responses API, which Cursor sends here at times (CLIENTS B 5.3).
+    """The request, also with `input` in place of `messages`, as Cursor sends it here at times (CLIENTS B 5.3).
 
     Raises BodyInvalid.
     """
-    sent = {} if b'"messages"' in body else read_object(body)[0]
-    if sent.get("input") is None:
-        return decode_chat(body, session_header=session, default_thinking=default_thinking)
-    asked = decode_responses({**sent, "store": False}, session_header=session, default_thinking=default_thinking)
-    custom = frozenset(name for name, bridge in asked.echo.bridges.items() if bridge.kind == "custom")
-    return DecodedChat(asked.conversation, asked.stream, include_usage=True, custom_tools=custom)
+    sent, _ = read_object(body)
+    if sent.get("messages") is not None or sent.get("input") is None:
+        return decode_chat(sent, session_header=session, default_thinking=default_thinking)
+    if sent.get("previous_response_id") is not None:
+        raise BodyInvalid("previous_response_id", "stored responses are continued at /v1/responses, not here")
+    # What was said is read as the Responses API has it, all else as Chat has it.
+    said = decode_responses({name: sent[name] for name in ("model", "input", "instructions") if name in sent})
+    rest = {name: value for name, value in sent.items() if name not in ("input", "instructions", "text")}
+    if "max_output_tokens" in rest:
+        rest.setdefault("max_completion_tokens", rest.pop("max_output_tokens"))
+    form = _response_format(sent.get("text"))
+    if form is not None:
+        rest.setdefault("response_format", form)
+    rest["messages"] = [{"role": "user", "content": "in input"}]
+    asked = decode_chat(rest, session_header=session, default_thinking=default_thinking)
+    conversation = evolve(
+        asked.conversation,
+        turns=said.conversation.turns,
+        system=said.conversation.system,
+        diagnostics=(*asked.conversation.diagnostics, *said.conversation.diagnostics),
+    )
+    return evolve(asked, conversation=conversation)
+
+
+def _response_format(text: object) -> object | None:
+    """`text.format` as Chat's `response_format`."""
+    form = text.get("format") if isinstance(text, dict) else None
+    if not isinstance(form, dict) or form.get("type") != "json_schema":
+        return form
+    return {"type": "json_schema", "json_schema": {name: value for name, value in form.items() if name != "type"}}
