@@ -17,11 +17,11 @@ from itertools import islice
 from typing import Any, Final, Never, TypeAlias
 
 import attrs
-import regex  # type: ignore[import-untyped]
-from jsonschema.exceptions import ValidationError, best_match  # type: ignore[import-untyped]
-from jsonschema.protocols import Validator  # type: ignore[import-untyped]
-from jsonschema.validators import Draft202012Validator, extend, validator_for  # type: ignore[import-untyped]
-from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
+import regex
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import Draft202012Validator, extend, validator_for
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # has neither types nor stubs
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012, specification_with
@@ -92,7 +92,8 @@ def flaw(text: str, schema: Mapping[str, Json] | None, tick: Tick = lambda: None
 
 def _told(error: ValidationError) -> str:
     """Where, and which demand of the schema is not met."""
-    keyword, demand = error.validator, error.validator_value
+    keyword: Any = error.validator  # its stubs leave out that a schema which is `false` has none
+    demand: Any = error.validator_value
     if keyword is None:
         what = "holds what the schema forbids"  # a schema that is `false`; the library leaves the last step out
     elif keyword == "required":
@@ -124,7 +125,8 @@ def _ticking(draft: Any, schema: Mapping[str, Json], tick: Tick) -> Validator:
     if _mentions(schema, "patternProperties"):
         # The library's rule searches these patterns without a limit.
         rules["unevaluatedProperties"] = lambda *_: None
-    own = extend(draft, validators={name: _timed(rule, tick) for name, rule in rules.items()})
+    build: Any = extend  # untyped in its stubs
+    own = build(draft, validators={name: _timed(rule, tick) for name, rule in rules.items()})
     # By itself it would go back to the library's class wherever a `$schema` stands.
     own.evolve = attrs.evolve
     validator: Validator = own(schema, registry=Registry())

@@ -22,7 +22,7 @@ class RelayApp(QuartTrio):
     """The framework's application with our way of answering."""
 
     asgi_http_class = RelayConnection
-    asgi_websocket_class = RefusedWebsocket  # type: ignore[assignment]  # it is only made and called
+    asgi_websocket_class = RefusedWebsocket  # type: ignore[assignment]  # the framework only makes one and calls it
     gateway: Gateway
 
 

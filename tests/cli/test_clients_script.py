@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from support import real_clients
 
-pytestmark = pytest.mark.skipif(os.name != "posix" or not shutil.which("timeout"), reason="a shell script, timeout(1)")
+pytestmark = pytest.mark.skipif(
+    os.name != "posix" or not shutil.which("timeout"), reason="needs a shell and timeout(1), which the script runs by"
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +36,7 @@ def gone(fake: Path) -> bool:
     while any(map(runs, children)):
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(0.02)  # the end of a process of another parent has no event to wait for
     return True
 
 
@@ -81,7 +83,7 @@ def test_a_registry_that_is_not_there_is_told_before_anything_is_installed(call:
     assert said.startswith("real clients skipped: npm gets nothing from its registry")
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc, which is not here")
 @pytest.mark.parametrize(("part", "limit"), [("view", "PROBE_LIMIT"), ("install", "NPM_LIMIT")])
 def test_what_hangs_is_ended_with_its_children(part: str, limit: str, call: Call, tmp_path: Path) -> None:
     script = call(**{part: HANGS.replace('echo started > "$FAKE/told"; ', ""), limit: "1"})
@@ -92,7 +94,7 @@ def test_what_hangs_is_ended_with_its_children(part: str, limit: str, call: Call
     assert not (tmp_path / ".clients/.installed").exists()
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc, which is not here")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_whoever_ends_the_script_ends_what_it_started(number: int, call: Call, tmp_path: Path) -> None:
     script = call(install=HANGS)

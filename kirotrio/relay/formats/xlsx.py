@@ -7,7 +7,7 @@ import io
 from itertools import zip_longest
 from typing import Any
 
-from openpyxl import load_workbook  # type: ignore[import-untyped]
+from openpyxl import load_workbook
 
 from kirotrio.relay.formats.draft import Draft
 
