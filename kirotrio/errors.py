@@ -48,6 +48,30 @@ class Recovery(enum.Enum):
     """Look the profile ARN up and resend once."""
 
 
+class Blame(enum.Enum):
+    """What a failure says about the account that met it, and so what the next requests are to expect of it."""
+
+    NONE = "none"
+    """Nothing: the request, the network or the upstream as a whole."""
+    RATE = "rate"
+    BURN_RATE = "burn_rate"
+    """Credits are used faster than the plan allows; minutes."""
+    SHORT_QUOTA = "short_quota"
+    """A limit of an hour, a day or a week, whose end is not told."""
+    QUOTA = "quota"
+    """Used up until the plan's next reset."""
+    SUSPICIOUS = "suspicious"
+    """Kiro looks into the account's activity: a long pause, and nobody else is to be asked instead."""
+    SUSPENDED = "suspended"
+    """Locked until its owner has it unlocked."""
+    MODEL = "model"
+    """The model is not offered to this account, for a while."""
+    ACCESS = "access"
+    """The plan or the sign-in does not admit this call."""
+    SIGN_IN = "sign_in"
+    """The sign-in is over: a person has to sign in again."""
+
+
 class KirotrioError(Exception):
     """A failure with a cause, a possible recovery and a sentence for a person.
 
@@ -56,6 +80,7 @@ class KirotrioError(Exception):
 
     cause: Cause = Cause.INTERNAL
     recovery: Recovery = Recovery.NONE
+    blame: Blame = Blame.NONE
     should_retry: bool | None = None
     """What a client is to do that retries by the status alone; None leaves it to the client."""
 
@@ -65,6 +90,7 @@ class KirotrioError(Exception):
         *,
         cause: Cause | None = None,
         recovery: Recovery | None = None,
+        blame: Blame | None = None,
         retry_after: float | None = None,
         upstream_status: int | None = None,
         upstream_reason: str | None = None,
@@ -76,6 +102,8 @@ class KirotrioError(Exception):
             self.cause = cause
         if recovery is not None:
             self.recovery = recovery
+        if blame is not None:
+            self.blame = blame
         self.retry_after = retry_after
         self.upstream_status = upstream_status
         self.upstream_reason = upstream_reason
@@ -174,6 +202,8 @@ class AccountUnavailable(KirotrioError):
 class AccountSuspended(AccountUnavailable):
     """The upstream has locked the account; only its owner can have it unlocked (KIRO_PROTOCOL, trap 16)."""
 
+    blame = Blame.SUSPENDED
+
 
 class UpstreamFailed(KirotrioError):
     """The upstream is unreachable, or its stream is broken or cut."""
@@ -207,6 +237,10 @@ class Overloaded(KirotrioError):
     """This gateway itself is at its limit or draining."""
 
     cause = Cause.OVERLOADED
+
+
+class StoreUnavailable(Overloaded):
+    """The database does not answer at present. What it holds is not lost; what is in memory goes on serving."""
 
 
 class SettingsError(KirotrioError):

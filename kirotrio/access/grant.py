@@ -16,6 +16,8 @@ class Grant:
 
     key_id: str
     credential: str | None = field(default=None, repr=False)
+    accounts: frozenset[str] | None = None
+    """The accounts that it may use, by name; None: all of them."""
 
 
 @define

@@ -118,3 +118,12 @@ class ApiKey:
 
 Credential: TypeAlias = Social | Oidc | ExternalIdp | ApiKey
 Refreshable: TypeAlias = Social | Oidc | ExternalIdp
+
+
+def provider_of(credential: Credential) -> str:
+    """Through whom the sign-in was made, `Google` or `BuilderId` for example; "" where that is not known."""
+    if isinstance(credential, ApiKey):
+        return ""
+    if isinstance(credential, Oidc):
+        return "BuilderId" if credential.is_builder_id else "Enterprise"
+    return credential.provider

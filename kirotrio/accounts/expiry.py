@@ -2,61 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from typing import Any
 
-_FIRST_MILLISECONDS = 1e11
-"""A number beyond this counts milliseconds: as seconds it would be the year 5138, as milliseconds 1973."""
-_LAST = 253_402_300_799.0
-"""The end of the year 9999, in seconds."""
+from kirotrio.kiro.times import FIRST_MILLISECONDS, epoch_seconds, known_moment
 
 
 def parse_expiry(value: Any) -> float:
-    """Epoch seconds of an RFC 3339 time (Z, an offset, or none, which means UTC; any number of decimals), or of
-    epoch seconds or milliseconds as a number or as text. Raises ValueError for anything else.
-    """
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            value = float(text)
-        except ValueError:
-            return _from_text(text)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("neither a time nor a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        raise ValueError("no number that can be a time") from None
-    seconds = number / 1000 if number > _FIRST_MILLISECONDS else number
-    if not (math.isfinite(number) and 0 < seconds <= _LAST):
-        raise ValueError("no number that can be a time")
-    return seconds
-
-
-def _from_text(text: str) -> float:
-    moment = datetime.fromisoformat(text.upper())
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    seconds = moment.timestamp()
-    if seconds <= 0:
-        raise ValueError("before 1970")
-    return seconds
+    """Epoch seconds of a time as `kiro.times.epoch_seconds` reads it. Raises ValueError."""
+    return epoch_seconds(value)
 
 
 def known_expiry(value: Any) -> float | None:
     """The same, None where there is no readable time; the token then counts as expired and is refreshed first."""
-    try:
-        return parse_expiry(value)
-    except ValueError:
-        return None
+    return known_moment(value)
 
 
 def format_expiry(at: float, like: Any = None) -> Any:
     """`at` (epoch seconds) in the form of `like`, which it shall replace; RFC 3339 with milliseconds and Z where
     `like` is no number."""
     if isinstance(like, int | float) and not isinstance(like, bool):
-        return round(at * 1000) if like > _FIRST_MILLISECONDS else round(at)
+        return round(at * 1000) if like > FIRST_MILLISECONDS else round(at)
     if isinstance(like, str):
         try:
             return str(format_expiry(at, float(like)))

@@ -17,8 +17,11 @@ class HttpCalls(Protocol):
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         deadline: float,
+        proxy_url: str | None = None,
     ) -> HttpAnswer:
         """Make one call that may take `deadline` seconds. An HTTP error is an answer, not an exception.
+
+        `proxy_url`: an account's own proxy; "" for none, None for the one of the settings.
 
         Raises UpstreamFailed (recovery RETRY) where the network fails, DeadlineExceeded when the time is up.
         """

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import trio
+from attrs import frozen
 
 from kirotrio.accounts.endpoints import real_arn
 from kirotrio.accounts.http_calls import HttpCalls
@@ -17,48 +18,86 @@ _NO_PROFILES = frozenset({400, 403})
 """Answers that say that this kind of account has none (Builder ID, API key), and also that a token is not valid."""
 
 
+@frozen
+class Profile:
+    """One profile of an account. `status` is as the service spells it: ACTIVE, or what keeps it from use."""
+
+    arn: str
+    name: str = ""
+    status: str = "ACTIVE"
+
+    @property
+    def active(self) -> bool:
+        return self.status.upper() == "ACTIVE"
+
+
 async def find_profile(
     http: HttpCalls,
     credentials: Credentials,
     *,
-    flavour: str,
-    data_url: str = "",
     user_agent: str = "",
     deadline: float,
 ) -> str:
-    """The ARN of the account's profile, "" if it certainly has none. Both regions are asked at the same time, for
-    `deadline` seconds at most.
+    """The ARN of the account's profile: the first active one, the first of any status if none is, "" if the account
+    certainly has none.
+
+    Raises and takes its time as `list_profiles` does.
+    """
+    profiles = await list_profiles(http, credentials, user_agent=user_agent, deadline=deadline)
+    return profiles[0].arn if profiles else ""
+
+
+async def list_profiles(
+    http: HttpCalls,
+    credentials: Credentials,
+    *,
+    user_agent: str = "",
+    deadline: float,
+) -> list[Profile]:
+    """All profiles of the account: active ones first, and those of us-east-1 before the others of their status. Both
+    regions are asked at the same time, for `deadline` seconds at most.
 
     Raises UpstreamFailed (retryable) where nothing was found and not every region gave an answer: that is not to be
     remembered as "no profile". Cancellation closes the calls.
     """
-    asked = {call.url: call for call in (endpoints(flavour, region, data_url).profiles() for region in PROFILE_REGIONS)}
-    found: dict[str, str] = {}
+    calls = (endpoints(credentials.flavour, region, credentials.url).profiles() for region in PROFILE_REGIONS)
+    asked = {call.url: call for call in calls}
+    found: dict[str, list[Profile]] = {}
     failures: list[KirotrioError] = []
 
     async def ask(call: Endpoint) -> None:
         headers = headers_for(credentials, call, user_agent=user_agent, attempts=1)
         try:
-            answer = await http.call(call.method, call.url, headers=headers, body=call.body, deadline=deadline)
+            answer = await http.call(
+                call.method,
+                call.url,
+                headers=headers,
+                body=call.body,
+                deadline=deadline,
+                proxy_url=credentials.proxy_url,
+            )
         except KirotrioError as error:
             failures.append(error)
             return
         if answer.status == 200 and (profiles := _profiles_in(answer.body)) is not None:
-            found[call.url] = _best_arn(profiles)
+            found[call.url] = _real(profiles)
         elif answer.status not in _NO_PROFILES:
             failures.append(UpstreamFailed(f"status {answer.status}", upstream_status=answer.status))
 
     async with trio.open_nursery() as nursery:
         for call in asked.values():
             nursery.start_soon(ask, call)
+    profiles: dict[str, Profile] = {}
     for url in asked:  # with a replaced host all regions are one
-        if found.get(url):
-            return found[url]
+        for profile in found.get(url, []):
+            profiles.setdefault(profile.arn, profile)
+    if profiles:
+        return sorted(profiles.values(), key=lambda profile: not profile.active)
     if failures:
         raise UpstreamFailed(
             f"The profile of this account could not be looked up ({failures[0].message})", recovery=Recovery.RETRY
         ) from failures[0]
-    return ""
+    return []
 
 
 def _profiles_in(body: bytes) -> list[Any] | None:
@@ -70,9 +109,14 @@ def _profiles_in(body: bytes) -> list[Any] | None:
     return profiles if isinstance(profiles, list) else None
 
 
-def _best_arn(profiles: list[Any]) -> str:
-    """The first active profile; the first of any status if none is; "" if there is none."""
-    named = [profile for profile in profiles if isinstance(profile, dict) and isinstance(profile.get("arn"), str)]
-    real = [profile for profile in named if real_arn(profile["arn"])]
-    active = [profile for profile in real if str(profile.get("status") or "ACTIVE").upper() == "ACTIVE"]
-    return next((str(profile["arn"]) for profile in active or real), "")
+def _real(entries: list[Any]) -> list[Profile]:
+    """Those that can be used at all: an entry without a real ARN is none."""
+    return [
+        Profile(entry["arn"], _text(entry.get("profileName")), _text(entry.get("status")) or "ACTIVE")
+        for entry in entries
+        if isinstance(entry, dict) and isinstance(entry.get("arn"), str) and real_arn(entry["arn"])
+    ]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

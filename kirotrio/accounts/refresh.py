@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import urlencode
 
 from kirotrio.accounts.credential import Oidc, Refreshable, Renewed, Social
-from kirotrio.accounts.credential_json import fits_a_header
-from kirotrio.accounts.endpoints import oidc_token_url, real_arn, rebased, social_refresh_url
+from kirotrio.accounts.endpoints import oidc_token_url, rebased, social_refresh_url
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.errors import AccountUnavailable, Recovery, UpstreamFailed
+from kirotrio.accounts.token_answers import error_name, json_object, plain_name, renewed, retry_after
+from kirotrio.errors import AccountUnavailable, Blame, Recovery, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
 
-DEFAULT_LIFETIME = 3600.0
-"""Seconds, where an answer names none."""
-
-_GRANT_DEAD = frozenset(
-    {
-        "invalidgrant",
-        "invalidgrantexception",
-        "expiredtoken",
-        "expiredtokenexception",
-        "accessdenied",
-        "accessdeniedexception",
-        "interactionrequired",
-    }
-)
-_CLIENT_DEAD = frozenset(
-    {
-        "invalidclient",
-        "invalidclientexception",
-        "expiredclientexception",
-        "unauthorizedclient",
-        "unauthorizedclientexception",
-    }
-)
-_SLOW_DOWN = frozenset({"slowdown", "slowdownexception"})
+_GRANT_DEAD = frozenset({"invalidgrant", "expiredtoken", "accessdenied", "interactionrequired"})
+_CLIENT_DEAD = frozenset({"invalidclient", "expiredclient", "unauthorizedclient"})
 _SLOW_DOWN_PAUSE = 5.0
 
 
@@ -48,6 +23,8 @@ class SignInRefused(AccountUnavailable):
 
     `reason` is a clause.
     """
+
+    blame = Blame.SIGN_IN
 
     def __init__(self, reason: str, *, status: int | None = None) -> None:
         super().__init__(reason, upstream_status=status)
@@ -66,6 +43,7 @@ async def refresh(
     user_agent: str = "",
     deadline: float,
     now: Callable[[], float],
+    proxy_url: str | None = None,
 ) -> Renewed:
     """Exchange the refresh token for new tokens, in one call of at most `deadline` seconds. `now`: epoch seconds.
 
@@ -76,9 +54,9 @@ async def refresh(
     headers = {"content-type": content_type, "accept": "application/json"}
     if user_agent:
         headers["user-agent"] = user_agent
-    answer = await http.call("POST", url, headers=headers, body=body, deadline=deadline)
+    answer = await http.call("POST", url, headers=headers, body=body, deadline=deadline, proxy_url=proxy_url)
     if 200 <= answer.status < 300:
-        return _renewed(answer, now())
+        return renewed(answer, now())
     raise _failure(credential, answer)
 
 
@@ -113,43 +91,16 @@ def _call_for(credential: Refreshable, auth_url: str) -> tuple[str, str, bytes]:
     return url, "application/x-www-form-urlencoded", urlencode(form).encode()
 
 
-def _renewed(answer: HttpAnswer, now: float) -> Renewed:
-    entry = _object(answer) or {}
-    access_token = _text(entry, "accessToken", "access_token")
-    if not access_token:
-        raise UpstreamFailed("The sign-in service answered a refresh without an access token", recovery=Recovery.RETRY)
-    if not fits_a_header(access_token):
-        raise UpstreamFailed("The sign-in service answered with an access token that no header can carry")
-    return Renewed(
-        access_token=access_token,
-        refresh_token=_text(entry, "refreshToken", "refresh_token"),
-        expires_at=now + _lifetime(entry.get("expiresIn", entry.get("expires_in"))),
-        profile_arn=real_arn(_text(entry, "profileArn", "profile_arn")),
-    )
-
-
-def _lifetime(value: Any) -> float:
-    """Seconds, from a number or a number as text (KIRO_PROTOCOL 5.4)."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return DEFAULT_LIFETIME
-    try:
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        return DEFAULT_LIFETIME
-    return seconds if math.isfinite(seconds) and 0 < seconds < 1e9 else DEFAULT_LIFETIME
-
-
 def _failure(credential: Refreshable, answer: HttpAnswer) -> AccountUnavailable | UpstreamFailed:
-    entry = _object(answer)
-    name = _error_name(entry, answer)
-    plain = re.sub(r"[^a-z]", "", name.lower())
+    name = error_name(answer)
+    plain = plain_name(name)
     status = answer.status
     called = f"{status} {name}".strip()
-    if plain in _SLOW_DOWN:
+    if plain == "slowdown":
         return _transient(called, status, _SLOW_DOWN_PAUSE)
     if status in (408, 429) or status >= 500:
-        return _transient(called, status, _retry_after(answer))
-    if status == 403 and (entry is None or isinstance(credential, Social)):
+        return _transient(called, status, retry_after(answer))
+    if status == 403 and (json_object(answer) is None or isinstance(credential, Social)):
         # A firewall in front of the service says this, whatever the token (KIRO_PROTOCOL 5.1).
         return NetworkRefused(
             f"The sign-in service refuses calls from this network ({called}); the sign-in itself is not lost. "
@@ -172,38 +123,3 @@ def _transient(called: str, status: int, retry_after: float | None) -> UpstreamF
         retry_after=retry_after,
         upstream_status=status,
     )
-
-
-def _error_name(entry: dict[str, Any] | None, answer: HttpAnswer) -> str:
-    """What the error calls itself: `__type` first (KIRO_PROTOCOL 5.2). Names only, since an error's prose may
-    repeat what was sent."""
-    for key in ("__type", "error", "code"):
-        value = (entry or {}).get(key)
-        if isinstance(value, str) and value:
-            return _clean(value.rpartition("#")[2])
-    return _clean(answer.headers.get("x-amzn-errortype", "").partition(":")[0].rpartition("#")[2])
-
-
-def _clean(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,59}", name) else ""
-
-
-def _retry_after(answer: HttpAnswer) -> float | None:
-    value = answer.headers.get("retry-after", "").strip()
-    return float(value) if re.fullmatch(r"[0-9]{1,6}", value) else None
-
-
-def _object(answer: HttpAnswer) -> dict[str, Any] | None:
-    try:
-        value = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _text(entry: dict[str, Any], *keys: str) -> str:
-    for key in keys:
-        value = entry.get(key)
-        if isinstance(value, str) and value:
-            return value
-    return ""

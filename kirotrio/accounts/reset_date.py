@@ -4,31 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import orjson
-
-from kirotrio.accounts.expiry import known_expiry
+from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.accounts.usage import ask_limits
 from kirotrio.config.settings import Settings
 from kirotrio.errors import KirotrioError
-from kirotrio.kiro.client import Transport
 from kirotrio.kiro.credentials import Credentials
-from kirotrio.kiro.endpoints import endpoints, headers_for
+from kirotrio.kiro.usage import parse_usage
 
 
-async def next_reset(transport: Transport, settings: Settings, credentials: Credentials) -> float | None:
-    """Epoch seconds of the next reset; None where it cannot be had. Cancellation changes nothing."""
-    upstream = settings.upstream
-    endpoint = endpoints(upstream.flavour, credentials.region, upstream.url).usage_limits(
-        origin=upstream.origin, profile_arn=credentials.profile_arn
-    )
-    headers = headers_for(credentials, endpoint, user_agent=upstream.user_agent)
+async def next_reset(http: HttpCalls, settings: Settings, credentials: Credentials) -> float | None:
+    """Epoch seconds of the next reset, asked for now; None where it cannot be had. Cancellation changes nothing.
+
+    Where there is a `UsageBook`, its `next_reset` knows it mostly without a call.
+    """
     try:
-        answer = await transport.call(
-            endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=settings.deadlines.lookup
-        )
-        limits = orjson.loads(answer.body) if answer.status == 200 else None
-    except (KirotrioError, ValueError):
+        usage = parse_usage(await ask_limits(http, credentials, settings), fetched_at=0.0)
+    except KirotrioError:
         return None
-    return known_expiry(limits.get("nextDateReset")) if isinstance(limits, dict) else None
+    return usage.resets_at if usage is not None else None
 
 
 def told(reset: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import field, frozen
 
 from kirotrio.accounts.endpoints import real_arn
 from kirotrio.config.settings import Settings
@@ -24,12 +24,17 @@ class Terms:
     region: str
     user_agent: str
     profile_arn: str = ""
+    turn: float = 60.0
+    """How long to wait while another process refreshes."""
+    proxy_url: str | None = field(default=None, repr=False)
+    """The account's own proxy; "" for none, None for the one of the settings."""
 
     @classmethod
     def of(cls, settings: Settings, *, profile_arn: str = "") -> Terms:
         return cls(
             ahead=settings.accounts.refresh_ahead,
             deadline=settings.deadlines.sign_in,
+            turn=turn_lasts(settings),
             auth_url=settings.upstream.auth_url,
             data_url=settings.upstream.url,
             flavour=settings.upstream.flavour,
@@ -37,3 +42,8 @@ class Terms:
             user_agent=settings.upstream.user_agent or USER_AGENT,
             profile_arn=real_arn(profile_arn),
         )
+
+
+def turn_lasts(settings: Settings) -> float:
+    """Seconds that a turn to refresh may take: the tries of a call and its writing, with the pauses in between."""
+    return 3 * settings.deadlines.sign_in + 2 * settings.deadlines.store

@@ -14,7 +14,21 @@ from kirotrio import __version__
 from kirotrio.cli.streams import give_up_lost_output, open_missing_streams
 from kirotrio.errors import KirotrioError
 
-_VERBS = ("serve", "demo", "simulate", "doctor", "lint", "keys", "launch", "settings")
+_VERBS = (
+    "serve",
+    "demo",
+    "simulate",
+    "doctor",
+    "lint",
+    "login",
+    "accounts",
+    "keys",
+    "launch",
+    "settings",
+    "backup",
+    "restore",
+    "store",
+)
 """In the order of the help text."""
 
 _OWN_OPTIONS = ("--help", "-h", "--version")
@@ -50,6 +64,14 @@ class Program(click.Group):
                 from kirotrio.cli.lint import lint
 
                 return lint
+            case "login":
+                from kirotrio.cli.login import login
+
+                return login
+            case "accounts":
+                from kirotrio.cli.accounts import accounts
+
+                return accounts
             case "keys":
                 from kirotrio.cli.keys import keys
 
@@ -62,6 +84,18 @@ class Program(click.Group):
                 from kirotrio.cli.settings import settings
 
                 return settings
+            case "backup":
+                from kirotrio.cli.backup import backup
+
+                return backup
+            case "restore":
+                from kirotrio.cli.restore import restore
+
+                return restore
+            case "store":
+                from kirotrio.cli.store import store
+
+                return store
         return None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -109,7 +143,7 @@ def _clause(message: str) -> str:
 def _place(args: Sequence[str]) -> str:
     """The verb that was called, for errors that click raises without saying where."""
     words = list(itertools.takewhile(lambda word: not word.startswith("-"), args))
-    return " ".join(["kirotrio", *(words[: 2 if words[:1] == ["keys"] else 1] or ["serve"])])
+    return " ".join(["kirotrio", *(words[: 2 if words[:1] in (["keys"], ["accounts"], ["store"]) else 1] or ["serve"])])
 
 
 def _of_the_system(error: OSError) -> str:

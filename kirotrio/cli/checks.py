@@ -18,7 +18,7 @@ from kirotrio.config.settings import UpstreamSettings
 from kirotrio.errors import KirotrioError
 
 if TYPE_CHECKING:
-    from kirotrio.accounts.lending import SourceReport
+    from kirotrio.accounts.finding import SourceReport
     from kirotrio.kiro.http_answer import HttpAnswer
 
 LITTLE_SPACE = 200 * 1024 * 1024
@@ -113,8 +113,9 @@ def credentials(reports: Iterable[SourceReport], now: float) -> Iterable[Finding
             Finding(
                 "wrong",
                 "credentials",
-                "no sign-in to Kiro was found; sign in with the Kiro IDE or kiro-cli, or set KIROTRIO_ACCOUNTS_"
-                f"REFRESH_TOKEN, KIROTRIO_ACCOUNTS_API_KEY or KIROTRIO_ACCOUNTS_CREDS_FILE. Looked at: {places}",
+                "no sign-in to Kiro was found; run `kirotrio login`, sign in with the Kiro IDE or kiro-cli, or set "
+                f"KIROTRIO_ACCOUNTS_REFRESH_TOKEN, KIROTRIO_ACCOUNTS_API_KEY or KIROTRIO_ACCOUNTS_"
+                f"CREDS_FILE. Looked at: {places}",
             )
         )
     return findings
@@ -149,21 +150,26 @@ async def upstream(
     place: str,
     settings: UpstreamSettings,
     now: Callable[[], float] = time.time,
+    *,
+    own_proxy: str | None = None,
+    owner: str = "",
 ) -> Iterable[Finding]:
     """Whether `place` (host, with a port that is not the usual one) answers at all, whatever it answers, and whether
-    our clock agrees with its `Date`."""
+    our clock agrees with its `Date`. `own_proxy`: that of the account `owner`; "" is none, None that of `settings`."""
+    subject = f"reach {place}" + (f" ({owner})" if own_proxy is not None else "")
+    proxied = bool(settings.proxy_url if own_proxy is None else own_proxy)
+    setting = "upstream.proxy_url" if own_proxy is None else f"`kirotrio accounts set {owner} --proxy`"
     before = now()
     try:
         answer = await call()
     except KirotrioError as error:
-        return [Finding("wrong", f"reach {place}", f"{error.message}; {_way_out(error.message, settings)}")]
+        way_out = _way_out(error.message, settings, setting if proxied else "")
+        return [Finding("wrong", subject, f"{error.message}; {way_out}")]
     after = now()
-    through = " through the proxy" if settings.proxy_url else ""
-    findings = [Finding("ok", f"reach {place}", f"answers{through} in {(after - before) * 1000:.0f} ms")]
-    if answer.status == 407:
-        findings = [Finding("wrong", f"reach {place}", "the proxy asks for a password; put it into upstream.proxy_url")]
+    through = " through the account's own proxy" if proxied and own_proxy else " through the proxy" if proxied else ""
+    finding = Finding("ok", subject, f"answers{through} in {(after - before) * 1000:.0f} ms")
     offset = clock_offset(answer.headers.get("date", ""), (before + after) / 2)
-    return [*findings, *(clock(offset) if offset is not None else ())]
+    return [finding, *(clock(offset) if offset is not None else ())]
 
 
 def clock_offset(date: str, now: float) -> float | None:
@@ -186,8 +192,8 @@ def clock(offset: float) -> Iterable[Finding]:
     return [Finding("ok", "clock", "agrees with the service's")]
 
 
-def _way_out(message: str, settings: UpstreamSettings) -> str:
-    """What to try after a call that failed for this reason."""
+def _way_out(message: str, settings: UpstreamSettings, proxy_setting: str) -> str:
+    """What to try after a call that failed for this reason. `proxy_setting`: where its proxy was named, "" if none."""
     lower = message.lower()
     if "certificate" in lower or "ssl" in lower:
         other = "bundled" if settings.certificates != "bundled" else "system"
@@ -195,6 +201,6 @@ def _way_out(message: str, settings: UpstreamSettings) -> str:
             f"if a company's proxy opens the connection, its certificate must be among the trusted ones; "
             f"upstream.certificates={other} takes another set"
         )
-    if settings.proxy_url:
-        return "check upstream.proxy_url and upstream.no_proxy"
+    if proxy_setting:
+        return f"check {proxy_setting} and upstream.no_proxy"
     return "check the network; where only a proxy gets out, set KIROTRIO_PROXY_URL"

@@ -38,7 +38,11 @@ def demo(**given: Any) -> int:
     with EarlySignals() as early, scratch as folder:
         from kirotrio.cli.running import run_until_stopped
 
-        own = {"server.api_key": PREFIX + "demo-" + secrets.token_urlsafe(12), "data.dir": folder}
+        own = {
+            "server.api_key": PREFIX + "demo-" + secrets.token_urlsafe(12),
+            "data.dir": folder,
+            "store.key_source": "file",
+        }
         loaded = settings_apart_from_user({**overrides(given), **own}, sections=("simulator", "log"))
         return run_until_stopped(functools.partial(_demonstrate, loaded, Path(folder), log_of(loaded)), early)
 

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
-from kirotrio.cli import checks
+from kirotrio.cli import account_checks, checks
+from kirotrio.cli.account_checks import Check
 from kirotrio.cli.checks import Finding
 from kirotrio.cli.options import ACCOUNT, DATA, SERVING, flags, load, sources
+from kirotrio.cli.probing import finder, shared
 from kirotrio.config import LoadedSettings
-from kirotrio.errors import KirotrioError, Recovery, SettingsError
+from kirotrio.errors import KirotrioError, SettingsError
 
 if TYPE_CHECKING:
-    import trio
-
-    from kirotrio.accounts.lending import Accounts, SourceReport
+    from kirotrio.accounts.finding import SourceReport
+    from kirotrio.accounts.shared import Known
+    from kirotrio.cli.stores import Stores
     from kirotrio.kiro.client import Transport
-    from kirotrio.kiro.credentials import Credentials
 
 DEADLINE = 20.0
 """Seconds for each check. They run at the same time."""
 
 _MARKS = {"ok": "ok   ", "note": "note ", "wrong": "WRONG"}
-
-Check = Callable[[], Awaitable[Iterable[Finding]]]
 
 
 @click.command(short_help="Check everything a gateway needs and say what to do.")
@@ -38,8 +36,7 @@ def doctor(**given: Any) -> int:
     """Check configuration, data folder, credentials, network and clock, and say what to do.
 
     A line begins with ok, with note for what is worth knowing, or with WRONG; the exit code is 1 if anything is
-    wrong. An access token that has expired or is refused is refreshed, as the gateway would do. Each check takes 20
-    seconds at most.
+    wrong. Nothing is changed by it, and no token is refreshed. Each check takes 20 seconds at most.
     """
     try:
         loaded = load(given)
@@ -62,6 +59,7 @@ def examine(loaded: LoadedSettings) -> list[Finding]:
     findings = [
         *checks.configuration(loaded),
         *checks.data_folder(loaded),
+        *account_checks.modes(loaded),  # before the store is opened, whose files beside the first take after it
         *checks.key(loaded),
         *checks.listening(server.host, server.port),
     ]
@@ -93,9 +91,8 @@ async def run_checks(named: dict[str, Check], deadline: float = DEADLINE) -> lis
 
 
 async def _beyond(loaded: LoadedSettings) -> list[Finding]:
-    """What needs the network or the event loop."""
-    import trio
-
+    """What needs the store, the network or the event loop."""
+    from kirotrio.cli.stores import with_store
     from kirotrio.kiro.client import Transport
 
     settings = loaded.settings
@@ -103,86 +100,69 @@ async def _beyond(loaded: LoadedSettings) -> list[Finding]:
         transport = Transport(settings.upstream, settings.deadlines)
     except SettingsError as error:
         return [Finding("wrong", "configuration", error.message)]
-    async with transport, trio.open_nursery() as nursery:
-        accounts = _accounts(loaded, transport, nursery)
-        findings: list[Finding] = []
-        chosen: SourceReport | None = None
-        named: dict[str, Check] = {}
-        if accounts is not None:
+    async with transport:
+        opened = contextlib.ExitStack()
+        with opened:
             try:
-                reports = await accounts.describe()
+                stores = opened.enter_context(with_store(loaded))
+                known = await shared(loaded, stores).known(None)
+            except KirotrioError as error:
+                # Without a data folder there is none, which was told before.
+                told = [] if settings.data.dir is None else [Finding("wrong", "store", error.message)]
+                return [*told, *await run_checks(_reach(loaded, transport, None, None))]
+            assert known is not None  # noqa: S101 - None is only said of a revision that was seen
+            return [
+                *account_checks.store(stores, known),
+                *await _accounts(loaded, stores, known, transport),
+            ]
+
+
+async def _accounts(loaded: LoadedSettings, stores: Stores, known: Known, transport: Transport) -> list[Finding]:
+    """The accounts of the store, or the sign-in that answers in their place, and what they have to reach."""
+    import trio
+
+    settings = loaded.settings
+    looks = finder(loaded, stores)
+    findings: list[Finding] = []
+    named: dict[str, Check] = {}
+    chosen: SourceReport | None = None
+    alone = looks.is_named or not known.records
+    async with trio.open_nursery() as nursery:
+        if alone:
+            try:
+                reports = await looks.describe()
             except KirotrioError as error:
                 findings = [Finding("wrong", "credentials", error.message)]
             else:
                 findings = list(checks.credentials(reports, time.time()))
                 chosen = next((report for report in reports if report.chosen), None)
-        # Where its tokens cannot be refreshed any more, asking would only say so again.
-        if accounts is not None and chosen is not None and not any(finding.state == "wrong" for finding in findings):
-            named["account"] = functools.partial(_account, loaded, transport, accounts)
-        for url in _places(loaded, chosen):
-            named[f"reach {urlsplit(url).netloc}"] = functools.partial(_reach, loaded, transport, url)
+            # Where its tokens cannot be refreshed any more, asking would only say so again.
+            if chosen is not None and not any(finding.state == "wrong" for finding in findings):
+                source = await looks.find()
+                named["account"] = functools.partial(account_checks.outside, settings, source, transport, nursery)
+            if known.records:
+                sentence = f"{len(known.records)} kept here are not asked while a setting names another sign-in"
+                findings.append(Finding("note", "accounts", sentence))
+        else:
+            named |= account_checks.kept(loaded, stores, known, transport, nursery)
+        named |= _reach(loaded, transport, chosen, None if alone else known)
         findings += await run_checks(named)
         nursery.cancel_scope.cancel()
     return findings
 
 
-def _accounts(loaded: LoadedSettings, transport: Transport, nursery: trio.Nursery) -> Accounts | None:
-    """The gateway's view of accounts; None without a data folder, which is told elsewhere."""
-    from kirotrio.accounts.lending import Accounts
-    from kirotrio.cli.surroundings import places_of_user
-    from kirotrio.telemetry.log import SilentLog
-
-    folder = loaded.settings.data.dir
-    if folder is None:
-        return None
-    return Accounts(loaded.settings, transport, SilentLog(), nursery, data_dir=folder, places=places_of_user())
-
-
-async def _account(loaded: LoadedSettings, transport: Transport, accounts: Accounts) -> Iterable[Finding]:
-    """Whether the chosen sign-in is taken by the service: its list of models is the smallest question.
-
-    A token that is refused is replaced once, as for any request.
-    """
-    account = await accounts.lend()
-    credentials = await account.credentials()
-    try:
-        models = await _models(loaded, transport, credentials)
-    except KirotrioError as error:
-        if error.recovery is Recovery.RESOLVE_PROFILE:
-            await account.resolve_profile()
-        elif error.recovery is Recovery.REFRESH_TOKEN:
-            await account.refused(credentials.access_token)
-        else:
-            raise
-        models = await _models(loaded, transport, await account.credentials())
-    return [Finding("ok", "account", f"{account.name} can use {len(models)} models: {', '.join(models)}")]
-
-
-async def _models(loaded: LoadedSettings, transport: Transport, credentials: Credentials) -> list[str]:
-    import orjson
-
-    from kirotrio.kiro.endpoints import endpoints, headers_for
-    from kirotrio.kiro.errors import from_response
-    from kirotrio.kiro.models import parse_models
-
-    upstream = loaded.settings.upstream
-    endpoint = endpoints(upstream.flavour, credentials.region, upstream.url).models(
-        origin=upstream.origin, profile_arn=credentials.profile_arn
-    )
-    headers = headers_for(credentials, endpoint, user_agent=upstream.user_agent)
-    answer = await transport.call(endpoint.method, endpoint.url, headers=headers, body=endpoint.body, deadline=DEADLINE)
-    if answer.status != 200:
-        raise from_response(answer.status, answer.headers, answer.body)
-    return [model.id for model in parse_models(orjson.loads(answer.body)) if model.listed]
-
-
-async def _reach(loaded: LoadedSettings, transport: Transport, url: str) -> Iterable[Finding]:
-    upstream = loaded.settings.upstream
-    return await checks.upstream(lambda: transport.call("GET", url, deadline=DEADLINE), urlsplit(url).netloc, upstream)
+def _reach(
+    loaded: LoadedSettings, transport: Transport, chosen: SourceReport | None, known: Known | None
+) -> dict[str, Check]:
+    settings = loaded.settings
+    found = account_checks.routes(known, settings) if known is not None else {}
+    found = found or {(url, None): "" for url in _places(loaded, chosen)}
+    return account_checks.reaching(settings, transport, found, DEADLINE)
 
 
 def _places(loaded: LoadedSettings, chosen: SourceReport | None) -> list[str]:
-    """One address of every host and port that answers need: data calls, and what refreshes the chosen sign-in."""
+    """One address of every host and port that answers need: data calls, the portal, and what refreshes the chosen
+    sign-in."""
     from kirotrio.accounts.endpoints import social_refresh_url
     from kirotrio.kiro.endpoints import DEFAULT_REGION, endpoints
 
@@ -191,4 +171,6 @@ def _places(loaded: LoadedSettings, chosen: SourceReport | None) -> list[str]:
     # Without a sign-in, the place where most of them are made.
     sign_in = chosen.sign_in_url if chosen else social_refresh_url(DEFAULT_REGION, upstream.auth_url)
     urls = [data.data, data.control, *([sign_in] if sign_in else [])]
-    return [f"{scheme}://{place}/" for scheme, place in dict.fromkeys(urlsplit(url)[:2] for url in urls)]
+    if chosen is None or chosen.refreshable:
+        urls += account_checks.portal(loaded.settings)
+    return account_checks.hosts(urls)

@@ -149,8 +149,8 @@ def _assigned(_: click.Context, __: click.Parameter, given: Iterable[str]) -> di
     return pairs
 
 
-def overrides(given: dict[str, Any]) -> dict[str, Any]:
-    """Settings by name from a verb's parameters; an option of its own beats `--set`.
+def overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name from parameters that `flags` and `sources` made; an option of its own beats `--set`.
 
     An empty key is the same as none: there is no way to ask for a gateway that lets everybody in.
     """
@@ -159,20 +159,21 @@ def overrides(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if not (name == "server.api_key" and value == "")}
 
 
-def load(given: dict[str, Any]) -> LoadedSettings:
-    """The settings of a verb that was called with these parameters. Raises SettingsError."""
+def load(given: Mapping[str, Any]) -> LoadedSettings:
+    """The settings of a verb with no other parameters, which was called with these. Raises SettingsError."""
     return settings_of_process(overrides(given), env_file=given.get("env_file"), config_file=given.get("config_file"))
 
 
 def with_settings(*names: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """A verb with the named options, `--config`, `--env-file` and `--set`; it is called with the `LoadedSettings`
-    first and then with its other parameters."""
+    first and then with its other parameters. One of those may be called like an option that is not named here."""
 
     def decorate(verb: Callable[..., int]) -> Callable[..., int]:
         @functools.wraps(verb)
         def called(**given: Any) -> int:
-            rest = {name: value for name, value in given.items() if name not in _FLAGS and name not in _SOURCES}
-            return verb(load(given), **rest)
+            # What is not asked for here belongs to the verb, whatever it is called.
+            ours = {name: given.pop(name) for name in (*names, *_SOURCES)}
+            return verb(load(ours), **given)
 
         return flags(*names)(sources(called))
 

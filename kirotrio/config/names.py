@@ -13,6 +13,7 @@ SHORT_FORMS = MappingProxyType(
         "KIROTRIO_PORT": "server.port",
         "KIROTRIO_API_KEY": "server.api_key",
         "KIROTRIO_DATA_DIR": "data.dir",
+        "KIROTRIO_DATABASE_URL": "store.url",
         "KIROTRIO_PROXY_URL": "upstream.proxy_url",
         "KIROTRIO_LOG_LEVEL": "log.level",
         "KIROTRIO_UPSTREAM_URL": "upstream.url",
@@ -21,11 +22,6 @@ SHORT_FORMS = MappingProxyType(
     }
 )
 """Short form of the environment -> setting. Some are the long spelling as well."""
-
-UNUSED = MappingProxyType(
-    {"KIROTRIO_DATABASE_URL": "this version keeps everything in its data folder and uses no database"}
-)
-"""Names that CONTRACT reserves and that have no effect yet -> what to tell the person who sets one."""
 
 FORERUNNER = MappingProxyType(
     {

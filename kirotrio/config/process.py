@@ -57,3 +57,10 @@ def variables(*names: str) -> dict[str, str]:
 def whole_environment() -> dict[str, str]:
     """A copy of this process's environment, for a program that it starts."""
     return dict(os.environ)
+
+
+def replace_environment(environment: Mapping[str, str]) -> None:
+    """From now on this is the process's environment: for programs that a library starts, which is not told theirs."""
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)

@@ -28,7 +28,7 @@ def setting(
 
     A number lies from `least` to `most`, both allowed, and is greater than `above`. `form` is "url" for an address
     that begins with http:// or https://, "proxy" for one that may also be SOCKS5, "region" for a name like us-east-1,
-    "token" for what stands in a header.
+    "token" for what stands in a header, "database" for an address of a PostgreSQL database.
     """
     metadata = {
         "help": help,
@@ -97,6 +97,9 @@ class DeadlineSettings:
     fetch: float = setting(20.0, "for fetching one remote image, document or page", unit="seconds", above=0)
     extract: float = setting(30.0, "for reading the text of one document", unit="seconds", above=0)
     sign_in: float = setting(20.0, "for one call that refreshes a token or looks a profile up", unit="seconds", above=0)
+    login: float = setting(600.0, "for a person to finish a sign-in", unit="seconds", above=0)
+    store: float = setting(5.0, "for one step of the database", unit="seconds", above=0)
+    queue: float = setting(30.0, "that a request waits for a free place on an account", unit="seconds", least=0)
 
 
 @frozen
@@ -197,11 +200,58 @@ class AccountSettings:
         "never refreshed",
     )
     refresh_ahead: float = setting(300.0, "refresh a token this long before it expires", unit="seconds", least=0)
+    strategy: str = setting(
+        "sticky",
+        "which account answers: that of the session, the first by priority, the one with most credits left, or each "
+        "in turn",
+        choices=("sticky", "priority", "balanced", "round-robin"),
+    )
+    max_concurrent: int = setting(
+        4, "requests that one account answers at one time; 0: any number", unit="requests", least=0
+    )
+    per_minute: int = setting(0, "requests a minute to one account; 0: any number", unit="per minute", least=0)
+    max_queue: int = setting(64, "requests that may wait for one account", unit="requests", least=0)
+    usage_every: float = setting(
+        900.0,
+        "how long an account's credits are taken as known before they are asked for again",
+        unit="seconds",
+        above=0,
+    )
+    models_every: float = setting(3600.0, "the same for an account's list of models", unit="seconds", above=0)
+    suspicion_pause: float = setting(
+        21_600.0, "pause of an account whose activity Kiro calls suspicious", unit="seconds", least=0
+    )
 
 
 @frozen
 class DataSettings:
     dir: Path | None = setting(None, "folder for what must last; default: the platform's")  # noqa: RUF009 - an attrs field
+
+
+@frozen
+class StoreSettings:
+    url: str = setting(
+        "",
+        "database of the form postgresql://user:password@host/name; empty: kirotrio.db in the data folder",
+        secret=True,
+        form="database",
+    )
+    key_source: str = setting(
+        "auto",
+        "where the key to the secrets lies: the system's keyring where there is one, or a file",
+        choices=("auto", "keyring", "file"),
+    )
+    key_file: Path | None = setting(None, "that file; default: store.key in the data folder")  # noqa: RUF009 - an attrs field
+    keyring_deadline: float = setting(
+        30.0, "for one answer of the system's keyring, which may ask its owner first", unit="seconds", above=0
+    )
+    look_every: float = setting(
+        2.0, "between two looks at whether accounts were changed elsewhere", unit="seconds", above=0
+    )
+    max_pending: int = setting(
+        1000, "records of requests that wait to be written; beyond, the oldest is dropped", unit="records", least=1
+    )
+    keep_requests: float = setting(30 * 86_400.0, "how long records of requests are kept", unit="seconds", least=0)
 
 
 @frozen
@@ -254,5 +304,6 @@ class Settings:
     usage: UsageSettings = field(factory=UsageSettings)
     accounts: AccountSettings = field(factory=AccountSettings)
     data: DataSettings = field(factory=DataSettings)
+    store: StoreSettings = field(factory=StoreSettings)
     log: LogSettings = field(factory=LogSettings)
     simulator: SimulatorSettings = field(factory=SimulatorSettings)

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 
 from kirotrio.config.kirogate import translated, without_counterpart
-from kirotrio.config.names import SHORT_FORMS, UNUSED
+from kirotrio.config.names import SHORT_FORMS
 from kirotrio.config.options import Option, options
 from kirotrio.errors import SettingsError
 
@@ -56,9 +56,7 @@ def from_variables(variables: Mapping[str, str], where: str) -> tuple[list[Found
     notices = without_counterpart(given, where)
     known = [*long_forms, *SHORT_FORMS]
     for name in sorted(given):
-        if name in UNUSED:
-            notices.append(f"{where} {name}: has no effect; {UNUSED[name]}")
-        elif name.startswith("KIROTRIO_") and name not in long_forms and name not in SHORT_FORMS:
+        if name.startswith("KIROTRIO_") and name not in long_forms and name not in SHORT_FORMS:
             notices.append(f"{where} {name}: has no effect, there is no such setting{near_miss(name, known)}")
     return found, notices
 

@@ -22,7 +22,11 @@ FALSE = frozenset({"false", "no", "off", "0"})
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _REGION = re.compile(r"[a-z]{2}(-[a-z0-9]+)+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SCHEMES = {"url": ("http", "https"), "proxy": ("http", "https", "socks5", "socks5h")}
+_SCHEMES = {
+    "url": ("http", "https"),
+    "proxy": ("http", "https", "socks5", "socks5h"),
+    "database": ("postgresql", "postgres", "postgresql+psycopg"),
+}
 
 
 class Refused(ValueError):
@@ -67,6 +71,8 @@ def right(option: Option) -> str:
         return "an address that begins with http:// or https:// and names a host"
     if option.form == "proxy":
         return "an address like http://host:port, https://host:port or socks5://user:password@host:port"
+    if option.form == "database":
+        return "an address like postgresql://user:password@host:5432/name"
     if option.form == "region":
         return "the name of a region like us-east-1"
     if option.form == "token":
@@ -170,7 +176,8 @@ def _has_form(form: str, text: str) -> bool:
             _ = parts.port  # raises where the port is not a number in range
         except ValueError:
             return False
-        return parts.scheme in _SCHEMES[form] and bool(parts.hostname)
+        # A database may also be named by a socket's folder, in the query.
+        return parts.scheme in _SCHEMES[form] and bool(parts.hostname or form == "database")
     return True
 
 

@@ -21,6 +21,15 @@ class Credentials:
     region: str = "us-east-1"
     account: str = "default"
     """The account's name, for logs and messages."""
+    flavour: str = "rest"
+    """Which of Kiro's protocols this account speaks."""
+    url: str = ""
+    """Replaces scheme and host of its data calls, "" for Kiro's own."""
+    proxy_url: str | None = field(default=None, repr=False)
+    """The account's own proxy; "" for none at all, None for the one of the settings."""
+
+    provider: str = ""
+    """Through whom the account signed in, as its credential spells it (`Google`, `BuilderId`); the portal asks."""
 
     @property
     def account_hash(self) -> str:

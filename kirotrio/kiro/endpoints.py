@@ -84,9 +84,12 @@ class Endpoints:
             return Endpoint("GET", f"{self.data}/ListAvailableModels?{urlencode(members)}", {"accept": _JSON})
         return self._control_call("ListAvailableModels", members)
 
-    def usage_limits(self, *, origin: str = "AI_EDITOR", profile_arn: str = "") -> Endpoint:
-        """GetUsageLimits."""
-        members = {"origin": origin, **self._asked({"resourceType": "AGENTIC_REQUEST"}), **_profile(profile_arn)}
+    def usage_limits(self, *, origin: str = "AI_EDITOR", profile_arn: str = "", email: bool = False) -> Endpoint:
+        """GetUsageLimits; `email`: with the address of whoever signed in."""
+        asked: dict[str, Json] = {"resourceType": "AGENTIC_REQUEST"}
+        if email:
+            asked["isEmailRequired"] = "true" if self.flavour == "rest" else True
+        members = {"origin": origin, **self._asked(asked), **_profile(profile_arn)}
         if self.flavour == "rest":
             return Endpoint("GET", f"{self.data}/getUsageLimits?{urlencode(members)}", {"accept": _JSON})
         return self._control_call("GetUsageLimits", members)

@@ -17,6 +17,7 @@ from attrs import frozen
 from kirotrio.errors import (
     AccountSuspended,
     AccountUnavailable,
+    Blame,
     BodyInvalid,
     ContextOverflow,
     KirotrioError,
@@ -51,9 +52,14 @@ class Row:
     kinds: tuple[str, ...] = ()
     statuses: tuple[int, ...] = ()
     wait: float | None = None
+    blame: Blame = Blame.NONE
+    """What it says of the account."""
 
 
-_SIGN_IN = "Sign in again in the Kiro IDE or with `kiro-cli login`, and see what `kirotrio doctor` says."
+_SIGN_IN = (
+    "Sign in again where this sign-in is kept: with `kirotrio login --again NAME`, in the Kiro IDE, or with "
+    "`kiro-cli login`; `kirotrio doctor` says where that is."
+)
 _LINT = "Not sent again: the same request would be refused again. `kirotrio lint` names what Kiro rejects in a body."
 
 TABLE: tuple[Row, ...] = (
@@ -65,6 +71,7 @@ TABLE: tuple[Row, ...] = (
         phrases=(("suspended", "locked your account"), ("suspended", "locked it as a security precaution")),
         kinds=("AccountSuspendedException",),
         statuses=(423,),
+        blame=Blame.SUSPENDED,
     ),
     Row(
         overflow,
@@ -80,6 +87,7 @@ TABLE: tuple[Row, ...] = (
         "Kiro does not offer this model to {who} at present. Choose one of `GET /v1/models`.",
         reasons=("INVALID_MODEL_ID",),
         phrases=(("invalid model",),),
+        blame=Blame.MODEL,
     ),
     Row(
         invalid,
@@ -143,13 +151,17 @@ TABLE: tuple[Row, ...] = (
     Row(
         QuotaExhausted,
         Recovery.SWITCH_ACCOUNT,
+        "{who} has met a limit that ends before the plan's next reset. Wait until then.",
+        reasons=("WEEKLY_REQUEST_COUNT", "DAILY_REQUEST_COUNT", "HOURLY_REQUEST_COUNT"),
+        blame=Blame.SHORT_QUOTA,
+    ),
+    Row(
+        QuotaExhausted,
+        Recovery.SWITCH_ACCOUNT,
         "The subscription of {who} is used up until its next reset. Wait for the reset, "
         "or allow overages or choose a larger plan in Kiro's account settings.",
         reasons=(
             "MONTHLY_REQUEST_COUNT",
-            "WEEKLY_REQUEST_COUNT",
-            "DAILY_REQUEST_COUNT",
-            "HOURLY_REQUEST_COUNT",
             "USAGE_LIMIT_REACHED",
             "OVERAGE_REQUEST_LIMIT_EXCEEDED",
             "CONVERSATION_LIMIT_EXCEEDED",
@@ -157,6 +169,7 @@ TABLE: tuple[Row, ...] = (
         phrases=(("you have reached the limit",), ("maximum request reached",)),
         kinds=("ServiceQuotaExceededException",),
         statuses=(402,),
+        blame=Blame.QUOTA,
     ),
     Row(
         UpstreamOverloaded,
@@ -168,12 +181,14 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         RateLimited,
+        # Nobody else is asked in its place: hammering on from other accounts is how those are locked as well.
         # An hour is our own choice: no time was ever seen in such an answer.
-        Recovery.SWITCH_ACCOUNT,
+        Recovery.NONE,
         "Kiro limits how often {who} may ask while it looks into unusual activity. Pause, and do not retry in a loop: "
         "that leads to a suspension.",
         phrases=(("suspicious activity",), ("temporary limits on how frequently",)),
         wait=3600.0,
+        blame=Blame.SUSPICIOUS,
     ),
     Row(
         RateLimited,
@@ -181,6 +196,7 @@ TABLE: tuple[Row, ...] = (
         "{who} uses its credits faster than Kiro allows. Wait a few minutes.",
         reasons=("CREDIT_CONSUMPTION_RATE_EXCEEDED",),
         wait=300.0,
+        blame=Blame.BURN_RATE,
     ),
     Row(
         RateLimited,
@@ -191,6 +207,7 @@ TABLE: tuple[Row, ...] = (
         kinds=("ThrottlingException", "TooManyRequestsException"),
         statuses=(429,),
         wait=30.0,
+        blame=Blame.RATE,
     ),
     Row(
         AccountUnavailable,
@@ -202,6 +219,7 @@ TABLE: tuple[Row, ...] = (
             "UNAUTHORIZED_WORKSPACE_CONTEXT_FEATURE_ACCESS",
         ),
         phrases=(("not authorized to make this call",), ("subscription does not support",)),
+        blame=Blame.ACCESS,
     ),
     Row(
         AccountUnavailable,
@@ -209,6 +227,7 @@ TABLE: tuple[Row, ...] = (
         f"The sign-in of {{who}} has ended: Kiro no longer takes its refresh token. {_SIGN_IN}",
         reasons=("invalid_grant", "invalid_client", "unauthorized_client", "expired_token", "access_denied"),
         kinds=("InvalidGrantException", "InvalidClientException", "ExpiredClientException"),
+        blame=Blame.SIGN_IN,
     ),
     Row(
         AccountUnavailable,

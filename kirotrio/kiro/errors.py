@@ -124,6 +124,7 @@ def _build(row: Row, said: _Said, came_as: str, body_size: int, account: str) ->
         message = row.message.format(who=who, status=came_as)
         error = row.error(_with_quote(message[:1].upper() + message[1:], said))
         error.recovery = row.recovery
+        error.blame = row.blame
     error.upstream_reason = said.reason or None
     return error
 

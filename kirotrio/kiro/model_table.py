@@ -6,14 +6,21 @@ and GPT have reasoning of their own, and take its effort in a field; the open-we
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from kirotrio.conversation.request import Effort
 
 ThinkingMode: TypeAlias = Literal["tags", "native", "none"]
 Family: TypeAlias = Literal["claude", "gpt", "other"]
+
+Origin: TypeAlias = Literal["account", "table", "assumed"]
+"""Where a value is from: the account's own list, the table below, or neither: it is taken for granted."""
+
+PROVEN: Final = ("window", "max_output", "thinking", "efforts", "rate", "takes_images")
+"""The values of a profile whose origin is told."""
 
 UNKNOWN_WINDOW = 200_000
 """Tokens; the window of a model about which nothing is known (CONTRACT, Usage)."""
@@ -41,6 +48,13 @@ class ModelProfile:
     takes_images: bool = True
     rate: float | None = None
     listed: bool = True
+    origins: Mapping[str, Origin] = field(factory=dict, eq=False, repr=False)
+    """Of those values of `PROVEN` that are not assumed. It says nothing of the model itself."""
+
+    @property
+    def provenance(self) -> Mapping[str, Origin]:
+        """Where each value of `PROVEN` comes from."""
+        return {name: self.origins.get(name, "assumed") for name in PROVEN}
 
 
 _LOW_TO_MAX = (Effort.LOW, Effort.MEDIUM, Effort.HIGH, Effort.MAX)
@@ -98,7 +112,20 @@ def _open(id: str, name: str, window: int, rate: float) -> ModelProfile:
     return ModelProfile(id, name, window=window, takes_images=False, rate=rate)
 
 
-MODEL_TABLE: tuple[ModelProfile, ...] = (
+_UNCONFIRMED_WINDOWS = frozenset({"auto", "claude-opus-5.5", "claude-sonnet-5.5", "claude-sonnet-4.6"})
+"""Windows on which the reports are at odds, or which nobody has seen (KIRO_PROTOCOL 7.1, 12)."""
+
+
+def _tabled(model: ModelProfile) -> ModelProfile:
+    """With `table` as the origin of what the table says."""
+    names = [name for name in PROVEN if getattr(model, name) is not None]
+    if model.id in _UNCONFIRMED_WINDOWS:
+        names.remove("window")
+    origins: dict[str, Origin] = dict.fromkeys(names, "table")
+    return evolve(model, origins=origins)
+
+
+_MODELS = (
     ModelProfile("auto", "Auto", rate=1.0),
     # 5.5 thinks always: it knows no "disabled".
     _claude("claude-opus-5.5", "Claude Opus 5.5", 2.0, Effort.MEDIUM, can_disable=False),
@@ -124,3 +151,5 @@ MODEL_TABLE: tuple[ModelProfile, ...] = (
     _open("minimax-m2.1", "MiniMax M2.1", 200_000, 0.15),
     _open("qwen3-coder-next", "Qwen3 Coder Next", 256_000, 0.05),
 )
+
+MODEL_TABLE: tuple[ModelProfile, ...] = tuple(map(_tabled, _MODELS))

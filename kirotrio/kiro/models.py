@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import evolve
 
 from kirotrio.conversation.request import Effort, Json
 from kirotrio.errors import NotFound, SettingsError, UpstreamFailed
-from kirotrio.kiro.model_table import MODEL_TABLE, Family, ModelProfile, ThinkingMode
+from kirotrio.kiro.model_table import MODEL_TABLE, Family, ModelProfile, Origin, ThinkingMode
 
-__all__ = ["STATIC_CATALOGUE", "Catalogue", "Family", "ModelProfile", "ThinkingMode", "normalise", "parse_models"]
+__all__ = [
+    "STATIC_CATALOGUE",
+    "Catalogue",
+    "Family",
+    "ModelProfile",
+    "Origin",
+    "ThinkingMode",
+    "normalise",
+    "parse_models",
+]
 
 _KNOWN = {model.id: model for model in MODEL_TABLE}
 
@@ -197,18 +207,27 @@ def _merged(id: str, entry: Mapping[str, Json]) -> ModelProfile:
     inputs = entry.get("supportedInputTypes")
     rate = entry.get("rateMultiplier")
     name = entry.get("modelName")
+    told: dict[str, Any] = {
+        "window": _tokens(limits.get("maxInputTokens")),
+        "max_output": _tokens(limits.get("maxOutputTokens")),
+        "takes_images": "IMAGE" in map(str.upper, map(str, inputs)) if isinstance(inputs, list) else None,
+        "rate": float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
+    }
+    told = {value: said for value, said in told.items() if said is not None}
     model = evolve(
         model,
         id=id,
         name=name if isinstance(name, str) and name else model.name,
-        window=_tokens(limits.get("maxInputTokens")) or model.window,
-        max_output=_tokens(limits.get("maxOutputTokens")) or model.max_output,
-        takes_images="IMAGE" in map(str.upper, map(str, inputs)) if isinstance(inputs, list) else model.takes_images,
-        rate=float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) else model.rate,
         listed=True,
+        origins=_by_account(model, *told),
+        **told,
     )
     schema = entry.get("additionalModelRequestFieldsSchema")
     return _with_schema(model, schema) if isinstance(schema, dict) else model
+
+
+def _by_account(model: ModelProfile, *names: str) -> Mapping[str, Origin]:
+    return {**model.origins, **dict.fromkeys(names, "account")}
 
 
 def _with_schema(model: ModelProfile, schema: Mapping[str, Json]) -> ModelProfile:
@@ -225,6 +244,7 @@ def _with_schema(model: ModelProfile, schema: Mapping[str, Json]) -> ModelProfil
         case _:
             return model
     named = level.get("enum")
+    told = ("thinking", "efforts") if isinstance(named, list) else ("thinking",)
     efforts = tuple(e for e in Effort if e.value in named) if isinstance(named, list) else model.efforts
     default = next((e for e in efforts if e.value == level.get("default")), None)
     kinds = _object(_object(_object(properties.get("thinking")).get("properties")).get("type")).get("enum")
@@ -236,6 +256,7 @@ def _with_schema(model: ModelProfile, schema: Mapping[str, Json]) -> ModelProfil
         default_effort=default or _nearest(efforts, model.default_effort),
         can_disable_thinking="disabled" in kinds if isinstance(kinds, list) else model.can_disable_thinking,
         accepts_max_tokens="max_tokens" in properties or (model.accepts_max_tokens and not closed),
+        origins=_by_account(model, *told),
     )
 
 

@@ -11,6 +11,15 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final, TypeAlias
 
+_NOT_PUBLIC: Final = frozenset(
+    {
+        *("localhost", "local", "internal", "alt", "onion", "test", "invalid", "example"),
+        *("home.arpa", "lan", "home", "corp", "mail", "intranet", "private", "localdomain"),
+    }
+)
+"""Endings of names that no public site has: the IANA registry of special-use names, names that ICANN has set aside,
+and what routers and companies use for their own."""
+
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -68,3 +77,12 @@ def may_call(address: Address, allowed: tuple[Network, ...] = ()) -> bool:
         # What is called in the end is the IPv4 address in the last four bytes.
         return may_call(IPv4Address(address.packed[-4:]), allowed)
     return address in _GLOBAL_6 and not any(address in network for network in _SPECIAL_6)
+
+
+def names_public_site(host: str) -> bool:
+    """Whether a name that does not resolve here may be left to somebody else to resolve: it has a dot, does not end in
+    a number as addresses do, and not in what only stands for names of some inner network."""
+    labels = host.lower().rstrip(".").split(".")
+    if len(labels) < 2 or not all(labels) or labels[-1][0].isdigit():
+        return False
+    return not any(".".join(labels[start:]) in _NOT_PUBLIC for start in range(len(labels)))

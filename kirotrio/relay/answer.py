@@ -12,6 +12,7 @@ clones it: a clone of its own would keep the channel open, and the drain would w
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Final
 
 import trio
@@ -23,11 +24,12 @@ from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool, usage_kind
 from kirotrio.relay.estimate import Estimate, estimate_input
-from kirotrio.relay.ports import Account, Dialect, Sink
+from kirotrio.relay.ports import Dialect, Loan, Sink
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
 from kirotrio.relay.rounds import with_rounds
 from kirotrio.relay.streams import LiveAnswer
+from kirotrio.store.request_records import RequestRecord
 
 _CAPACITY = 16
 """Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""
@@ -115,44 +117,41 @@ class Answer:
 
     async def _generate(self, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item]) -> None:
         relay, request = self.relay, self.request
-        account = await relay.lender.lend(request.credential)
-        names = relay.settings.models
-        model = relay.models.known(account.name).resolve(
-            request.conversation.model, aliases=names.alias, default=names.default
-        )
+        async with relay.lender.borrow(request.wish) as loan:
+            await self._generate_on(loan, nursery, sender)
+
+    async def _generate_on(self, loan: Loan, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item]) -> None:
+        relay, request = self.relay, self.request
         conversation = await prepare(request.conversation, relay)
         ledger = UsageLedger(0, relay.settings.usage.subtract_output, relay.estimator.count_text)
         announce = self.dialect.eager and request.mode is not Mode.JSON
-        attempts = self._attempts = Attempts(relay, request, self._estimate, ledger, model, account, announce)
+        attempts = self._attempts = Attempts(relay, request, self._estimate, ledger, loan, announce)
         nursery.start_soon(
             estimate_input,
             conversation,
             request.size,
-            model.family,
+            loan.model.family,
             relay.estimator,
             self._estimate,
             relay.settings.deadlines.prepare,
             relay.log,
         )
-        if not relay.models.has(account.name):
+        if not relay.models.has(loan.name):
             # Beside the answer, for its windows and for the next one; a list never keeps an answer waiting.
-            nursery.start_soon(self._know_models, account)
+            nursery.start_soon(self._know_models, loan)
 
         async def restart() -> None:
             await sender.send(Restart.RESTART)
 
         outlet = Outlet(sender.send, restart)
-        try:
-            await outlet.send(await with_rounds(attempts, conversation)(conversation, outlet))
-        except KirotrioError as error:
-            relay.standing.failed(account.name, error)
-            raise
+        await outlet.send(await with_rounds(attempts, conversation)(conversation, outlet))
 
-    async def _know_models(self, account: Account) -> None:
+    async def _know_models(self, loan: Loan) -> None:
+        name = loan.name
         try:
-            await self.relay.models.current(account.name, account.credentials)
+            await self.relay.models.current(name, loan.credentials)
         except Exception as error:
-            self.relay.log.error("model list failed", exc_info=error, account=account.name)
+            self.relay.log.error("model list failed", exc_info=error, account=name)
 
     async def _keep_alive(self, sender: trio.MemorySendChannel[Item], outgoing: Outgoing) -> None:
         relay = self.relay.settings.relay
@@ -186,35 +185,62 @@ class Answer:
         return headers
 
     def _log(self, end: Finish | Failed | None) -> None:
-        """One line per answer, however it ended."""
-        attempts = self._attempts
-        fields: dict[str, object] = {
-            "request_id": self.request.request_id,
-            "mode": self.request.mode.value,
-            "model": self.request.conversation.model,
-            "seconds": round(trio.current_time() - self.began_at, 3),
+        """One line and one record per answer, however it ended."""
+        request, attempts = self.request, self._attempts
+        progress = attempts.progress if attempts is not None else None
+        usage = end.usage if isinstance(end, Finish) else attempts.ledger.result() if attempts else None
+        error = end.error if isinstance(end, Failed) else None
+        first = progress.first_event_at if progress is not None else None
+        record = RequestRecord(
+            id=request.request_id,
+            at=time.time(),
+            key_id=request.key_id,
+            account=attempts.account if attempts is not None else "",
+            model=request.conversation.model,
+            surface=request.surface,
+            mode=request.mode.value,
+            outcome=self._outcome(end),
+            error=error.message if error is not None else "",
+            seconds=round(trio.current_time() - self.began_at, 3),
+            first_event_seconds=round(first - self.began_at, 3) if first is not None else None,
+            attempts=len(attempts.records) if attempts is not None else 0,
+            input_tokens=usage.input_tokens if usage is not None else None,
+            output_tokens=usage.output_tokens if usage is not None else None,
+            usage=usage_kind(usage) if usage is not None else "",
+            credits=usage.credits if usage is not None else None,
+        )
+        self.relay.record(record)
+        told: dict[str, object] = {
+            "request_id": record.id,
+            "mode": record.mode,
+            "model": record.model,
+            "seconds": record.seconds,
+            "outcome": record.outcome,
         }
         if attempts is not None:
-            fields["upstream_model"] = attempts.model.id
-            fields["account"] = attempts.account
-            fields["attempts"] = [str(record) for record in attempts.records]
-            progress = attempts.progress
-            if progress is not None:
-                fields["upstream_request_id"] = progress.upstream_request_id
-                if progress.first_event_at is not None:
-                    fields["first_event_seconds"] = round(progress.first_event_at - self.began_at, 3)
-        usage = end.usage if isinstance(end, Finish) else attempts.ledger.result() if attempts else None
+            told["upstream_model"] = attempts.model.id
+            told["account"] = record.account
+            told["attempts"] = [str(attempt) for attempt in attempts.records]
+        if progress is not None:
+            told["upstream_request_id"] = progress.upstream_request_id
+        if record.first_event_seconds is not None:
+            told["first_event_seconds"] = record.first_event_seconds
         if usage is not None:
-            fields["input_tokens"], fields["output_tokens"] = usage.input_tokens, usage.output_tokens
-            fields["usage"], fields["credits"] = usage_kind(usage), usage.credits
+            told["input_tokens"], told["output_tokens"] = record.input_tokens, record.output_tokens
+            told["usage"], told["credits"] = record.usage, record.credits
+        if error is not None:
+            self.relay.log.warning("answer", error=error.message, **told)
+        else:
+            self.relay.log.info("answer", **told)
+
+    def _outcome(self, end: Finish | Failed | None) -> str:
         match end:
             case None:
-                outcome = "stopped" if self.relay.streams.cut else "client gone"
-                self.relay.log.info("answer", outcome=outcome, **fields)
+                return "stopped" if self.relay.streams.cut else "client gone"
             case Finish(cause):
-                self.relay.log.info("answer", outcome=cause.value, **fields)
+                return cause.value
             case Failed(error):
-                self.relay.log.warning("answer", outcome=error.cause.value, error=error.message, **fields)
+                return error.cause.value
 
 
 def _internal() -> KirotrioError:

@@ -46,6 +46,8 @@ class Call:
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
     account: str = ""
     """Whose call it is, for messages."""
+    proxy_url: str | None = field(default=None, repr=False)
+    """The account's own proxy; "" for none, None for the one of the settings."""
 
 
 @frozen
@@ -189,7 +191,9 @@ async def _read(
         with reading:
             try:
                 progress.reading_since = trio.current_time()
-                async with transport.stream(call.method, call.url, headers=call.headers, body=call.body) as stream:
+                async with transport.stream(
+                    call.method, call.url, headers=call.headers, body=call.body, proxy_url=call.proxy_url
+                ) as stream:
                     progress.head = True
                     progress.status = stream.status
                     await _read_stream(stream, sender, progress, call, patience, announce)

@@ -2,11 +2,13 @@
 
 ARCHITECTURE rule 6: another attempt only before the first generation event was sent (in the buffered and JSON modes
 nothing is sent before the end, so a failure in the middle may be tried again), only for failures that KIRO_PROTOCOL 4
-calls retryable, three in all, at most one of them after the upstream had begun to generate.
+calls retryable, three in all, at most one of them after the upstream had begun to generate. Another account is asked
+only where the failure is this account's own, and never because of one that Kiro is looking into.
 """
 
 from __future__ import annotations
 
+import enum
 import random
 import time
 import uuid
@@ -15,20 +17,16 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import define, field, frozen
 
-from kirotrio.accounts.reset_date import next_reset, told
 from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.usage import UsageLedger
-from kirotrio.errors import Cause, EmptyAnswer, KirotrioError, NotFound, QuotaExhausted, Recovery
+from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, Recovery
 from kirotrio.kiro.models import ModelProfile
 from kirotrio.relay.attempt import Progress, Send, generate
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.generation import Generation, prepare_generation
-from kirotrio.relay.ports import Account
+from kirotrio.relay.ports import Loan
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode, Relay
-
-_RESET_WITH_THE_PLAN = (None, "MONTHLY_REQUEST_COUNT", "OVERAGE_REQUEST_LIMIT_EXCEEDED")
-"""Reasons that the next reset of the plan ends (KIRO_PROTOCOL 4); None where the status alone said so."""
 
 _LONGEST_BACK_OFF = 10.0
 """Seconds. Whoever asks for a longer pause gets it from the client, with `retry-after`."""
@@ -65,6 +63,13 @@ class AttemptRecord:
         return f"{self.outcome}({self.status})" if self.status else self.outcome
 
 
+class Step(enum.Enum):
+    REPEAT = "repeat"
+    """The same account again, after what the error asks for."""
+    SWITCH = "switch"
+    """Another account."""
+
+
 @define
 class Budget:
     """What is left of one request's attempts, and which repairs have been made."""
@@ -75,29 +80,38 @@ class Budget:
     empty: int = 1
     repairs: set[Recovery] = field(factory=set)
 
-    def another(self, error: KirotrioError, progress: Progress, mode: Mode) -> bool:
-        """Whether `error` may be followed by one more attempt; if so, the budget is charged for it."""
-        if self.attempts <= 0 or not error.retryable:
-            return False
-        if mode is Mode.LIVE and progress.emitted:
-            return False
-        if error.retry_after is not None and error.retry_after > _LONGEST_BACK_OFF:
-            return False
+    def another(self, error: KirotrioError, progress: Progress, mode: Mode, *, others: bool) -> Step | None:
+        """What may follow `error`, None for nothing; if something may, the budget is charged for it.
+
+        `others`: whether another account could answer.
+        """
+        if self.attempts <= 0 or (mode is Mode.LIVE and progress.emitted):
+            return None
         empty = isinstance(error, EmptyAnswer)
         if (empty and self.empty <= 0) or (progress.began and self.paid <= 0):
-            return False
-        self.empty -= empty
-        self.paid -= progress.began
-        once = error.cause is Cause.BODY_INVALID  # a body that is refused twice is wrong (KIRO_PROTOCOL 2.8)
-        if once or error.recovery in (Recovery.REFRESH_TOKEN, Recovery.STRIP_SIGNATURES, Recovery.RESOLVE_PROFILE):
-            if error.recovery in self.repairs:
-                return False
-            self.repairs.add(error.recovery)
-        elif error.recovery is Recovery.SWITCH_ACCOUNT:
-            # There is one account; the same one would give the same answer.
-            return False
-        self.attempts -= 1
-        return True
+            return None
+        repaired = error.recovery in self.repairs
+        if _is_of_the_account(error) or (repaired and error.recovery is Recovery.REFRESH_TOKEN):
+            step = Step.SWITCH if others else None
+        elif repaired or not error.retryable or (error.retry_after or 0.0) > _LONGEST_BACK_OFF:
+            step = None
+        else:
+            step = Step.REPEAT
+            once = error.cause is Cause.BODY_INVALID  # a body that is refused twice is wrong (KIRO_PROTOCOL 2.8)
+            if once or error.recovery is not Recovery.RETRY:
+                self.repairs.add(error.recovery)
+        if step is not None:
+            self.empty -= empty
+            self.paid -= progress.began
+            self.attempts -= 1
+        return step
+
+
+def _is_of_the_account(error: KirotrioError) -> bool:
+    """Whether another account may well answer the same request."""
+    if error.blame is Blame.SUSPICIOUS:
+        return False
+    return error.recovery is Recovery.SWITCH_ACCOUNT or error.blame is not Blame.NONE
 
 
 @define
@@ -111,8 +125,7 @@ class Attempts:
     request: AnswerRequest
     estimate: Estimate
     ledger: UsageLedger
-    model: ModelProfile
-    lent: Account
+    lent: Loan
     announce: bool = False
     records: list[AttemptRecord] = field(factory=list)
     progress: Progress | None = None
@@ -123,6 +136,10 @@ class Attempts:
 
     def __attrs_post_init__(self) -> None:
         self._budget = Budget(self.relay.settings.relay.attempts - 1)
+
+    @property
+    def model(self) -> ModelProfile:
+        return self.lent.model
 
     async def generate(self, conversation: Conversation, outlet: Outlet) -> Batch:
         """Generate until an answer is whole or no attempt is left; the last batch, with the end, is returned.
@@ -137,7 +154,9 @@ class Attempts:
             progress = self.progress = Progress()
             token = ""
             generation: Generation | None = None
+            self.account = self.lent.name
             try:
+                await self.lent.pace()
                 credentials = await self.lent.credentials()
                 token, self.account = credentials.access_token, credentials.account
                 generation = await self._prepare(conversation, number, invocation_id)
@@ -155,13 +174,12 @@ class Attempts:
                 )
             except KirotrioError as error:
                 self._record(_outcome(error), progress)
-                if not self._budget.another(error, progress, self.request.mode):
-                    raise await self._explained(error) from error
+                if not await self._go_on(error, progress, token, number):
+                    raise self._explained(await self.lent.blamed(error)) from error
                 if progress.emitted:
                     await outlet.restart()
                 self.ledger.discard_generation()
                 self._strip = self._strip or error.recovery is Recovery.STRIP_SIGNATURES
-                await self._repair(error, token, number)
             except Exception:
                 self._record(Cause.INTERNAL.value, progress)
                 raise
@@ -172,7 +190,7 @@ class Attempts:
             else:
                 self._record("ok", progress)
                 # All of it before the end is sent: the drain cancels what still runs once it has the end.
-                self.relay.standing.served(self.lent.name)
+                self.lent.served()
                 self._learn()
                 return last
             finally:
@@ -202,20 +220,43 @@ class Attempts:
             return await trio.to_thread.run_sync(build, abandon_on_cancel=True)
         return build()
 
-    async def _repair(self, error: KirotrioError, token: str, number: int) -> None:
-        """Do what the next attempt needs to differ by, then wait where waiting is what it needs."""
-        match error.recovery:
-            case Recovery.REFRESH_TOKEN:
-                await self.lent.refused(token)
-            case Recovery.RESOLVE_PROFILE:
-                await self.lent.resolve_profile()
-            case Recovery.RETRY:
-                pause = error.retry_after
-                if pause is None:
-                    pause = min(0.3 * 2 ** (number - 1), _LONGEST_BACK_OFF) * random.uniform(0.5, 1.5)  # noqa: S311
-                await trio.sleep(pause)
-            case _:
-                pass
+    async def _go_on(self, error: KirotrioError, progress: Progress, token: str, number: int) -> bool:
+        """Whether there is another attempt; if so, everything is done that it needs to differ by."""
+        if _is_of_the_account(error):
+            await self.lent.blamed(error)
+        match self._budget.another(error, progress, self.request.mode, others=self.lent.has_other):
+            case None:
+                return False
+            case Step.SWITCH:
+                await self.lent.blamed(error)
+                return await self.lent.switch()
+            case Step.REPEAT:
+                return await self._repair(error, token, number)
+
+    async def _repair(self, error: KirotrioError, token: str, number: int) -> bool:
+        """Do what this account's next attempt needs, then wait where waiting is what it needs. An account that cannot
+        be repaired leaves its place to another."""
+        try:
+            match error.recovery:
+                case Recovery.REFRESH_TOKEN:
+                    await self.lent.refused(token)
+                case Recovery.RESOLVE_PROFILE:
+                    await self.lent.resolve_profile()
+                case Recovery.RETRY:
+                    pause = error.retry_after
+                    if pause is None:
+                        pause = min(0.3 * 2 ** (number - 1), _LONGEST_BACK_OFF) * random.uniform(0.5, 1.5)  # noqa: S311
+                    await trio.sleep(pause)
+                case _:
+                    pass
+        except KirotrioError as beyond_repair:
+            if not _is_of_the_account(beyond_repair):
+                raise
+            told = await self.lent.blamed(beyond_repair)
+            if self.lent.has_other and await self.lent.switch():
+                return True
+            raise self.lent.told(told) from beyond_repair
+        return True
 
     def _learn(self) -> None:
         """Let the next estimate know how far off this one was."""
@@ -223,36 +264,16 @@ class Attempts:
         if measured is not None and self._generations == 1:
             self.relay.estimator.learn(self.model.family, self.estimate.tokens, measured, time.time())
 
-    async def _explained(self, error: KirotrioError) -> KirotrioError:
-        """An unknown model is answered with those that the account has, a used-up subscription with its reset."""
-        if isinstance(error, QuotaExhausted):
-            return await self._with_reset(error)
-        if not isinstance(error, NotFound) or error.upstream_status is None:
-            return error
+    def _explained(self, error: KirotrioError) -> KirotrioError:
+        """An unknown model is answered with those that the account has, others with what else could not answer."""
+        told = self.lent.told(error)
+        if told is not error or not isinstance(error, NotFound) or error.upstream_status is None:
+            return told
         names = ", ".join(model.id for model in self.relay.models.known(self.account).models if model.listed)
         return NotFound(
             f"model {self.request.conversation.model!r} is not available to this account; it has: {names}",
             model=self.request.conversation.model,
             upstream_status=error.upstream_status,
-        )
-
-    async def _with_reset(self, error: QuotaExhausted) -> KirotrioError:
-        if error.upstream_reason not in _RESET_WITH_THE_PLAN:
-            return error  # an hour's or a day's limit ends earlier, and when is not known
-        try:
-            credentials = await self.lent.credentials()
-        except KirotrioError:
-            return error
-        reset = await next_reset(self.relay.transport, self.relay.settings, credentials)
-        wait = (reset or 0.0) - time.time()
-        if reset is None or wait <= 0:
-            return error
-        return QuotaExhausted(
-            f"{error.message} The next reset is at {told(reset)}.",
-            retry_after=wait,
-            upstream_status=error.upstream_status,
-            upstream_reason=error.upstream_reason,
-            upstream_request_id=error.upstream_request_id,
         )
 
     def _record(self, outcome: str, progress: Progress) -> None:

@@ -3,11 +3,17 @@
 Whoever names an address makes this machine call it, so four things are limited: where it may lie (`addresses`), its
 type, its size and the time. The name is resolved here and the connection made to the very address that was judged: a
 name that resolves to something else a moment later changes nothing. Every redirect is judged as the first address was.
-Nothing of the user's goes along: no cookies, no credentials, no proxy of the upstream's.
+Nothing of the user's goes along: no cookies, no credentials.
+
+Where `upstream.proxy_url` is set, this machine may get out through it alone, so what is fetched goes through it too,
+to the address that was judged. A name that is not known here, as on a network whose names only the proxy resolves, is
+left to the proxy: what it reaches then lies in its network and not in this one. Names that stand for no public site
+are refused even so.
 """
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Callable, Iterable
 from email.message import Message
@@ -23,8 +29,9 @@ from attrs import field, frozen
 
 from kirotrio import __version__
 from kirotrio.config.settings import Settings
-from kirotrio.kiro.client import tls_context
-from kirotrio.relay.addresses import Network, may_call, read_networks
+from kirotrio.errors import UpstreamFailed
+from kirotrio.kiro.client import WayOut, tls_context, way_out
+from kirotrio.relay.addresses import Network, may_call, names_public_site, read_networks
 
 _LONGEST_URL: Final = 8192
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -119,7 +126,9 @@ async def _hop(
         (b"connection", b"close"),
     ]
     tls = tls_context(settings.upstream.certificates) if where.scheme == "https" else None
-    backend = _CheckedBackend(read_networks(settings.fetch.allow_networks), settings.deadlines.connect)
+    backend = _CheckedBackend(
+        read_networks(settings.fetch.allow_networks), settings.deadlines.connect, way_out(settings.upstream, where)
+    )
     try:
         async with (
             httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=backend, max_connections=1) as pool,
@@ -193,11 +202,12 @@ def _reason(error: BaseException) -> str:
 
 @frozen
 class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that may be called, and to no other. `patience` is for all addresses of a name together."""
+    """Connects to addresses that may be called, and to no other. `patience` is for all addresses of a name
+    together."""
 
     allowed: tuple[Network, ...]
     patience: float
-    _network: httpcore.TrioBackend = field(factory=httpcore.TrioBackend)
+    way: WayOut
 
     async def connect_tcp(
         self,
@@ -210,21 +220,31 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         addresses = await self._resolve(host, port)
         for address in addresses[:-1]:
             try:
-                return await self._network.connect_tcp(address, port, self.patience / len(addresses))
+                return await self.way.connect_tcp(address, port, self.patience / len(addresses))
             except (httpcore.NetworkError, httpcore.TimeoutException):
                 continue
+            except UpstreamFailed as error:
+                if not error.retryable:
+                    raise FetchRefused("url_not_accessible", f"{host}: {error.message}") from error
         try:
-            return await self._network.connect_tcp(addresses[-1], port, self.patience / len(addresses))
+            return await self.way.connect_tcp(addresses[-1], port, self.patience / len(addresses))
         except httpcore.TimeoutException:
             raise FetchRefused("url_not_accessible", f"{host}: could not be connected to in time") from None
         except httpcore.NetworkError as error:
             raise FetchRefused("url_not_accessible", f"{host}: could not be connected to ({error})") from error
+        except UpstreamFailed as error:
+            raise FetchRefused("url_not_accessible", f"{host}: {error.message}") from error
 
     async def _resolve(self, host: str, port: int) -> list[str]:
-        """The addresses of `host` that may be called. Raises FetchRefused where there is none."""
+        """The addresses of `host` that may be called, or its name where the proxy is to resolve it. Raises
+        FetchRefused where there is none."""
         try:
-            found = await trio.socket.getaddrinfo(host, port, type=SOCK_STREAM)
-        except (gaierror, UnicodeError):
+            # Where only the proxy gets out, nobody may answer questions about names.
+            with trio.fail_after(self.patience / 2 if self.way.resolves else math.inf):
+                found = await trio.socket.getaddrinfo(host, port, type=SOCK_STREAM)
+        except (gaierror, UnicodeError, trio.TooSlowError):
+            if self.way.resolves and names_public_site(host):
+                return [host]
             raise FetchRefused("url_not_accessible", f"{host}: there is no host of this name") from None
         except OSError as error:
             raise FetchRefused("url_not_accessible", f"{host}: its address could not be looked up ({error})") from error

@@ -66,7 +66,7 @@ def prepare_generation(
             strip_signatures=strip_signatures,
         ),
     )
-    endpoint = endpoints(upstream.flavour, credentials.region, upstream.url).generate()
+    endpoint = endpoints(credentials.flavour, credentials.region, credentials.url).generate()
     headers = headers_for(
         credentials,
         endpoint,
@@ -86,8 +86,9 @@ def prepare_generation(
             endpoint.method,
             endpoint.url,
             headers,
-            orjson.dumps(shape_body(upstream.flavour, request.body)),
+            orjson.dumps(shape_body(credentials.flavour, request.body)),
             credentials.account,
+            credentials.proxy_url,
         ),
         pipeline=Pipeline(
             AnswerTranslator(

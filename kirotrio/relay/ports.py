@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from attrs import frozen
 
+from kirotrio.accounts.wish import Wish
 from kirotrio.conversation.events import Event, Usage
 from kirotrio.errors import KirotrioError
 from kirotrio.kiro.credentials import Credentials
+from kirotrio.kiro.models import ModelProfile
 
 
 class StreamEncoder(Protocol):
@@ -73,10 +76,23 @@ class Sink(Protocol):
         """The last bytes and the end of the body."""
 
 
-class Account(Protocol):
-    """One subscription, as accounts lends it."""
+class Loan(Protocol):
+    """One request's hold on one account, and its way to another."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the account that answers now."""
+
+    @property
+    def model(self) -> ModelProfile:
+        """What this account knows of the model that was asked for."""
+
+    @property
+    def has_other(self) -> bool:
+        """Whether another account could answer, as far as is known."""
+
+    async def pace(self) -> None:
+        """Wait until the account may be asked to generate once more. Raises RateLimited."""
 
     async def credentials(self) -> Credentials:
         """Usable now; refreshes ahead of expiry. Raises AccountUnavailable."""
@@ -87,7 +103,20 @@ class Account(Protocol):
     async def resolve_profile(self) -> None:
         """The upstream asked for a profile: look it up. Raises AccountUnavailable."""
 
+    def served(self) -> None:
+        """It has answered."""
+
+    async def blamed(self, error: KirotrioError) -> KirotrioError:
+        """Note what a failure says of the account; back comes the error with what is known beside it."""
+
+    async def switch(self) -> bool:
+        """Let another account answer from now on; False where none can. Raises RateLimited."""
+
+    def told(self, error: KirotrioError) -> KirotrioError:
+        """The last error of a request, with the state of the other accounts that could not answer in its place."""
+
 
 class Lender(Protocol):
-    async def lend(self, credential: str | None = None) -> Account:
-        """The account that shall answer. Raises AccountUnavailable where there is none."""
+    def borrow(self, wish: Wish) -> AbstractAsyncContextManager[Loan]:
+        """The account that shall answer, and a place on it. Entering raises what the client is to be told where there
+        is none; leaving gives the place back."""

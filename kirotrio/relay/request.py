@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from functools import partial
 
 import trio
 from attrs import field, frozen
 
 from kirotrio.accounts.model_lists import ModelLists
+from kirotrio.accounts.wish import Wish
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Conversation
+from kirotrio.conversation.session import session_identity
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.ports import Lender
 from kirotrio.relay.prepared_files import PreparedFiles
-from kirotrio.relay.standing import Standing
 from kirotrio.relay.streams import Streams
+from kirotrio.store.request_records import RequestRecord
 from kirotrio.telemetry.log import Log
 
 LARGE = 256 * 1024
@@ -37,11 +40,21 @@ class AnswerRequest:
     conversation: Conversation
     mode: Mode
     request_id: str
-    credential: str | None = field(default=None, repr=False)
-    """A refresh token that the caller brought along."""
+    wish: Wish = field()
+    """Which account may answer."""
     key_id: str = ""
     size: int = 0
     """Bytes of the client's body: how much work anything is that looks at the whole of it."""
+    surface: str = ""
+    """Which of our APIs was asked, for the record."""
+
+    @wish.default
+    def _any_account(self) -> Wish:
+        return Wish(session=session_identity(self.conversation), model=self.conversation.model)
+
+
+def _forget(record: RequestRecord) -> None:
+    """For a relay whose owner keeps no records."""
 
 
 @frozen
@@ -54,8 +67,9 @@ class Relay:
     models: ModelLists
     estimator: TokenEstimator
     log: Log
+    record: Callable[[RequestRecord], None] = field(default=_forget)
+    """Takes what happened to each request; never waits."""
     streams: Streams = field(factory=Streams)
-    standing: Standing = field(factory=Standing)
     extraction: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 2))
     """Documents that are read at one time, each in a process of its own."""
     files: PreparedFiles = field()

@@ -18,7 +18,9 @@ from kirotrio.simulator.accounts import (
     identity_center_account,
 )
 from kirotrio.simulator.server import Simulator
+from kirotrio.simulator.sign_ins import Person
 from kirotrio.simulator.streams import Phase, State, StreamRecord
+from kirotrio.simulator.subscriptions import Extra, Subscription
 
 __all__ = [
     "BUILDER_ID_ARN",
@@ -30,10 +32,13 @@ __all__ = [
     "DEMO_REFRESH_TOKEN",
     "SOCIAL_ARN",
     "Account",
+    "Extra",
     "Kind",
+    "Person",
     "Phase",
     "Simulator",
     "State",
     "StreamRecord",
+    "Subscription",
     "identity_center_account",
 ]

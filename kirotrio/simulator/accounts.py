@@ -6,14 +6,17 @@ refresh token that was used is dead from that moment on; access tokens given out
 
 from __future__ import annotations
 
+import base64
 import enum
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
+import orjson
 from attrs import define, field
 
 from kirotrio.simulator import samples
+from kirotrio.simulator.subscriptions import Subscription
 
 SOCIAL_ARN: Final = "arn:aws:codewhisperer:us-east-1:699475941385:profile/EHGA3GRVQMUK"
 BUILDER_ID_ARN: Final = "arn:aws:codewhisperer:us-east-1:638616132270:profile/AAAACCCCXXXX"
@@ -63,6 +66,18 @@ class Account:
     models: frozenset[str] | None = None
     refusal: str = ""
     credits_used: float = 0.0
+    subscription: Subscription | None = None
+    """What it may use before it is used up; None: the sample of its `plan`, without end."""
+    email: str = ""
+    user_id: str = ""
+    identity: str = ""
+    """How the portal spells who signed in ("": as fits its kind)."""
+
+    @property
+    def portal_identity(self) -> str:
+        """The spelling of `Idp` that the portal takes with this account's tokens; "" is none, a key's."""
+        by_kind = {Kind.SOCIAL: "Google", Kind.BUILDER_ID: "BuilderId", Kind.API_KEY: ""}
+        return self.identity or by_kind.get(self.kind, "AWSIdC")
 
     @property
     def profile_arn(self) -> str:
@@ -77,15 +92,14 @@ class _Token:
 
 
 @define
-class _Client:
+class Client:
+    """A registered OIDC client. `grants` and `redirects` are what it may ask for; empty: anything."""
+
     secret: str = field(repr=False)
-    expired: bool = False
-
-
-@define
-class _Device:
-    client_id: str
-    polled: bool = False
+    expires: float = float("inf")
+    grants: tuple[str, ...] = ()
+    redirects: tuple[str, ...] = ()
+    start_url: str = ""
 
 
 class TokenState(enum.Enum):
@@ -134,20 +148,31 @@ def demo_accounts() -> list[Account]:
 
 def identity_center_account(name: str, *, refresh_token: str, client_id: str, client_secret: str) -> Account:
     """An enterprise account with the profiles of the samples, the first of which is its own."""
-    arns = tuple(profile["arn"] for profile in samples.load("profiles")["profiles"])
     return Account(
         name,
         Kind.IDENTITY_CENTER,
         refresh_token=refresh_token,
         client_id=client_id,
         client_secret=client_secret,
-        profiles=arns,
+        profiles=sample_profiles(),
         plan="pro",
     )
 
 
+def sample_profiles() -> tuple[str, ...]:
+    """The ARNs of the samples."""
+    return tuple(profile["arn"] for profile in samples.load("profiles")["profiles"])
+
+
+def jwt(claims: Mapping[str, str]) -> str:
+    """A token of the form that companies' sign-ins give out, signed by nobody."""
+    parts = ({"alg": "none", "typ": "JWT"}, claims)
+    encoded = [base64.urlsafe_b64encode(orjson.dumps(part)).rstrip(b"=").decode() for part in parts]
+    return ".".join([*encoded, secrets.token_urlsafe(64)])
+
+
 class AccountBook:
-    """All accounts, their tokens, and the OIDC clients and devices. `expires_in` is in seconds of `clock`."""
+    """All accounts, their tokens, and the OIDC clients. `expires_in` is in seconds of `clock`."""
 
     def __init__(self, accounts: Iterable[Account], *, expires_in: int, clock: Callable[[], float]) -> None:
         self.accounts = list(accounts)
@@ -156,8 +181,7 @@ class AccountBook:
         self._access: dict[str, _Token] = {}
         self._refresh: dict[str, Account] = {}
         self._dead: set[str] = set()
-        self._clients: dict[str, _Client] = {}
-        self._devices: dict[str, _Device] = {}
+        self._clients: dict[str, Client] = {}
         for account in self.accounts:
             if account.refresh_token:
                 self._refresh[account.refresh_token] = account
@@ -166,7 +190,7 @@ class AccountBook:
             if account.api_key:
                 self._access[account.api_key] = _Token(account, float("inf"))
             if account.client_id:
-                self._clients[account.client_id] = _Client(account.client_secret)
+                self._clients[account.client_id] = Client(account.client_secret)
 
     # -- access ----------------------------------------------------------------------------------------------------
 
@@ -201,23 +225,22 @@ class AccountBook:
 
     # -- refresh ---------------------------------------------------------------------------------------------------
 
-    def refresh(self, refresh_token: str, *, social: bool, client_id: str = "") -> Grant:
+    def refresh(self, refresh_token: str, kinds: Container[Kind], *, client_id: str = "") -> Grant:
         """Rotate. Raises RefreshTokenDead or RefreshTokenUnknown; the latter also for another kind or client."""
         if refresh_token in self._dead:
             raise RefreshTokenDead
         account = self._refresh.get(refresh_token)
-        if (
-            account is None
-            or (account.kind is Kind.SOCIAL) != social
-            or (not social and account.client_id != client_id)
-        ):
+        if account is None or account.kind not in kinds or account.client_id != client_id:
             raise RefreshTokenUnknown
         self._bury(refresh_token)
         return self.grant(account)
 
     def grant(self, account: Account) -> Grant:
         """New tokens for `account`."""
-        access = f"aoa{secrets.token_urlsafe(90)}:{secrets.token_urlsafe(76)}"
+        if account.kind is Kind.EXTERNAL:
+            access = jwt({"oid": account.user_id, "jti": secrets.token_urlsafe(16)})
+        else:
+            access = f"aoa{secrets.token_urlsafe(90)}:{secrets.token_urlsafe(76)}"
         refresh = f"aor{secrets.token_urlsafe(90)}:{secrets.token_urlsafe(76)}"
         self._access[access] = _Token(account, self._clock() + self.expires_in)
         self._refresh[refresh] = account
@@ -229,40 +252,30 @@ class AccountBook:
 
     # -- OIDC ------------------------------------------------------------------------------------------------------
 
-    def register_client(self) -> tuple[str, str]:
-        """A new OIDC client: its id and secret."""
+    def register_client(
+        self,
+        *,
+        lifetime: float = float("inf"),
+        grants: tuple[str, ...] = (),
+        redirects: tuple[str, ...] = (),
+        start_url: str = "",
+    ) -> tuple[str, str]:
+        """A new OIDC client, good for `lifetime` seconds: its id and secret."""
         client_id, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(64)
-        self._clients[client_id] = _Client(secret)
+        self._clients[client_id] = Client(secret, self._clock() + lifetime, grants, redirects, start_url)
         return client_id, secret
+
+    def client(self, client_id: object) -> Client | None:
+        """The client of that id, if its registration is good."""
+        client = self._clients.get(client_id) if isinstance(client_id, str) else None
+        return client if client is not None and self._clock() < client.expires else None
 
     def client_state(self, client_id: object, secret: object) -> TokenState:
         client = self._clients.get(client_id) if isinstance(client_id, str) else None
         if client is None or client.secret != secret:
             return TokenState.UNKNOWN
-        return TokenState.EXPIRED if client.expired else TokenState.VALID
+        return TokenState.VALID if self._clock() < client.expires else TokenState.EXPIRED
 
     def expire_client(self, client_id: str) -> None:
         """The registration has expired. Raises KeyError for an unknown one."""
-        self._clients[client_id].expired = True
-
-    def begin_device(self, client_id: str) -> str:
-        """The device code of a new sign-in."""
-        code = secrets.token_urlsafe(32)
-        self._devices[code] = _Device(client_id)
-        return code
-
-    def poll_device(self, code: object, client_id: str) -> Grant | None:
-        """None at the first poll; at the second the person is taken to have agreed, and a new account exists.
-
-        Raises KeyError for a code that was not given to this client, or was used.
-        """
-        device = self._devices.get(code) if isinstance(code, str) else None
-        if device is None or device.client_id != client_id or not isinstance(code, str):
-            raise KeyError("device code")
-        if not device.polled:
-            device.polled = True
-            return None
-        del self._devices[code]
-        account = Account(f"device-{len(self.accounts)}", Kind.BUILDER_ID, client_id=client_id)
-        self.accounts.append(account)
-        return self.grant(account)
+        self._clients[client_id].expires = self._clock()

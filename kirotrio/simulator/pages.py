@@ -5,18 +5,21 @@ GET, DELETE /_sim/streams    what became of the event streams; forget those that
 POST /_sim/expire            every access token given out so far expires; {"client_id": …}: that OIDC registration
 POST /_sim/revoke            {"what": an account's name or a token}
 POST /_sim/refuse            {"account": name, "status": an error's name, "" for none}: every data call of it
+POST /_sim/person            {"does": "agree", "deny" or "never", "polls": how many it takes}: who is asked to sign in
+POST /_sim/expire_codes      every code of a sign-in that was given out so far expires
 POST /_sim/fail              {"where": path or operation, "status", "times", "delay_ms", "silent"}: the next calls there
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 
 from kirotrio.simulator.answers import Call, Reply, json_reply
 from kirotrio.simulator.routes import Fault, Service
+from kirotrio.simulator.sign_ins import Does
 from kirotrio.simulator.streams import Ledger
 
 PREFIX = "/_sim/"
@@ -37,6 +40,8 @@ class Pages:
             ("POST", "revoke"): lambda body: service.book.revoke(str(body["what"])),
             ("POST", "refuse"): lambda body: self.refuse(str(body["account"]), str(body.get("status", ""))),
             ("POST", "fail"): self._fail,
+            ("POST", "person"): self._person,
+            ("POST", "expire_codes"): lambda _: service.sign_ins.expire_codes(),
         }
 
     def answer(self, call: Call) -> Reply:
@@ -74,6 +79,13 @@ class Pages:
             self._service.book.expire_client(str(body["client_id"]))
         else:
             self._service.book.expire_access_tokens()
+
+    def _person(self, body: dict[str, Any]) -> None:
+        person = self._service.sign_ins.person
+        does, polls = body.get("does", person.does), body.get("polls", person.polls)
+        if does not in get_args(Does) or not isinstance(polls, int) or isinstance(polls, bool):
+            raise ValueError(f"does has to be one of {', '.join(get_args(Does))}, and polls a whole number")
+        person.does, person.polls = does, polls
 
     def _fail(self, body: dict[str, Any]) -> None:
         self.add_fault(

@@ -7,25 +7,29 @@ without a connection.
 from __future__ import annotations
 
 import hashlib
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import orjson
 from attrs import define, evolve
 
 from kirotrio.kiro.eventstream import encode_event
-from kirotrio.simulator import auth
+from kirotrio.simulator import auth, external_auth, social_auth
 from kirotrio.simulator.accounts import Account, AccountBook
 from kirotrio.simulator.answers import Answer, Call, Flavour, Reply, Stream
 from kirotrio.simulator.catalogue import Catalogue, Model
 from kirotrio.simulator.control_plane import ControlPlane, requested_query
 from kirotrio.simulator.controls import ControlError, Controls, read_controls
 from kirotrio.simulator.generate import FrameBook, Generation
+from kirotrio.simulator.portal import PREFIX, Portal
 from kirotrio.simulator.prompt import Prompt, read_prompt
 from kirotrio.simulator.refusals import RefusalTable, Refused
 from kirotrio.simulator.script import steps
+from kirotrio.simulator.sign_ins import SignIns
 from kirotrio.simulator.signatures import SignatureIssuer
 from kirotrio.simulator.validate import Validator
 
@@ -50,11 +54,20 @@ _PATHS = {
     ("GET", "/List-Available-Models"): (Flavour.CONTROL, "ListAvailableModels"),
     ("POST", "/List-Available-Profiles"): (Flavour.CONTROL, "ListAvailableProfiles"),
 }
-_SIGN_IN: dict[str, Callable[[AccountBook, Call], Reply]] = {
-    "/refreshToken": auth.refresh_social,
-    "/client/register": auth.register_client,
-    "/device_authorization": auth.authorize_device,
-    "/token": auth.create_token,
+_SIGN_IN: dict[tuple[str, str], Callable[[SignIns, Call], Reply]] = {
+    ("POST", "/refreshToken"): social_auth.refresh_social,
+    ("GET", "/login"): social_auth.login,
+    ("GET", "/signin"): social_auth.sign_in_page,
+    ("POST", "/oauth/token"): social_auth.exchange_code,
+    ("POST", "/oauth/device/authorization"): social_auth.authorize_device,
+    ("POST", "/oauth/device/poll"): social_auth.poll_device,
+    ("POST", "/client/register"): auth.register_client,
+    ("POST", "/device_authorization"): auth.authorize_device,
+    ("GET", "/authorize"): auth.authorize,
+    ("POST", "/token"): auth.create_token,
+    ("GET", external_auth.DISCOVERY_PATH): external_auth.discovery,
+    ("GET", external_auth.AUTHORIZE_PATH): external_auth.authorize,
+    ("POST", external_auth.TOKEN_PATH): external_auth.create_token,
 }
 _MOST_COUNTED = 1000
 
@@ -72,8 +85,10 @@ class Fault:
 
 def operation_of(call: Call) -> tuple[Flavour, str]:
     """Flavour and operation of a call, a sign-in call's path for its operation; "" where there is none."""
-    if call.path in _SIGN_IN and call.method == "POST":
+    if (call.method, call.path) in _SIGN_IN:
         return Flavour.REST, call.path
+    if call.path.startswith(PREFIX):
+        return Flavour.REST, call.path.removeprefix(PREFIX)
     if call.path in ("/", "") and call.method == "POST":
         service, _, operation = call.headers.get("x-amz-target", "").partition(".")
         flavour, operations = _SERVICES.get(service, (Flavour.RPC, ()))
@@ -84,15 +99,26 @@ def operation_of(call: Call) -> tuple[Flavour, str]:
 class Service:
     """The simulated service without its network."""
 
-    def __init__(self, book: AccountBook, defaults: Controls, *, signatures: SignatureIssuer) -> None:
+    def __init__(
+        self,
+        book: AccountBook,
+        sign_ins: SignIns,
+        defaults: Controls,
+        *,
+        signatures: SignatureIssuer,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self.book = book
+        self.sign_ins = sign_ins
         self.faults: list[Fault] = []
         self.refusals = RefusalTable.shipped()
         self._defaults = defaults
         self._catalogue = Catalogue()
         self._signatures = signatures
         self._validator = Validator(book, self._catalogue, signatures, self.refusals)
-        self._control_plane = ControlPlane(self._catalogue, self.refusals)
+        self._control_plane = ControlPlane(self._catalogue, self.refusals, wall=wall)
+        operations = {**self._control_plane.portal_operations(), **external_auth.portal_operations(sign_ins)}
+        self._portal = Portal(book, operations)
         self._frames = FrameBook()
         self._failed: OrderedDict[str, int] = OrderedDict()
 
@@ -104,8 +130,10 @@ class Service:
             if fault is not None:
                 reply = self.refusals.find(fault.status).reply(flavour, note=f"fault on {fault.where}")
                 return evolve(reply, delay=fault.delay, silent=fault.silent)
-            if sign_in := _SIGN_IN.get(operation):
-                return sign_in(self.book, call)
+            if sign_in := _SIGN_IN.get((call.method, call.path)):
+                return sign_in(self.sign_ins, call)
+            if call.path.startswith(PREFIX):
+                return self._portal.answer(call)
             return self._data_call(call, flavour, operation)
         except Refused as refused:
             return refused.refusal.reply(flavour, note=refused.note)
@@ -131,6 +159,7 @@ class Service:
             arguments = self._validator.json_object(call)
         match operation:
             case "GenerateAssistantResponse":
+                self._control_plane.admit(account)
                 return self._generate(call, flavour, account, dict(arguments))
             case "InvokeMCP":
                 return self._mcp(call, flavour, account, arguments)
@@ -171,7 +200,7 @@ class Service:
             controls=controls,
             model=model,
             sign=lambda: self._signatures.issue(account.name, model.id),
-            charge=_charge(account),
+            charge=partial(self._control_plane.charge, account),
             refusals=self.refusals,
             frames=self._frames,
             request_id=call.request_id,
@@ -226,13 +255,6 @@ class Service:
             raise self.refusals.refused("MALFORMED", message, message=message) from None
         reply = refused.refusal.reply(flavour, note=f"asked for: {refused.note}", account=account.name)
         return evolve(reply, delay=controls.head_ms / 1000, silent=controls.no_head)
-
-
-def _charge(account: Account) -> Callable[[float], None]:
-    def charge(credits_used: float) -> None:
-        account.credits_used += credits_used
-
-    return charge
 
 
 def _opening(flavour: Flavour, conversation: str) -> bytes:

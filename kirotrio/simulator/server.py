@@ -18,6 +18,7 @@ from kirotrio.simulator.controls import ControlError, check_names, from_settings
 from kirotrio.simulator.pages import PREFIX, Pages
 from kirotrio.simulator.refusals import RefusalTable
 from kirotrio.simulator.routes import Fault, Service, operation_of
+from kirotrio.simulator.sign_ins import Person, SignIns
 from kirotrio.simulator.signatures import SignatureIssuer
 from kirotrio.simulator.streams import Ledger, StreamRecord
 
@@ -48,7 +49,8 @@ class Simulator:
             raise SettingsError(f"simulator.{wrong}") from None
         self.ledger = Ledger(clock, wall)
         self.book = AccountBook(demo_accounts() if accounts is None else accounts, expires_in=expires_in, clock=clock)
-        self._service = Service(self.book, defaults, signatures=SignatureIssuer())
+        self.sign_ins = SignIns(self.book, clock=clock)
+        self._service = Service(self.book, self.sign_ins, defaults, signatures=SignatureIssuer(), wall=wall)
         self._pages = Pages(self._service, self.ledger)
 
     async def serve(
@@ -89,6 +91,15 @@ class Simulator:
     def expire_client(self, client_id: str) -> None:
         """That OIDC registration has expired: `invalid_client`. Raises KeyError for an unknown one."""
         self.book.expire_client(client_id)
+
+    @property
+    def person(self) -> Person:
+        """Who is asked to agree to sign-ins; what they do can be changed at any time."""
+        return self.sign_ins.person
+
+    def expire_codes(self) -> None:
+        """Every code of a sign-in that was given out so far has expired."""
+        self.sign_ins.expire_codes()
 
     def revoke(self, what: str) -> None:
         """Revoke a token, a key, or everything of the account of that name. Raises KeyError."""

@@ -36,7 +36,7 @@ def write_atomic(path: Path, content: bytes, *, keep_mode: bool = False) -> None
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def private_folder(path: Path) -> Path:
@@ -75,7 +75,8 @@ def _take_after(descriptor: int, before: os.stat_result) -> None:
     os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make a renaming in `folder` last."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

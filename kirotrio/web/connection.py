@@ -18,6 +18,7 @@ from quart_trio.wrappers import TrioResponse
 
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.intake import BodyIntake
+from kirotrio.web.naming import with_account
 
 SCOPE_INTAKE = "kirotrio.intake"
 SCOPE_REFUSAL = "kirotrio.refusal"
@@ -61,6 +62,9 @@ class AsgiSink:
 
 class RelayConnection(TrioASGIHTTPConnection):
     """One request over ASGI. The nursery beneath it is cancelled as soon as the client leaves."""
+
+    def __init__(self, app: Any, scope: Any) -> None:
+        super().__init__(app, cast(Any, with_account(scope)))
 
     async def __call__(self, receive: Any, send: Any) -> None:
         gateway = self._gateway

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+import attrs
 import trio
 from attrs import field, frozen
 from quart import Response, request
 
 from kirotrio.access.grant import Grant
+from kirotrio.accounts.wish import Wish
 from kirotrio.conversation.request import Conversation
+from kirotrio.conversation.session import session_identity
 from kirotrio.errors import BodyInvalid
 from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import Dialect
@@ -18,6 +21,7 @@ from kirotrio.relay.request import LARGE, AnswerRequest, Mode
 from kirotrio.web.connection import SCOPE_INTAKE, PushResponse, new_request_id
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.intake import BodyIntake
+from kirotrio.web.naming import SCOPE_ACCOUNT
 
 _T = TypeVar("_T")
 
@@ -33,9 +37,10 @@ def admit(gateway: Gateway) -> Grant:
 
 @frozen
 class Asked:
-    """One request that was let in, with its whole body."""
+    """One request that was let in, with its whole body. `account` is the one that its path names, "" if none."""
 
     grant: Grant
+    account: str
     body: bytes = field(repr=False)
     request_id: str = field(factory=new_request_id)
 
@@ -55,7 +60,17 @@ async def take(gateway: Gateway) -> Asked:
     encoding = cast(Any, request.headers).get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise BodyInvalid("content-encoding", f"{encoding[:40]!r} is not read here; send the body uncompressed")
-    return Asked(grant, await _intake().whole(gateway.settings.deadlines.prepare))
+    return Asked(grant, named_account(), await _intake().whole(gateway.settings.deadlines.prepare))
+
+
+def named_account() -> str:
+    """The account that the path names, "" if none."""
+    return cast(str, cast(Any, request.scope)[SCOPE_ACCOUNT])
+
+
+def wish_of(grant: Grant, account: str) -> Wish:
+    """Which accounts may serve this caller."""
+    return Wish(credential=grant.credential, account=account, allowed=grant.accounts)
 
 
 def session_header() -> str | None:
@@ -70,11 +85,14 @@ def mode_of(*, stream: bool, buffered: bool) -> Mode:
     return Mode.BUFFERED if buffered else Mode.LIVE
 
 
-def answer(gateway: Gateway, asked: Asked, conversation: Conversation, mode: Mode, dialect: Dialect) -> Response:
+def answer(
+    gateway: Gateway, asked: Asked, conversation: Conversation, mode: Mode, dialect: Dialect, surface: str
+) -> Response:
     """The relay's answer. The body's bytes count as held no longer: the conversation has what is needed of it."""
     _intake().release()
     grant, size = asked.grant, len(asked.body)
-    wanted = AnswerRequest(conversation, mode, asked.request_id, grant.credential, grant.key_id, size)
+    wish = attrs.evolve(wish_of(grant, asked.account), session=session_identity(conversation), model=conversation.model)
+    wanted = AnswerRequest(conversation, mode, asked.request_id, wish, grant.key_id, size, surface)
     return PushResponse(Answer(gateway.relay, wanted, dialect))
 
 

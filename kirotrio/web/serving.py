@@ -10,23 +10,23 @@ import trio
 from attrs import define, field, frozen
 
 from kirotrio.access.grant import Keyring
-from kirotrio.accounts.lending import Accounts
-from kirotrio.accounts.model_lists import ModelLists
+from kirotrio.accounts.lending import Lending
+from kirotrio.accounts.opening import open_pool, open_shared
+from kirotrio.accounts.pool import Pool
 from kirotrio.accounts.sources.places import Places
+from kirotrio.accounts.upkeep import finish, keep_in_step, refresh_ahead
+from kirotrio.accounts.usage_book import keep_known
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
-from kirotrio.errors import KirotrioError, Overloaded
+from kirotrio.errors import Overloaded
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.learned import keep_corrections, load_corrections
 from kirotrio.relay.request import Relay
-from kirotrio.relay.standing import Standing
+from kirotrio.store.request_records import RecordWriter
 from kirotrio.telemetry.log import Log
 from kirotrio.web.app import create_app
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.server import Server, base_url, open_listeners
-
-_LOOK_EVERY = 60.0
-"""Seconds between two looks at whether there is an account, and whether its list of models is old."""
 
 
 @define
@@ -76,27 +76,37 @@ async def serve_gateway(
 ) -> None:
     """Serve until asked to stop, then drain.
 
-    `task_status` gets a `Serving` once connections are accepted. Raises SettingsError where it cannot listen.
+    `task_status` gets a `Serving` once connections are accepted. Raises SettingsError where it cannot listen, or the
+    store cannot be used, and StoreUnavailable where that does not answer.
     Cancellation ends every answer at once and closes every connection.
     """
     stop = stop or Stop()
-    async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as own_tasks:
-        accounts = Accounts(
-            settings, transport, log, own_tasks, data_dir=surroundings.data_dir, places=surroundings.places
-        )
-        models = ModelLists(transport, settings, log)
-        folder = surroundings.data_dir
-        estimator = TokenEstimator(corrections=await trio.to_thread.run_sync(load_corrections, folder))
-        relay = Relay(settings, transport, accounts, models, estimator, log)
-        gateway = Gateway(settings, relay, Keyring(surroundings.keys), log)
-        server = Server(create_app(gateway), log, settings.deadlines.client_write)
-        listeners = await open_listeners(settings.server.host, settings.server.port)
-        # Application-wide tasks (ARCHITECTURE, rule 1) are these, and the refreshes that accounts runs.
-        own_tasks.start_soon(_keep_model_list, accounts, models, relay.standing, log)
-        own_tasks.start_soon(keep_corrections, folder, estimator, log)
-        async with trio.open_nursery() as connections:
-            await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
-        own_tasks.cancel_scope.cancel()
+    folder = surroundings.data_dir
+    shared = await trio.to_thread.run_sync(open_shared, settings, folder)
+    pool: Pool | None = None
+    try:
+        async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as own_tasks:
+            pool = open_pool(settings, transport, log, own_tasks, shared, surroundings.places)
+            await pool.look()
+            estimator = TokenEstimator(corrections=await trio.to_thread.run_sync(load_corrections, folder))
+            records = RecordWriter(shared.database, settings, log)
+            relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
+            gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log)
+            server = Server(create_app(gateway), log, settings.deadlines.client_write)
+            listeners = await open_listeners(settings.server.host, settings.server.port)
+            # Application-wide tasks (ARCHITECTURE, rule 1) are these, and the refreshes that accounts run.
+            own_tasks.start_soon(keep_in_step, pool)
+            own_tasks.start_soon(refresh_ahead, pool)
+            own_tasks.start_soon(keep_known, pool.accounts, pool.usage, pool.models, log)
+            own_tasks.start_soon(keep_corrections, folder, estimator, log)
+            own_tasks.start_soon(records.run)
+            async with trio.open_nursery() as connections:
+                await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
+            own_tasks.cancel_scope.cancel()
+    finally:
+        if pool is not None:
+            await finish(pool)
+        shared.database.close()
 
 
 async def _serve_until_stopped(
@@ -141,29 +151,6 @@ async def _drain(server: Server, gateway: Gateway, connections: trio.Nursery, dr
         await server.connections.wait_empty()
     connections.cancel_scope.cancel()
     draining.cancel_scope.cancel()
-
-
-async def _keep_model_list(accounts: Accounts, models: ModelLists, standing: Standing, log: Log) -> None:
-    """Know what the account offers before the first request asks. The list itself knows when it is old."""
-    problem = ""
-    while True:
-        account = None
-        try:
-            account = await accounts.lend()
-            # An account in trouble is asked anew: once it is mended, nobody has to send a request to find out.
-            anew = standing.trouble(account.name) is not None
-            await models.refresh(account.name, account.credentials, anew=anew)
-            standing.served(account.name)
-            problem = ""
-        except KirotrioError as error:
-            if account is not None:
-                standing.failed(account.name, error)
-            if error.message != problem:
-                problem = error.message
-                log.warning("no account can serve yet", error=problem)
-        except Exception as error:  # a look in the background never ends the process
-            log.error("looking for the account's models failed", exc_info=error)
-        await trio.sleep(_LOOK_EVERY)
 
 
 async def watch_signals(stop: Stop) -> None:

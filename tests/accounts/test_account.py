@@ -20,9 +20,10 @@ from support.sign_in_service import (
 )
 from trio.testing import MockClock
 
-from kirotrio.accounts.account import LONGEST_PAUSE, QUIET, REFUSALS, REFUSALS_WITHIN, TRIES, Account
+from kirotrio.accounts.account import REFUSALS, REFUSALS_WITHIN, Account
 from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Oidc, Refreshable, Renewed, Social
 from kirotrio.accounts.credential_json import Unreadable
+from kirotrio.accounts.renewal import LONGEST_PAUSE, QUIET, TRIES
 from kirotrio.accounts.terms import Terms
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable, DeadlineExceeded, KirotrioError, Overloaded, Recovery, UpstreamFailed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ import trio.lowlevel
 from support.sign_in_service import SignInService, refresh_token
 from trio.testing import MockClock
 
-from kirotrio.accounts import lending
+from kirotrio.accounts import pool
+from kirotrio.accounts.account import Account
 from kirotrio.accounts.credential import Credential
-from kirotrio.accounts.lending import Accounts
+from kirotrio.accounts.finding import SourceReport
+from kirotrio.accounts.opening import open_pool, open_shared
+from kirotrio.accounts.pool import Pool
 from kirotrio.accounts.sources.configured import ConfiguredStore
 from kirotrio.accounts.sources.places import Places
-from kirotrio.config.settings import AccountSettings, Settings
+from kirotrio.accounts.wish import Wish
+from kirotrio.config.settings import AccountSettings, Settings, StoreSettings, UpstreamSettings
 from kirotrio.errors import AccountUnavailable
 from kirotrio.telemetry.log import SilentLog
 
@@ -29,23 +34,47 @@ ARN = "arn:aws:codewhisperer:eu-central-1:222:profile/DEF"
 NOW = 1_800_000_000.0
 
 
+@attrs.frozen
+class Lender:
+    pool: Pool
+
+    async def lend(self, credential: str | None = None) -> Account:
+        """The account that a request would be answered by."""
+        (member,) = await self.pool.members(Wish(credential))
+        return member.account
+
+    async def describe(self) -> list[SourceReport]:
+        return await self.pool.finder.describe()
+
+
 @asynccontextmanager
 async def accounts(
-    home: Path, service: SignInService | None = None, *, environment: dict[str, str] | None = None, **configured: Any
-) -> AsyncIterator[Accounts]:
-    settings = Settings(accounts=AccountSettings(**configured))
+    home: Path,
+    service: SignInService | None = None,
+    *,
+    environment: dict[str, str] | None = None,
+    region: str = "us-east-1",
+    **configured: Any,
+) -> AsyncIterator[Lender]:
+    settings = Settings(
+        accounts=AccountSettings(**configured),
+        store=StoreSettings(key_source="file"),
+        upstream=UpstreamSettings(region=region),
+    )
     places = Places(home, environment or {}, platform="linux")
-    async with trio.open_nursery() as nursery:
-        yield Accounts(
-            settings,
-            service or SignInService(FIRST),
-            SilentLog(),
-            nursery,
-            data_dir=home / "data",
-            places=places,
-            now=lambda: NOW,
-        )
-        nursery.cancel_scope.cancel()
+    shared = await trio.to_thread.run_sync(open_shared, settings, home / "data")
+    try:
+        async with trio.open_nursery() as nursery:
+            http = service or SignInService(FIRST)
+            yield Lender(open_pool(settings, http, SilentLog(), nursery, shared, places, now=lambda: NOW))
+            nursery.cancel_scope.cancel()
+    finally:
+        shared.database.close()
+
+
+def successors_in(home: Path) -> list[bytes]:
+    with closing(sqlite3.connect(home / "data" / "kirotrio.db")) as database:
+        return [sealed for (sealed,) in database.execute("SELECT sealed FROM successors")]
 
 
 def leave(path: Path, name: str, *, expires_at: float = NOW + 3600) -> str:
@@ -60,7 +89,7 @@ def ide_file(home: Path) -> Path:
     return Places(home, platform="linux").ide_token
 
 
-async def lent_token(lender: Accounts, personal: str | None = None) -> str:
+async def lent_token(lender: Lender, personal: str | None = None) -> str:
     return (await (await lender.lend(personal)).credentials()).access_token
 
 
@@ -151,7 +180,9 @@ async def test_a_hundred_first_requests_get_one_account_and_one_refresh(
         assert len(lent) == 100
         assert len({id(account) for account in lent}) == 1
         assert service.refreshes == 1
-        assert len(reads) == 2, "once to choose it, once to see whether it needs a refresh"
+        assert len(reads) == 3, (
+            "once to choose it, once to see whether it needs a refresh, once more when it is its turn"
+        )
 
 
 async def test_the_successor_of_a_configured_token_survives_a_restart(tmp_path: Path) -> None:
@@ -163,8 +194,8 @@ async def test_the_successor_of_a_configured_token_survives_a_restart(tmp_path: 
         assert service.refreshes == 1
         await (await lender.lend()).refused("access-1")
         assert await lent_token(lender) == "access-2"
-    (kept,) = (tmp_path / "data" / "accounts").iterdir()
-    assert service.valid not in kept.read_text()
+    (kept,) = successors_in(tmp_path)
+    assert service.valid.encode() not in kept
 
 
 async def test_a_configured_token_outlives_a_service_that_forgot_its_successors(tmp_path: Path) -> None:
@@ -181,10 +212,8 @@ async def test_a_configured_token_outlives_a_service_that_forgot_its_successors(
 
 async def test_an_oidc_client_in_the_settings_refreshes_at_the_region_of_the_upstream(tmp_path: Path) -> None:
     service = SignInService(FIRST)
-    async with accounts(tmp_path, service, refresh_token=FIRST, client_id="c", client_secret="s") as lender:
-        lender._settings = attrs.evolve(
-            lender._settings, upstream=attrs.evolve(lender._settings.upstream, region="eu-central-1")
-        )
+    oidc = {"refresh_token": FIRST, "client_id": "c", "client_secret": "s"}
+    async with accounts(tmp_path, service, region="eu-central-1", **oidc) as lender:
         await lent_token(lender)
     assert service.calls[0][0] == "https://oidc.eu-central-1.amazonaws.com/token"
 
@@ -196,7 +225,7 @@ async def test_a_found_sign_in_is_refreshed_and_written_back_where_it_was(tmp_pa
         assert await lent_token(lender) == "access-1"
     kept = json.loads(ide_file(tmp_path).read_text())
     assert (kept["accessToken"], kept["refreshToken"]) == ("access-1", service.valid)
-    assert not (tmp_path / "data").exists(), "a copy of somebody else's token was made"
+    assert successors_in(tmp_path) == [], "a copy of somebody else's token was made"
 
 
 async def test_without_leave_to_write_back_nothing_is_rotated(tmp_path: Path) -> None:
@@ -262,13 +291,13 @@ async def test_a_personal_sign_in_that_is_over_says_where_the_new_one_goes(tmp_p
         with pytest.raises(AccountUnavailable, match="behind the gateway key") as error:
             await lent_token(lender, FIRST)
         assert FIRST not in error.value.message
-    assert not (tmp_path / "data").exists(), "a file was made for a token that never worked"
+    assert successors_in(tmp_path) == [], "something was kept for a token that never worked"
 
 
 async def test_personal_accounts_are_bounded_and_the_busy_ones_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lending, "PERSONAL_ACCOUNTS", 3)
+    monkeypatch.setattr(pool, "PERSONAL_ACCOUNTS", 3)
     service = SignInService(FIRST)
     service.script = [None]  # the first refresh hangs
     async with accounts(tmp_path, service) as lender, trio.open_nursery() as callers:
@@ -278,7 +307,7 @@ async def test_personal_accounts_are_bounded_and_the_busy_ones_stay(
             await trio.lowlevel.checkpoint()
         others = [await lender.lend(refresh_token(f"other {number}")) for number in range(6)]
         assert await lender.lend(FIRST) is busy, "a second refresh of the same token could begin"
-        assert len(lender._personal) == 3
+        assert len(lender.pool._personal) == 3
         assert await lender.lend(refresh_token("other 5")) is others[5]
         assert await lender.lend(refresh_token("other 0")) is not others[0]
         callers.cancel_scope.cancel()

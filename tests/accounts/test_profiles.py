@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 from support.sign_in_service import SignInService, answer
 
-from kirotrio.accounts.profiles import find_profile
+from kirotrio.accounts.profiles import Profile, find_profile, list_profiles
 from kirotrio.errors import DeadlineExceeded, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.http_answer import HttpAnswer
@@ -35,7 +36,7 @@ async def look(
         return region
 
     service.profiles = reply
-    return await find_profile(service, CREDENTIALS, flavour=flavour, deadline=5), service
+    return await find_profile(service, attrs.evolve(CREDENTIALS, flavour=flavour), deadline=5), service
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,17 @@ async def test_both_regions_are_asked_with_the_token_and_its_type() -> None:
 async def test_a_replaced_host_is_asked_once() -> None:
     service = SignInService("none")
     service.profiles = lambda url: profiles(US)
-    arn = await find_profile(service, CREDENTIALS, flavour="rest", data_url="http://127.0.0.1:9", deadline=5)
+    arn = await find_profile(service, attrs.evolve(CREDENTIALS, url="http://127.0.0.1:9"), deadline=5)
     assert arn == US["arn"]
     assert [url for url, _, _ in service.calls] == ["http://127.0.0.1:9/ListAvailableProfiles"]
+
+
+async def test_all_profiles_are_listed_once_and_active_ones_first() -> None:
+    service = SignInService("none")
+    old = {**US, "arn": US["arn"] + "OLD", "profileName": "Old", "status": "DISABLED"}
+    service.profiles = lambda url: profiles(old, {**US, "profileName": 5}) if "us-east" in url else profiles(EU, old)
+    assert await list_profiles(service, CREDENTIALS, deadline=5) == [
+        Profile(US["arn"]),
+        Profile(EU["arn"]),
+        Profile(US["arn"] + "OLD", "Old", "DISABLED"),
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 import stat
 import threading
@@ -21,12 +22,14 @@ from support.sign_in_service import refresh_token
 
 from kirotrio.accounts.credential import ApiKey, ExternalIdp, Oidc, Refreshable, Renewed, Social
 from kirotrio.accounts.credential_json import Unreadable, with_new_tokens
+from kirotrio.accounts.shared import StoredSuccessors
 from kirotrio.accounts.sources import kiro_cli
 from kirotrio.accounts.sources.configured import ApiKeyStore, ConfiguredStore, seal, unseal
 from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
 from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.sources.source import NotWritten, Source, Store
+from kirotrio.store.migrate import open_store
 
 FIRST, SECOND, THIRD = (refresh_token(name) for name in ("first", "second", "third"))
 ARN = "arn:aws:codewhisperer:eu-central-1:222:profile/DEF"
@@ -107,8 +110,14 @@ def cli_with(folder: Path, token: str) -> CliStore:
     return CliStore(write_cli(folder / "data.sqlite3", social_token={**SOCIAL_ROW, "refresh_token": token}))
 
 
+def configured(folder: Path, given: Refreshable | None = None) -> ConfiguredStore:
+    """A given sign-in whose successors are kept in a database in this folder."""
+    kept = StoredSuccessors(open_store("", folder, deadline=5), folder / "accounts")
+    return ConfiguredStore(given or Social(refresh_token=FIRST), kept)
+
+
 def configured_with(folder: Path, token: str) -> ConfiguredStore:
-    store = ConfiguredStore(Social(refresh_token=FIRST), folder)
+    store = configured(folder / secrets.token_hex(4))
     if token != FIRST:
         assert store.write_back(FIRST, Social(refresh_token=token))
     return store
@@ -331,36 +340,44 @@ def test_of_many_who_hold_the_same_token_one_writes_and_the_others_learn_of_it(t
     ],
 )
 def test_the_successor_of_a_given_token_is_kept(tmp_path: Path, given_credential: Refreshable) -> None:
-    store = ConfiguredStore(given_credential, tmp_path / "data" / "accounts")
+    store = configured(tmp_path, given_credential)
     assert store.read() == given_credential
     first = given_credential.after(attrs.evolve(RENEWED, profile_arn=ARN))
     second = first.after(Renewed("fresher", 1_900_000_100.0, THIRD))
     assert store.write_back(FIRST, first)
     assert store.write_back(SECOND, second)
     # Another process, or the next start, that is given the same token.
-    assert ConfiguredStore(given_credential, store.folder).read() == second
+    assert configured(tmp_path, given_credential).read() == second
 
 
-def test_the_successor_is_sealed_private_and_named_after_a_hash(tmp_path: Path) -> None:
-    store = ConfiguredStore(Social(refresh_token=FIRST), tmp_path / "accounts")
+def test_the_successor_is_sealed_and_found_by_a_hash(tmp_path: Path) -> None:
+    store = configured(tmp_path)
     store.write_back(FIRST, Social(refresh_token=SECOND, access_token="access-secret"))
-    (file,) = store.folder.iterdir()
-    content = file.read_bytes()
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("kirotrio.db*"))
+    assert store.digest.encode() in content
     for secret in (FIRST, SECOND, "access-secret"):
         assert secret.encode() not in content
-        assert secret not in file.name
-    if os.name != "nt":
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
 
 
 def test_a_damaged_successor_gives_the_given_token_another_chance(tmp_path: Path) -> None:
-    store = ConfiguredStore(Social(refresh_token=FIRST), tmp_path)
+    store = configured(tmp_path)
+    before = None
     for damage in (b"", b"{}", b"[]", b"null", b'{"salt": 1, "nonce": 2, "sealed": 3}', seal(b"{}", SECOND)):
-        store.path.write_bytes(damage)
+        assert store.successors.put(store.digest, damage, in_place_of=before)
         assert held(store).refresh_token == FIRST
+        before = damage
     assert store.write_back(FIRST, Social(refresh_token=SECOND))
     assert held(store).refresh_token == SECOND
+
+
+def test_a_successor_that_an_earlier_version_kept_in_a_file_goes_on(tmp_path: Path) -> None:
+    store = configured(tmp_path)
+    (tmp_path / "accounts").mkdir()
+    tokens = {"refresh_token": SECOND, "access_token": "x", "expires_at": None, "profile_arn": ""}
+    (tmp_path / "accounts" / f"{store.digest}.json").write_bytes(seal(json.dumps(tokens).encode(), FIRST))
+    assert held(store).refresh_token == SECOND
+    assert store.write_back(SECOND, Social(refresh_token=THIRD))
+    assert held(store).refresh_token == THIRD, "the file of the earlier version is not what counts any more"
 
 
 @settings(max_examples=50)
@@ -382,15 +399,7 @@ def test_a_change_of_what_is_sealed_is_noticed(content: bytes, place: int, flip:
 
 def test_a_cut_token_is_refused_before_it_is_used(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"accounts\.refresh_token: the refresh token has only 5 characters"):
-        ConfiguredStore(Social(refresh_token="short"), tmp_path).read()
-
-
-def test_an_unwritable_data_folder_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = ConfiguredStore(Social(refresh_token=FIRST), tmp_path / "not" / "yet")
-    assert store.obstacle() is None
-    assert list(tmp_path.iterdir()) == [], "looking for obstacles made something"
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert "data.dir" in str(store.obstacle())
+        configured(tmp_path, Social(refresh_token="short")).read()
 
 
 def test_an_api_key_is_what_was_given() -> None:

@@ -276,6 +276,7 @@ class TestSettings:
         secret = "swordfish-swordfish"
         given = {option.variable: secret for option in options().values() if option.secret}
         given["KIROTRIO_UPSTREAM_PROXY_URL"] = f"http://me:{secret}@box:1"
+        given["KIROTRIO_STORE_URL"] = f"postgresql://me:{secret}@box/db"
         done = run("settings", *form, **given)
         assert done.exit_code == 0
         assert secret not in done.output

@@ -11,7 +11,7 @@ import pytest
 import trio
 from click.testing import Result
 
-from kirotrio.accounts.lending import SourceReport
+from kirotrio.accounts.finding import SourceReport
 from kirotrio.cli import checks
 from kirotrio.cli.checks import Finding
 from kirotrio.cli.doctor import _places as doctor_places

@@ -88,7 +88,13 @@ def test_only_the_value_that_counts_is_checked() -> None:
 
 @pytest.mark.parametrize("short", SHORT_FORMS)
 def test_short_form_is_read(short: str, tmp_path: Path) -> None:
-    examples = {"server.port": "77", "log.level": "error", "data.dir": str(tmp_path), "server.host": "::1"}
+    examples = {
+        "server.port": "77",
+        "log.level": "error",
+        "data.dir": str(tmp_path),
+        "server.host": "::1",
+        "store.url": "postgresql://box/db",
+    }
     value = examples.get(SHORT_FORMS[short], "http://box:1")
     loaded = load({short: value})
     assert str(value_of(loaded.settings, SHORT_FORMS[short])) == value
@@ -98,6 +104,14 @@ def test_short_form_is_read(short: str, tmp_path: Path) -> None:
 def test_short_form_yields_to_the_long_one_of_the_same_source() -> None:
     loaded = load({"KIROTRIO_PORT": "1", "KIROTRIO_SERVER_PORT": "2"})
     assert (loaded.settings.server.port, loaded.origins["server.port"]) == (2, "environment KIROTRIO_SERVER_PORT")
+
+
+EXAMPLES = {
+    "region": "eu-central-1",
+    "networks": "10.0.0.0/8, fd00::/8",
+    "database": "postgresql://me@box:5432/db?sslmode=require",
+}
+"""A value of each form that is no address of the web."""
 
 
 def test_every_long_spelling_is_unique_and_works() -> None:
@@ -110,9 +124,7 @@ def test_every_long_spelling_is_unique_and_works() -> None:
             float: "7.5",
             Path: "/tmp/x",
             dict: "fast=claude-haiku-4.5",
-            str: option.choices[-1]
-            if option.choices
-            else {"region": "eu-central-1", "networks": "10.0.0.0/8, fd00::/8"}.get(option.form, "http://box:1"),
+            str: option.choices[-1] if option.choices else EXAMPLES.get(option.form, "http://box:1"),
         }[option.kind]
         loaded = load({option.variable: good})
         assert loaded.origins[option.name] == f"environment {option.variable}", option.name
@@ -481,10 +493,11 @@ class TestNotices:
         assert "KIROTRIO_SERVER_PROT" in notice
         assert "did you mean KIROTRIO_SERVER_PORT?" in notice
 
-    def test_database_url_is_honest_about_having_no_effect(self) -> None:
-        (notice,) = load({"KIROTRIO_DATABASE_URL": "postgresql://me:swordfish@box/db"}).notices
-        assert "no effect" in notice
-        assert "swordfish" not in notice
+    def test_a_database_that_is_none_is_refused_without_its_password(self) -> None:
+        with pytest.raises(SettingsError) as caught:
+            load({"KIROTRIO_DATABASE_URL": "mysql://me:swordfish@box/db"})
+        assert "postgresql://" in str(caught.value)
+        assert "swordfish" not in str(caught.value)
 
 
 class TestNoProxy:
@@ -502,6 +515,7 @@ class TestNoProxy:
 def test_repr_of_settings_has_no_secret() -> None:
     secrets = {option.name: f"swordfish-{option.name}" for option in options().values() if option.secret}
     secrets["upstream.proxy_url"] = "http://me:swordfish@box:1"
+    secrets["store.url"] = "postgresql://me:swordfish@box/db"
     loaded = load(overrides=secrets)
     assert "swordfish" not in repr(loaded)
     assert "swordfish" not in str(attrs.fields(Settings)), "defaults hold no secret"

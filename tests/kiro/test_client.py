@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import ssl
-import warnings
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
-from functools import partial
-from urllib.parse import quote
 
 import pytest
 import trio
 import trustme
-from support.proxies import PASSWORD, USER, HttpProxy, Socks5Proxy
+from support.servers import OK, saying, server, transport
 
-from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.errors import DeadlineExceeded, SettingsError, UpstreamFailed
-from kirotrio.kiro.client import Transport, tls_context
-
-Handler = Callable[[trio.SocketStream], Awaitable[None]]
-
-
-@asynccontextmanager
-async def server(handler: Handler, tls: ssl.SSLContext | None = None):
-    """A server on a free port; yields the port and the nursery."""
-    async with trio.open_nursery() as nursery:
-        if tls is None:
-            listeners = await nursery.start(partial(trio.serve_tcp, handler, 0, host="127.0.0.1"))
-            port = listeners[0].socket.getsockname()[1]
-        else:
-            listeners = await nursery.start(partial(trio.serve_ssl_over_tcp, handler, 0, tls, host="127.0.0.1"))
-            port = listeners[0].transport_listener.socket.getsockname()[1]
-        yield port, nursery
-        nursery.cancel_scope.cancel()
-
-
-def saying(answer: bytes) -> Handler:
-    async def handler(stream: trio.SocketStream) -> None:
-        async with stream:
-            await stream.receive_some(65536)
-            await stream.send_all(answer)
-
-    return handler
-
-
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-Amzn-RequestId: r1\r\n\r\nok"
-
-
-def transport(connect: float = 5, **upstream) -> Transport:
-    return Transport(UpstreamSettings(**upstream), DeadlineSettings(connect=connect))
+from kirotrio.kiro.client import tls_context
 
 
 async def test_a_call_gives_status_headers_and_body():
@@ -127,71 +88,6 @@ async def test_an_address_that_is_none_names_what_would_be_right():
             await http.call("GET", "ftp://x/", deadline=5)
 
 
-@pytest.mark.parametrize("kind", [HttpProxy, Socks5Proxy])
-async def test_calls_go_through_the_proxy_with_its_password(kind):
-    scheme = "socks5" if kind is Socks5Proxy else "http"
-    async with server(saying(OK)) as (port, nursery):
-        proxy = kind()
-        proxy_port = await proxy.start(nursery)
-        address = f"{scheme}://{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@127.0.0.1:{proxy_port}"
-        async with transport(proxy_url=address) as http:
-            assert (await http.call("GET", f"http://127.0.0.1:{port}/", deadline=5)).body == b"ok"
-        assert proxy.asked == [f"127.0.0.1:{port}"]
-        async with transport(proxy_url=address, no_proxy="127.0.0.0/8") as http:
-            assert (await http.call("GET", f"http://127.0.0.1:{port}/", deadline=5)).body == b"ok"
-        assert len(proxy.asked) == 1, "an excepted host went through the proxy"
-
-
-@pytest.mark.parametrize("kind", [HttpProxy, Socks5Proxy])
-async def test_tls_goes_through_the_proxy(kind, monkeypatch, tmp_path):
-    authority = trustme.CA()
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(tls)
-    roots = tmp_path / "roots.pem"
-    authority.cert_pem.write_to_path(str(roots))
-    monkeypatch.setenv("SSL_CERT_FILE", str(roots))
-    scheme = "socks5" if kind is Socks5Proxy else "http"
-    async with server(saying(OK), tls) as (port, nursery):
-        proxy = kind()
-        proxy_port = await proxy.start(nursery)
-        address = f"{scheme}://{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@127.0.0.1:{proxy_port}"
-        async with transport(proxy_url=address, certificates="system") as http:
-            assert (await http.call("GET", f"https://127.0.0.1:{port}/", deadline=10)).body == b"ok"
-        assert proxy.asked == [f"127.0.0.1:{port}"]
-
-
-@pytest.fixture
-def collected():
-    """Sees to it that what a test left to the collector is collected, and its warning ignored, within that test."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
-
-
-@pytest.mark.usefixtures("collected")  # the HTTP library leaves the socket of a failed SOCKS greeting open
-@pytest.mark.parametrize("kind", [HttpProxy, Socks5Proxy])
-async def test_a_wrong_proxy_password_is_an_error_without_the_password(kind):
-    scheme = "socks5" if kind is Socks5Proxy else "http"
-    async with server(saying(OK)) as (port, nursery):
-        proxy = kind()
-        proxy_port = await proxy.start(nursery)
-        async with transport(proxy_url=f"{scheme}://me:secret-word@127.0.0.1:{proxy_port}") as http:
-            if kind is HttpProxy:  # a plain call through an HTTP proxy gets the proxy's own answer
-                assert (await http.call("GET", f"http://127.0.0.1:{port}/", deadline=5)).status == 407
-            else:
-                with pytest.raises(UpstreamFailed) as raised:
-                    await http.call("GET", f"http://127.0.0.1:{port}/", deadline=5)
-                assert "secret-word" not in raised.value.message
-        assert proxy.refused == 1
-
-
-def test_a_proxy_address_that_is_none_names_the_setting():
-    with pytest.raises(SettingsError, match=r"upstream\.proxy_url") as raised:
-        transport(proxy_url="carrier-pigeon://me:secret-word@x")
-    assert "secret-word" not in raised.value.message
-
-
 async def test_a_certificate_nobody_vouches_for_is_refused():
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
@@ -218,21 +114,6 @@ async def test_a_system_without_roots_falls_back_to_the_bundled_ones(monkeypatch
     assert tls_context("auto").cert_store_stats()["x509_ca"] > 50, "the bundled roots are not there"
 
 
-@pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 500 no\r\n\r\n", b"\x00garbage"])
-@pytest.mark.usefixtures("collected")
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as above
-async def test_a_proxy_that_speaks_no_socks_is_an_error_of_ours(reply):
-    async def handler(stream: trio.SocketStream) -> None:
-        async with stream:
-            await stream.receive_some(100)
-            if reply:
-                await stream.send_all(reply)
-
-    async with server(handler) as (port, _), transport(proxy_url=f"socks5://me:pw@127.0.0.1:{port}") as http:
-        with pytest.raises(UpstreamFailed, match=r"proxy|broke|connect"):
-            await http.call("GET", "http://127.0.0.1:9/", deadline=5)
-
-
 @pytest.mark.parametrize("token", ["aoaSECRET\nmore", "aoaSECRET…", "aoaSECRET\x00"])
 async def test_a_token_that_no_header_can_carry_is_not_quoted(token):
     async with server(saying(OK)) as (port, _), transport() as http:
@@ -244,3 +125,59 @@ async def test_a_token_that_no_header_can_carry_is_not_quoted(token):
     while shown is not None:
         assert "SECRET" not in str(shown), "the token stands in the error, or in what it came from"
         shown = shown.__cause__
+
+
+async def test_a_cookie_of_one_account_is_not_sent_for_another():
+    heads: list[bytes] = []
+
+    async def handler(stream: trio.SocketStream) -> None:
+        async with stream:
+            heads.append(bytes(await stream.receive_some(65536)))
+            await stream.send_all(b"HTTP/1.1 200 OK\r\nset-cookie: who=first\r\ncontent-length: 0\r\n\r\n")
+
+    async with server(handler) as (port, _), transport() as http:
+        for _ in range(2):
+            await http.call("GET", f"http://127.0.0.1:{port}/", deadline=5)
+    assert b"cookie" not in heads[1].lower()
+
+
+@pytest.mark.parametrize(("method", "body"), [("POST", None), ("POST", b""), ("GET", None)])
+async def test_a_post_without_a_body_says_so(method, body):
+    heads: list[bytes] = []
+
+    async def handler(stream: trio.SocketStream) -> None:
+        async with stream:
+            heads.append(bytes(await stream.receive_some(65536)).lower())
+            await stream.send_all(OK)
+
+    async with server(handler) as (port, _), transport() as http:
+        await http.call(method, f"http://127.0.0.1:{port}/", body=body, deadline=5)
+    assert heads[0].count(b"content-length: 0\r\n") == (method == "POST")
+
+
+@pytest.mark.parametrize("leave", ["cancelled", "deadline"])
+async def test_tls_that_is_not_agreed_on_leaves_no_connection(leave):
+    begun, gone = trio.Event(), trio.Event()
+
+    async def handler(stream: trio.SocketStream) -> None:
+        async with stream:
+            await stream.receive_some(65536)
+            begun.set()
+            with contextlib.suppress(trio.BrokenResourceError):
+                while await stream.receive_some(65536):
+                    pass
+            gone.set()
+
+    async with server(handler) as (port, nursery), transport(connect=0.3 if leave == "deadline" else 60) as http:
+        with trio.CancelScope() as scope:
+
+            async def cancel() -> None:
+                await begun.wait()
+                if leave == "cancelled":
+                    scope.cancel()
+
+            nursery.start_soon(cancel)
+            with pytest.raises(UpstreamFailed, match="in time"):
+                await http.call("GET", f"https://127.0.0.1:{port}/", deadline=60)
+        with trio.fail_after(10):
+            await gone.wait()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kirotrio.errors import (
     AccountSuspended,
     AccountUnavailable,
+    Blame,
     BodyInvalid,
     Cause,
     ContextOverflow,
@@ -25,34 +26,35 @@ from kirotrio.errors import (
     UpstreamFailed,
     UpstreamOverloaded,
 )
+from kirotrio.kiro.error_table import TABLE, Row
 from kirotrio.kiro.errors import HUGE_BODY, from_exception, from_response
 
 BODIES = Path(__file__).parent.parent / "data" / "kiro" / "error_bodies.jsonl"
 RECORDED = [json.loads(line) for line in BODIES.read_text().splitlines()]
 
 # One line for each line of error_bodies.jsonl, in its order.
-MEANINGS: list[tuple[type[KirotrioError], Recovery, float | None]] = [
-    (ContextOverflow, Recovery.NONE, None),
-    (BodyInvalid, Recovery.NONE, None),
-    (NotFound, Recovery.SWITCH_ACCOUNT, None),
-    (NotFound, Recovery.SWITCH_ACCOUNT, None),
-    (BodyInvalid, Recovery.NONE, None),
-    (BodyInvalid, Recovery.RETRY, None),
-    (BodyInvalid, Recovery.STRIP_SIGNATURES, None),
-    (AccountUnavailable, Recovery.RESOLVE_PROFILE, None),
-    (QuotaExhausted, Recovery.SWITCH_ACCOUNT, None),
-    (QuotaExhausted, Recovery.SWITCH_ACCOUNT, None),
-    (QuotaExhausted, Recovery.SWITCH_ACCOUNT, None),
-    (AccountUnavailable, Recovery.REFRESH_TOKEN, None),
-    (AccountUnavailable, Recovery.REFRESH_TOKEN, None),
-    (AccountSuspended, Recovery.SWITCH_ACCOUNT, None),
-    (AccountSuspended, Recovery.SWITCH_ACCOUNT, None),
-    (RateLimited, Recovery.SWITCH_ACCOUNT, 300.0),
-    (RateLimited, Recovery.SWITCH_ACCOUNT, 3600.0),
-    (UpstreamOverloaded, Recovery.RETRY, None),
-    (UpstreamOverloaded, Recovery.RETRY, None),
-    (AccountUnavailable, Recovery.NONE, None),
-    (AccountUnavailable, Recovery.RETRY, None),
+MEANINGS: list[tuple[type[KirotrioError], Recovery, float | None, Blame]] = [
+    (ContextOverflow, Recovery.NONE, None, Blame.NONE),
+    (BodyInvalid, Recovery.NONE, None, Blame.NONE),
+    (NotFound, Recovery.SWITCH_ACCOUNT, None, Blame.MODEL),
+    (NotFound, Recovery.SWITCH_ACCOUNT, None, Blame.MODEL),
+    (BodyInvalid, Recovery.NONE, None, Blame.NONE),
+    (BodyInvalid, Recovery.RETRY, None, Blame.NONE),
+    (BodyInvalid, Recovery.STRIP_SIGNATURES, None, Blame.NONE),
+    (AccountUnavailable, Recovery.RESOLVE_PROFILE, None, Blame.NONE),
+    (QuotaExhausted, Recovery.SWITCH_ACCOUNT, None, Blame.QUOTA),
+    (QuotaExhausted, Recovery.SWITCH_ACCOUNT, None, Blame.QUOTA),
+    (QuotaExhausted, Recovery.SWITCH_ACCOUNT, None, Blame.QUOTA),
+    (AccountUnavailable, Recovery.REFRESH_TOKEN, None, Blame.NONE),
+    (AccountUnavailable, Recovery.REFRESH_TOKEN, None, Blame.NONE),
+    (AccountSuspended, Recovery.SWITCH_ACCOUNT, None, Blame.SUSPENDED),
+    (AccountSuspended, Recovery.SWITCH_ACCOUNT, None, Blame.SUSPENDED),
+    (RateLimited, Recovery.SWITCH_ACCOUNT, 300.0, Blame.BURN_RATE),
+    (RateLimited, Recovery.NONE, 3600.0, Blame.SUSPICIOUS),
+    (UpstreamOverloaded, Recovery.RETRY, None, Blame.NONE),
+    (UpstreamOverloaded, Recovery.RETRY, None, Blame.NONE),
+    (AccountUnavailable, Recovery.NONE, None, Blame.SIGN_IN),
+    (AccountUnavailable, Recovery.RETRY, None, Blame.NONE),
 ]
 
 
@@ -66,12 +68,19 @@ def test_every_recorded_body_has_its_meaning() -> None:
 
 @pytest.mark.parametrize(("recorded", "meaning"), list(zip(RECORDED, MEANINGS, strict=False)))
 def test_recorded_body(
-    recorded: dict[str, object], meaning: tuple[type[KirotrioError], Recovery, float | None]
+    recorded: dict[str, object], meaning: tuple[type[KirotrioError], Recovery, float | None, Blame]
 ) -> None:
     error = refusal(int(str(recorded["status"])), recorded["body"])
-    kind, recovery, wait = meaning
-    assert (type(error), error.recovery, error.retry_after) == (kind, recovery, wait), error.message
+    assert (type(error), error.recovery, error.retry_after, error.blame) == meaning, error.message
     assert error.upstream_status == recorded["status"]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: (row.reasons + row.kinds + ("",))[0] or str(row.statuses))
+def test_another_account_is_asked_only_for_what_is_this_accounts_own(row: Row) -> None:
+    if row.recovery is Recovery.SWITCH_ACCOUNT:
+        assert row.blame is not Blame.NONE, "or this account would be asked first again the next time"
+    if row.blame is Blame.SUSPICIOUS:
+        assert row.recovery is Recovery.NONE, "going on with other accounts is how those are locked as well"
 
 
 @pytest.mark.parametrize(

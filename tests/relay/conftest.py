@@ -68,6 +68,8 @@ def stage(estimator: TokenEstimator) -> Callable[..., Stage]:
             settings = attrs.evolve(settings, **{name: attrs.evolve(getattr(settings, name), **changes)})
         transport, account, log = ScriptedTransport(*scripts), ScriptedAccount(), RecordingLog()
         models = ModelLists(transport, settings, log)  # type: ignore[arg-type]
+        account.models, account.names = models, settings.models
+        account.flavour, account.url = settings.upstream.flavour, settings.upstream.url
         return Stage(Relay(settings, transport, account, models, estimator, log), transport, account, log)  # type: ignore[arg-type]
 
     return build

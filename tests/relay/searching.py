@@ -125,7 +125,6 @@ async def hear(
         AnswerRequest(conversation, mode, "req_test"),
         Estimate(),
         UsageLedger(0, False, len),
-        scene.relay.models.known("scripted").resolve(conversation.model, aliases={}, default=""),
         scene.account,
     )
     attempts.estimate.set(1000)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import orjson
 import pytest
 import trio
-from attrs import define
+from attrs import define, field
 from relay.conftest import hello
 from support.scripted import (
     RecordingSink,
@@ -21,6 +22,7 @@ from support.scripted import (
 )
 from support.sse import events_of, names_of, text_of
 
+from kirotrio.accounts.wish import Wish
 from kirotrio.errors import AccountUnavailable, Overloaded
 from kirotrio.relay.drain import StreamSpool
 from kirotrio.relay.request import Mode
@@ -36,19 +38,17 @@ LISTED = {"models": [{"modelId": "claude-sonnet-4.5", "tokenLimits": {"maxInputT
 class Lender:
     error: Exception
 
-    async def lend(self, credential: str | None = None) -> ScriptedAccount:
+    @asynccontextmanager
+    async def borrow(self, wish: Wish) -> AsyncIterator[ScriptedAccount]:
         raise self.error
+        yield ScriptedAccount()
 
 
 @define
-class Lending:
+class Lending(ScriptedAccount):
     """Lends itself; what its credentials do is up to the test."""
 
-    credentials: Callable[[], Awaitable[object]]
-    name: str = "scripted"
-
-    async def lend(self, credential: str | None = None) -> Lending:
-        return self
+    credentials: Callable[[], Awaitable[object]] = field(kw_only=True)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -78,9 +78,11 @@ async def test_an_account_that_is_not_there_is_told_as_it_is(stage, autojump_clo
 async def test_a_sign_of_life_never_waits_for_a_count_that_will_not_come(stage, autojump_clock):
     @define
     class Slow:
-        async def lend(self, credential: str | None = None) -> ScriptedAccount:
+        @asynccontextmanager
+        async def borrow(self, wish: Wish) -> AsyncIterator[ScriptedAccount]:
             await trio.sleep(40)
             raise AccountUnavailable("no account")
+            yield ScriptedAccount()
 
     scene = stage(GOOD)
     scene.change(lender=Slow())
@@ -118,7 +120,7 @@ async def test_an_attempt_that_met_a_fault_of_ours_is_in_the_line(stage, autojum
     async def credentials() -> object:
         raise ValueError("a fault in the account")
 
-    scene.change(lender=Lending(credentials))
+    scene.change(lender=Lending(credentials=credentials))
     assert (await scene.run()).status == 500
     (line,) = scene.logged("answer")
     assert (line["outcome"], line["attempts"]) == ("internal", ["internal"])
@@ -231,7 +233,7 @@ async def test_an_account_that_was_never_asked_for_its_models_is_asked_beside_th
 async def test_a_list_that_cannot_be_had_does_no_harm(stage, autojump_clock):
     scene = stage(answering(1.0, text("x"), tail()))
     assert text_of((await scene.run()).body) == "x"
-    assert scene.log.events("warning") == ["model list unavailable"]
+    assert scene.log.events("warning") == ["models unavailable"]
     assert scene.log.events("error") == []
 
 

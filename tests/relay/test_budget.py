@@ -196,25 +196,6 @@ async def test_a_note_is_logged_of_an_attempt_that_fails(stage, autojump_clock):
     assert [fields["attempt"] for fields in scene.logged("answer note")] == [1]
 
 
-async def test_a_used_up_subscription_is_told_with_its_reset(stage, autojump_clock):
-    scene = stage(refusing(402, message="You have reached the limit.", reason="MONTHLY_REQUEST_COUNT"))
-    scene.transport.plain = {"getUsageLimits": {"nextDateReset": 4_102_444_800.0}}
-    sink = await scene.run()
-    assert "2100-01-01 00:00 UTC" in error_of(sink)
-    assert int(sink.headers["retry-after"]) > 86_400
-    assert scene.logged("answer")[0]["attempts"] == ["MONTHLY_REQUEST_COUNT(402)"]
-
-
-@pytest.mark.parametrize("limits", [None, {}, {"nextDateReset": 1_000_000_000.0}], ids=["failing", "none", "passed"])
-async def test_without_a_reset_that_lies_ahead_the_refusal_itself_is_told(stage, autojump_clock, limits):
-    scene = stage(refusing(402, message="You have reached the limit.", reason="MONTHLY_REQUEST_COUNT"))
-    scene.transport.plain = {} if limits is None else {"getUsageLimits": limits}
-    sink = await scene.run()
-    assert sink.status == 429
-    assert "next reset" in error_of(sink)
-    assert "UTC" not in error_of(sink)
-
-
 @pytest.mark.parametrize(
     "script",
     [
@@ -225,20 +206,3 @@ async def test_without_a_reset_that_lies_ahead_the_refusal_itself_is_told(stage,
 )
 async def test_errors_name_the_account(stage, autojump_clock, script):
     assert "'scripted'" in error_of(await stage(script).run())
-
-
-async def test_what_an_account_was_refused_for_is_known_until_it_serves_again(stage, autojump_clock):
-    scene = stage(refusing(423, message="suspended", reason="TEMPORARILY_SUSPENDED"), GOOD)
-    await scene.run()
-    assert "suspended" in (scene.relay.standing.trouble("scripted") or "")
-    await scene.run()
-    assert scene.relay.standing.trouble("scripted") is None
-
-
-@pytest.mark.parametrize("reason", ["HOURLY_REQUEST_COUNT", "DAILY_REQUEST_COUNT", "CONVERSATION_LIMIT_EXCEEDED"])
-async def test_a_limit_that_is_not_the_plans_is_not_told_with_its_reset(stage, autojump_clock, reason):
-    scene = stage(refusing(429, message="You have reached the limit.", reason=reason))
-    scene.transport.plain = {"getUsageLimits": {"nextDateReset": 4_102_444_800.0}}
-    sink = await scene.run()
-    assert sink.status == 429
-    assert "2100" not in error_of(sink)

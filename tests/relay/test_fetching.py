@@ -18,6 +18,7 @@ from support.sites import Site, answer, redirect, resolving
 
 from kirotrio import __version__
 from kirotrio.config.settings import FetchSettings, Settings
+from kirotrio.kiro.tunnels import Direct
 from kirotrio.relay import fetching
 from kirotrio.relay.fetching import Fetched, FetchRefused, fetch
 
@@ -138,7 +139,7 @@ async def test_the_public_addresses_of_a_name_are_tried_in_turn_and_no_other_eve
     answering = [number for number, address in enumerate(usable) if address in listening]
     network = Network(listening)
     with resolving(files_test=[addresses]), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpcore.TrioBackend, "connect_tcp", network.connect_tcp)
+        patch.setattr(Direct, "connect_tcp", network.connect_tcp)
         if answering:
             assert (await fetch("http://files.test/", ceiling=9, settings=Settings())).content == b"x"
         else:
@@ -151,7 +152,7 @@ async def test_the_public_addresses_of_a_name_are_tried_in_turn_and_no_other_eve
 @pytest.mark.parametrize("count", [1, 2, 3])
 async def test_the_addresses_of_a_name_share_the_time_for_connecting(monkeypatch, count):
     network = Network()
-    monkeypatch.setattr(httpcore.TrioBackend, "connect_tcp", network.connect_tcp)
+    monkeypatch.setattr(Direct, "connect_tcp", network.connect_tcp)
     with resolving(files_test=[PUBLIC[:count]]):
         await refused("http://files.test/", settings=with_deadlines(connect=6.0))
     assert network.called == [(address, 6.0 / count) for address in PUBLIC[:count]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import orjson
 import pytest
 import trio
 from support.files import PNG, encrypted_pdf, pdf
@@ -43,7 +44,7 @@ async def test_what_a_client_names_reaches_the_upstream(tmp_path):
             )
             response = await client.post("/v1/messages", json=body)
             assert response.status_code == 200, response.text
-            sent = (await stack.requests())[-1]["body"]["conversationState"]["currentMessage"]["userInputMessage"]
+            sent = orjson.loads((await stack.sent())[-1])["conversationState"]["currentMessage"]["userInputMessage"]
         nursery.cancel_scope.cancel()
     assert sent["images"] == [{"format": "png", "source": {"bytes": base64.b64encode(PNG).decode()}}]
     assert "fetched words" in sent["content"]

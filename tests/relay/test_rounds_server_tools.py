@@ -276,7 +276,6 @@ async def test_what_an_earlier_answer_put_out_does_not_count_against_max_tokens(
         AnswerRequest(conversation, Mode.JSON, "req_test"),
         Estimate(),
         ledger,
-        scene.relay.models.known("scripted").resolve(conversation.model, aliases={}, default=""),
         scene.account,
     )
     attempts.estimate.set(1000)

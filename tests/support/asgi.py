@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import trio
@@ -11,6 +11,7 @@ from support.stack import KEY
 
 from kirotrio.access.grant import Keyring
 from kirotrio.accounts.model_lists import ModelLists
+from kirotrio.accounts.pool import Pool
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.relay.request import Relay
@@ -23,7 +24,8 @@ def gateway_on(transport: ScriptedTransport, estimator: TokenEstimator, settings
     settings, log = settings or Settings(), RecordingLog()
     models = ModelLists(transport, settings, log)  # type: ignore[arg-type]
     relay = Relay(settings, transport, ScriptedAccount(), models, estimator, log)  # type: ignore[arg-type]
-    return Gateway(settings, relay, Keyring({"test": KEY}), log)
+    # What is asked here concerns one answer; nobody looks at the pool.
+    return Gateway(settings, relay, cast(Pool, None), Keyring({"test": KEY}), log)
 
 
 async def post(

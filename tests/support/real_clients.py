@@ -25,8 +25,8 @@ PATIENCE = 540.0
 
 
 def ensure_installed(kind: str = "npm") -> None:
-    """Install what is missing of one kind (npm, aider, langchain); skip the test, with the reason, where it cannot be
-    had. Each kind is tried once in a run of the tests."""
+    """Install what is missing of one kind (npm, aider, langchain, mitmproxy); skip the test, with the reason, where it
+    cannot be had. Each kind is tried once in a run of the tests."""
     code, said = _attempt(kind)
     if code == SKIPPED:
         pytest.skip(said)

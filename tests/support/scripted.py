@@ -5,7 +5,8 @@ A `Script` is what one HTTP call meets: a delay to the head, a status, then step
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,10 +14,14 @@ import orjson
 import trio
 from attrs import define, field, frozen
 
-from kirotrio.errors import Recovery, UpstreamFailed
+from kirotrio.accounts.model_lists import ModelLists
+from kirotrio.accounts.wish import Wish
+from kirotrio.config.settings import ModelSettings
+from kirotrio.errors import KirotrioError, Recovery, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.eventstream import encode_event, encode_exception
 from kirotrio.kiro.http_answer import HttpAnswer
+from kirotrio.kiro.models import STATIC_CATALOGUE, ModelProfile
 
 
 def event(kind: str, **payload: Any) -> bytes:
@@ -96,6 +101,7 @@ class ScriptedTransport:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         deadline: float,
+        proxy_url: str | None = None,
     ) -> HttpAnswer:
         await trio.lowlevel.checkpoint()
         self.plain_urls.append(url)
@@ -107,7 +113,15 @@ class ScriptedTransport:
                 return HttpAnswer(200, {}, orjson.dumps(answer))
         raise UpstreamFailed("the script has no answer to this", recovery=Recovery.RETRY)
 
-    def stream(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None) -> ScriptedStream:
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        proxy_url: str | None = None,
+    ) -> ScriptedStream:
         self.bodies.append(orjson.loads(body or b"{}"))
         self.headers.append(headers)
         self.urls.append(url)
@@ -184,12 +198,24 @@ class ScriptedAccount:
     refused_tokens: list[str] = field(factory=list)
     profile_arn: str = ""
     region: str = "us-east-1"
+    flavour: str = "rest"
+    url: str = ""
     found_profile: str = ""
     resolved: int = 0
+    answers: int = 0
+    wanted: str = "claude-sonnet-4.5"
+    """What the client called the model that it asked for."""
+    models: ModelLists | None = None
+    names: ModelSettings = field(factory=ModelSettings)
 
     async def credentials(self) -> Credentials:
         return Credentials(
-            f"token-{self.refusals}", account=self.name, profile_arn=self.profile_arn, region=self.region
+            f"token-{self.refusals}",
+            account=self.name,
+            profile_arn=self.profile_arn,
+            region=self.region,
+            flavour=self.flavour,
+            url=self.url,
         )
 
     async def refused(self, token: str) -> None:
@@ -200,8 +226,35 @@ class ScriptedAccount:
         self.resolved += 1
         self.profile_arn = self.found_profile
 
-    async def lend(self, credential: str | None = None) -> Self:
-        return self
+    @property
+    def model(self) -> ModelProfile:
+        catalogue = self.models.known(self.name) if self.models is not None else STATIC_CATALOGUE
+        return catalogue.resolve(self.wanted, aliases=self.names.alias, default=self.names.default)
+
+    @property
+    def has_other(self) -> bool:
+        return False
+
+    async def pace(self) -> None:
+        return
+
+    def served(self) -> None:
+        self.answers += 1
+
+    async def blamed(self, error: KirotrioError) -> KirotrioError:
+        return error
+
+    async def switch(self) -> bool:
+        return False
+
+    def told(self, error: KirotrioError) -> KirotrioError:
+        return error
+
+    @asynccontextmanager
+    async def borrow(self, wish: Wish) -> AsyncIterator[Self]:
+        self.wanted = wish.model
+        _ = self.model  # an unknown one is refused here
+        yield self
 
 
 @define

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qs
 
@@ -74,6 +75,7 @@ class SignInService:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         deadline: float,
+        proxy_url: str | None = None,
     ) -> HttpAnswer:
         self.calls.append((url, headers or {}, body or b""))
         self.times.append(trio.current_time())
@@ -128,6 +130,9 @@ class MemoryStore:
         if self.unreadable:
             raise self.unreadable.pop(0)
         return self.credential
+
+    def watched(self) -> tuple[Path, ...]:
+        return ()
 
     def original(self) -> Refreshable | None:
         return self.given

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,10 @@ import attrs
 import httpx
 import orjson
 import trio
+from support.several import Kept, asked, keep
 
+from kirotrio.accounts.cooldowns import Cooldown
+from kirotrio.accounts.members import Member
 from kirotrio.accounts.sources.places import Places
 from kirotrio.config.settings import Settings, SimulatorSettings
 from kirotrio.simulator import DEMO_REFRESH_TOKEN, Simulator, State, StreamRecord
@@ -36,6 +39,8 @@ class Stack:
     server: Server
     gateway: Gateway
     nursery: trio.Nursery
+    settings: Settings
+    surroundings: Surroundings
 
     @property
     def port(self) -> int:
@@ -80,6 +85,32 @@ class Stack:
         async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
             return list((await http.get(f"{self.upstream}/_sim/requests")).json())
 
+    def asked(self) -> list[str]:
+        """The account of every call that asked the simulator to generate."""
+        return asked(self.simulator)
+
+    def member(self, name: str) -> Member:
+        (member,) = [member for member in self.gateway.accounts.present() if member.name == name]
+        return member
+
+    def pauses(self, name: str) -> list[Cooldown]:
+        """What keeps this account from serving now."""
+        pool = self.gateway.accounts
+        return pool.cooldowns.of(self.member(name).key, pool.now())
+
+    async def another(self) -> Stack:
+        """One more gateway on the same store, beside this one or after it."""
+        stop = Stop()
+        serve = partial(serve_gateway, self.settings, self.surroundings, self.log, stop=stop)
+        serving = await self.nursery.start(serve)
+        return attrs.evolve(self, url=serving.base_url, stop=stop, server=serving.server, gateway=serving.gateway)
+
+    def forgive(self) -> None:
+        """End every pause of every account, as a person would."""
+        pool = self.gateway.accounts
+        for member in pool.present():
+            pool.cooldowns.lift(member.key, pool.now())
+
     async def sent(self) -> list[str]:
         """The bodies of the calls that asked the simulator to generate, as JSON."""
         asked = [request for request in await self.requests() if "generateAssistantResponse" in request["path"]]
@@ -93,21 +124,31 @@ def changed(settings: Settings, sections: dict[str, dict[str, Any]]) -> Settings
 
 
 @asynccontextmanager
-async def running(data_dir: Path, /, **sections: dict[str, Any]) -> AsyncIterator[Stack]:
-    """Both, on free ports; `sections` change settings. The nursery is cancelled on leaving."""
-    simulator = Simulator(SimulatorSettings(**sections.pop("simulator", {})))
+async def running(data_dir: Path, /, kept: Iterable[Kept] = (), **sections: dict[str, Any]) -> AsyncIterator[Stack]:
+    """Both, on free ports; `sections` change settings. The nursery is cancelled on leaving.
+
+    `kept`: these accounts are the simulator's, and in the store, in place of the one that settings name.
+    """
+    kept = tuple(kept)
+    own = [one.account for one in kept] or None
+    simulator = Simulator(SimulatorSettings(**sections.pop("simulator", {})), accounts=own)
     log = RecordingLog()
     async with trio.open_nursery() as nursery:
         port = await nursery.start(simulator.serve, "127.0.0.1", 0)
         upstream = port if isinstance(port, str) else f"http://127.0.0.1:{port}"
         sections["server"] = {"port": 0, **sections.get("server", {})}
         sections["upstream"] = {"url": upstream, "auth_url": upstream, **sections.get("upstream", {})}
-        sections["accounts"] = {"refresh_token": DEMO_REFRESH_TOKEN, **sections.get("accounts", {})}
+        sections["store"] = {"key_source": "file", **sections.get("store", {})}
+        named = {} if kept else {"refresh_token": DEMO_REFRESH_TOKEN}
+        sections["accounts"] = {**named, **sections.get("accounts", {})}
         settings = changed(Settings(), sections)
         stop = Stop()
         surroundings = Surroundings({"test": KEY}, data_dir, Places(data_dir / "home"))
+        if kept:
+            await trio.to_thread.run_sync(keep, kept, settings, data_dir)
         serving = await nursery.start(partial(serve_gateway, settings, surroundings, log, stop=stop))
-        yield Stack(serving.base_url, upstream, simulator, log, stop, serving.server, serving.gateway, nursery)
+        parts = (serving.server, serving.gateway, nursery, settings, surroundings)
+        yield Stack(serving.base_url, upstream, simulator, log, stop, *parts)
         nursery.cancel_scope.cancel()
 
 

@@ -101,6 +101,7 @@ async def test_upstream_refusals_are_http_errors_of_the_dialect(stack, spoken: S
             assert answer.headers["request-id"]
             if reason == "429":
                 assert int(answer.headers["retry-after"]) > 0
+            s.forgive()
 
 
 @pytest.mark.parametrize(("spoken", "path"), PATHS)

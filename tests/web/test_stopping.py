@@ -132,10 +132,13 @@ async def test_readiness_knows_an_account_that_cannot_serve(stack):
         assert (ready.status_code, ready.json()) == (503, {"status": "account unavailable"})
 
 
-async def test_readiness_returns_with_the_next_answer(stack):
+async def test_a_suspended_account_is_not_asked_again_until_a_person_acts(stack):
     async with stack() as s, s.client() as http:
         assert (await http.post("/v1/messages", json=question("[[status=TEMPORARILY_SUSPENDED]] x"))).status_code == 503
         assert (await http.get("/ready")).status_code == 503
+        assert (await http.post("/v1/messages", json=question())).status_code == 503
+        assert len(await s.sent()) == 1, "a locked account was asked once more"
+        s.forgive()
         assert (await http.post("/v1/messages", json=question())).status_code == 200
         assert (await http.get("/ready")).status_code == 200
 
@@ -173,14 +176,14 @@ async def test_models_have_a_date_that_the_sdk_reads(stack):
     assert all(datetime.fromisoformat(model["created_at"]) for model in models)
 
 
-async def test_a_fault_while_looking_for_models_does_not_end_the_gateway(stack, monkeypatch):
-    from kirotrio.accounts.model_lists import ModelLists
+async def test_a_fault_while_looking_after_the_accounts_does_not_end_the_gateway(stack, monkeypatch):
+    from kirotrio.accounts.pool import Pool
 
     async def broken(self, *args, **options):
         raise ValueError("a fault")
 
-    monkeypatch.setattr(ModelLists, "refresh", broken)
+    monkeypatch.setattr(Pool, "write", broken)
     async with stack() as s, s.client() as http:
         await trio.testing.wait_all_tasks_blocked(0.05)
         assert (await http.get("/health")).status_code == 200
-        assert s.log.events("error") == ["looking for the account's models failed"]
+        assert s.log.events("error") == ["looking at the accounts failed"]

@@ -16,7 +16,8 @@ from support.stack import KEY, question
 
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.conversation.events import TextDelta
-from kirotrio.kiro.client import Transport, bypasses_proxy
+from kirotrio.kiro.client import Transport
+from kirotrio.kiro.proxies import bypasses_proxy
 from kirotrio.web.intake import BodyIntake, Inflight
 
 
@@ -188,14 +189,14 @@ async def test_a_client_may_be_silent_for_as_long_as_its_answer_takes(stack):
 
 async def test_the_library_does_not_time_reads_out():
     async with Transport(UpstreamSettings(), DeadlineSettings(connect=7)) as transport:
-        timeout = transport._http.timeout
-    assert timeout.read is None, "httpx ends a read after five seconds"
-    assert timeout.connect == 7
+        timeout = transport._timeout
+    assert timeout["read"] is None, "a read is timed out by the library"
+    assert timeout["connect"] == 7
 
 
 async def test_a_thousand_connections_fit_the_pool():
     async with Transport(UpstreamSettings(connections=1000), DeadlineSettings()) as transport:
-        pool = transport._http._transport._pool
+        pool = transport._direct._pool
     assert pool._max_connections == 1000
 
 
@@ -264,6 +265,8 @@ async def test_an_answer_goes_on_after_a_silence_that_was_noted(stack):
         ("10.1.2.3", 80, "10.0.0.0/8", True),
         ("11.1.2.3", 80, "10.0.0.0/8", False),
         ("::1", 80, "::1", True),
+        ("::1", 80, "[::1]:80", True),
+        ("::1", 81, "[::1]:80", False),
     ],
 )
 def test_no_proxy_excepts_hosts(host, port, no_proxy, bypassed):

@@ -1,8 +1,8 @@
 """Credentials that a person wrote into a setting or sends with a request.
 
-Refresh tokens rotate, and what the person wrote down stays: so the successor of a given token is kept in a file of
-our own. It is named after the SHA-256 of the given token and encrypted with a key derived from it, so that it can
-be opened only while the given token is presented, and no key lies about.
+Refresh tokens rotate, and what the person wrote down stays: so the successor of a given token is kept in the store. It
+is found by the SHA-256 of the given token and encrypted with a key derived from it, so that it can be opened only
+while the given token is presented, and no key lies about.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 from base64 import b64decode, b64encode
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from attrs import field, frozen
@@ -20,63 +20,71 @@ from attrs import field, frozen
 from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.credential_json import checked_refresh_token
 from kirotrio.accounts.expiry import known_expiry
-from kirotrio.store.files import private_folder, write_atomic
 
 _PURPOSE = b"kirotrio: successor of a refresh token, 1"
 _NONCE = 12
 _SALT = 16
 
 
+class Successors(Protocol):
+    """Where successors are kept. Every method blocks and raises OSError where it cannot."""
+
+    @property
+    def where(self) -> str: ...
+
+    def get(self, digest: str) -> bytes | None: ...
+
+    def put(self, digest: str, sealed: bytes, *, in_place_of: bytes | None) -> bool:
+        """False, with nothing changed, if something else than `in_place_of` is kept there by now."""
+
+    def obstacle(self) -> str | None:
+        """Why nothing can be kept, as a clause."""
+
+
 @frozen
 class ConfiguredStore:
-    """`given` is the credential as the person wrote it; `folder` holds the successors of all of them."""
+    """`given` is the credential as the person wrote it."""
 
     given: Refreshable
-    folder: Path
+    successors: Successors
     name: str = "default"
     where: str = "accounts.refresh_token"
     remedy: str = "sign in again and put the new refresh token into accounts.refresh_token"
 
     @property
-    def path(self) -> Path:
-        return self.folder / f"{hashlib.sha256(self.given.refresh_token.encode()).hexdigest()}.json"
+    def digest(self) -> str:
+        return hashlib.sha256(self.given.refresh_token.encode()).hexdigest()
 
     def read(self) -> Credential:
         checked_refresh_token(self.given.refresh_token, self.where)
-        return self._successor() or self.given
+        return self._opened(self.successors.get(self.digest)) or self.given
+
+    def watched(self) -> tuple[Path, ...]:
+        return ()
 
     def original(self) -> Refreshable | None:
         return self.given
 
     def obstacle(self) -> str | None:
-        folder = self.folder
-        while not folder.exists() and folder.parent != folder:
-            folder = folder.parent
-        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-            return None
-        return f"the folder {self.folder} is not writable; make it so, or name another one in data.dir"
+        return self.successors.obstacle()
 
     def write_back(self, old_refresh_token: str, new: Refreshable) -> bool:
-        if (self._successor() or self.given).refresh_token != old_refresh_token:
+        before = self.successors.get(self.digest)
+        if (self._opened(before) or self.given).refresh_token != old_refresh_token:
             return False
-        private_folder(self.folder)
         tokens = {
             "refresh_token": new.refresh_token,
             "access_token": new.access_token,
             "expires_at": new.expires_at,
             "profile_arn": new.profile_arn,
         }
-        write_atomic(self.path, seal(json.dumps(tokens).encode(), self.given.refresh_token))
-        return True
+        sealed = seal(json.dumps(tokens).encode(), self.given.refresh_token)
+        return self.successors.put(self.digest, sealed, in_place_of=before)
 
-    def _successor(self) -> Refreshable | None:
-        try:
-            sealed = self.path.read_bytes()
-        except FileNotFoundError:
-            return None
-        content = unseal(sealed, self.given.refresh_token)
+    def _opened(self, sealed: bytes | None) -> Refreshable | None:
+        content = unseal(sealed, self.given.refresh_token) if sealed is not None else None
         if content is None:
-            # Damaged, or not ours: the given token is all there is, and the service knows whether it still counts.
+            # None, damaged, or not ours: the given token is all there is, and the service knows whether it counts.
             return None
         tokens: dict[str, Any] = json.loads(content)
         return attrs.evolve(
@@ -99,6 +107,9 @@ class ApiKeyStore:
 
     def read(self) -> Credential:
         return ApiKey(self.key.strip())
+
+    def watched(self) -> tuple[Path, ...]:
+        return ()
 
     def original(self) -> Refreshable | None:
         return None

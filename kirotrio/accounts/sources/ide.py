@@ -49,6 +49,9 @@ class IdeStore:
             entry, where=self.where, registration=self._registration(entry), profile_arn=self._profile_arn()
         )
 
+    def watched(self) -> tuple[Path, ...]:
+        return (self.path,)
+
     def original(self) -> Refreshable | None:
         return None
 

@@ -32,18 +32,21 @@ _TOKENS = {
 }
 """Key of a token, in the order of preference -> its kind, and the key of the client's registration."""
 _PROFILE = "api.codewhisperer.profile"
+_SIGNED_IN = ("auth.idc.start-url", "auth.idc.region")
 _BUSY = 5.0
 """Seconds to wait while another program writes."""
 
 
 @frozen
 class CliStore:
-    """The first usable token of the table."""
+    """One token of the table."""
 
     path: Path
     name: str = "kiro-cli"
     remedy: str = "run `kiro-cli login`"
     may_write: bool = True
+    key: str = ""
+    """Which of the table's tokens; "" for the first usable one."""
 
     @property
     def where(self) -> str:
@@ -57,7 +60,7 @@ class CliStore:
             profile = _texts(database, "state", (_PROFILE,)).get(_PROFILE)
         first_problem: AccountUnavailable | None = None
         for key, (kind, registration_key) in _TOKENS.items():
-            if key not in rows:
+            if key not in rows or self.key not in ("", key):
                 continue
             try:
                 return self._parse(key, rows[key], kind, rows.get(registration_key or ""), profile)
@@ -66,6 +69,30 @@ class CliStore:
         if first_problem is not None:
             raise first_problem
         return None
+
+    def all_tokens(self) -> dict[str, Credential | AccountUnavailable]:
+        """Every token of the table under its key, or why it is not usable. Raises OSError or sqlite3.Error."""
+        with closing(self._open_to_read()) as database:
+            rows = _texts(database, "auth_kv", (*_TOKENS, *(key for _, key in _TOKENS.values() if key)))
+            profile = _texts(database, "state", (_PROFILE,)).get(_PROFILE)
+        found: dict[str, Credential | AccountUnavailable] = {}
+        for key, (kind, registration_key) in _TOKENS.items():
+            if key in rows:
+                try:
+                    found[key] = self._parse(key, rows[key], kind, rows.get(registration_key or ""), profile)
+                except AccountUnavailable as problem:
+                    found[key] = problem
+        return found
+
+    def signed_in_to(self) -> dict[str, str]:
+        """What the program remembers of a sign-in beside its token, which may lie in the system's keychain instead:
+        `auth.idc.start-url`, `auth.idc.region` and the profile. Raises OSError or sqlite3.Error."""
+        with closing(self._open_to_read()) as database:
+            return _texts(database, "state", (*_SIGNED_IN, _PROFILE))
+
+    def watched(self) -> tuple[Path, ...]:
+        # With a write-ahead log, the database's own file changes much later.
+        return self.path, self.path.with_name(f"{self.path.name}-wal")
 
     def original(self) -> Refreshable | None:
         return None

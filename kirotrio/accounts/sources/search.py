@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kirotrio.accounts.credential import Oidc, Refreshable, Social
-from kirotrio.accounts.sources.configured import ApiKeyStore, ConfiguredStore
+from kirotrio.accounts.sources.configured import ApiKeyStore, ConfiguredStore, Successors
 from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
 from kirotrio.accounts.sources.places import Places
@@ -17,15 +17,15 @@ from kirotrio.kiro.endpoints import DEFAULT_REGION
 _DATABASE_SUFFIXES = (".sqlite3", ".sqlite", ".db")
 
 
-def all_sources(settings: Settings, places: Places, successors: Path) -> list[Source]:
-    """Every place to look at, best first. `successors` is the folder of `ConfiguredStore`. No I/O.
+def all_sources(settings: Settings, places: Places, successors: Successors) -> list[Source]:
+    """Every place to look at, best first. `successors`: of the sign-ins that are given. No I/O.
 
     Raises AccountUnavailable where the settings contradict each other.
     """
     accounts = settings.accounts
     sources: list[Source] = []
     if accounts.refresh_token:
-        store = ConfiguredStore(given=given_credential(settings), folder=successors)
+        store = ConfiguredStore(given=given_credential(settings), successors=successors)
         sources.append(Source(store, setting="accounts.refresh_token"))
     if accounts.api_key:
         sources.append(Source(ApiKeyStore(accounts.api_key), setting="accounts.api_key"))
@@ -39,11 +39,11 @@ def all_sources(settings: Settings, places: Places, successors: Path) -> list[So
     return sources
 
 
-def personal_source(refresh_token: str, name: str, successors: Path) -> Source:
+def personal_source(refresh_token: str, name: str, successors: Successors) -> Source:
     """A refresh token that a client sends behind the gateway key (CONTRACT, Keys): always a social sign-in."""
     store = ConfiguredStore(
         given=Social(refresh_token=refresh_token),
-        folder=successors,
+        successors=successors,
         name=name,
         where="the refresh token behind the gateway key",
         remedy="sign in again and put the new refresh token behind the gateway key",

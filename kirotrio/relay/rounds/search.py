@@ -13,16 +13,20 @@ from attrs import frozen
 from kirotrio.conversation.domains import admits
 from kirotrio.conversation.events import SearchFinished, SearchResult, ServerToolCall
 from kirotrio.conversation.request import Conversation, Json, Tool, WebSearch
-from kirotrio.errors import Cause, KirotrioError, Recovery
+from kirotrio.errors import Blame, Cause, KirotrioError, Recovery
 from kirotrio.kiro.endpoints import endpoints, headers_for
 from kirotrio.kiro.errors import from_response
 from kirotrio.kiro.mcp import INVALID_PARAMS, LONGEST_QUERY, read_search, search_body
-from kirotrio.relay.ports import Account
+from kirotrio.relay.ports import Loan
 from kirotrio.relay.request import Relay
 from kirotrio.relay.rounds.tool import Outcome
 
 _TRIES = 3
 """A refused token, a profile that is wanted and a connection that broke may each cost one call."""
+_OF_THE_ACCOUNT = (
+    Blame.RATE, Blame.BURN_RATE, Blame.SHORT_QUOTA, Blame.QUOTA, Blame.SUSPICIOUS, Blame.SUSPENDED, Blame.SIGN_IN,
+)  # fmt: skip
+"""What a search says of the account. A plan without searches may well have answers."""
 _DESCRIPTION = (
     "Searches the web and returns titles, addresses and excerpts of the pages that fit best. Use it for what is recent "
     f"or not certain. A query has at most {LONGEST_QUERY} characters."
@@ -48,7 +52,7 @@ class Found:
 class SearchTool:
     wanted: WebSearch
     relay: Relay
-    account: Account
+    account: Loan
     request_id: str = ""
 
     @property
@@ -94,7 +98,12 @@ class SearchTool:
         began = trio.current_time()
         try:
             with trio.fail_after(deadline):
-                results = await self._ask(query)
+                try:
+                    results = await self._ask(query)
+                except KirotrioError as error:
+                    if error.blame in _OF_THE_ACCOUNT:
+                        await self.account.blamed(error)
+                    raise
         except trio.TooSlowError:
             found = Found(error="unavailable", reason=f"The search did not answer within {deadline:g} seconds.")
         except KirotrioError as error:
@@ -121,7 +130,7 @@ class SearchTool:
             number += 1
             credentials = await self.account.credentials()
             upstream = self.relay.settings.upstream
-            endpoint = endpoints(upstream.flavour, credentials.region, upstream.url).mcp(
+            endpoint = endpoints(credentials.flavour, credentials.region, credentials.url).mcp(
                 profile_arn=credentials.profile_arn
             )
             headers = headers_for(
@@ -139,6 +148,7 @@ class SearchTool:
                     headers=headers,
                     body=orjson.dumps({**search_body(query, invocation_id), **endpoint.members}),
                     deadline=self.relay.settings.deadlines.search,
+                    proxy_url=credentials.proxy_url,
                 )
                 if answer.status == 200:
                     return read_search(answer.body)

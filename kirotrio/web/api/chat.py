@@ -69,7 +69,9 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
 
     decoded = await asked.work(lambda: decode(asked.body, session, gateway.settings.thinking.default))
     dialect = ChatAnswer(decoded, "chatcmpl-" + secrets.token_hex(12), int(time.time()), asked.request_id)
-    return answer(gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect)
+    return answer(
+        gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect, "chat"
+    )
 
 
 def decode(body: bytes, session: str | None, default_thinking: bool) -> DecodedChat:

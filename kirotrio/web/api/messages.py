@@ -21,7 +21,7 @@ from kirotrio.dialects.anthropic import (
 from kirotrio.errors import KirotrioError
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.reading import answer, mode_of, take
+from kirotrio.web.reading import answer, mode_of, take, wish_of
 
 _BUFFERED = "/cc/v1/messages"
 
@@ -71,24 +71,22 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
 
     decoded = await asked.work(decode)
     dialect = AnthropicAnswer(decoded.conversation.model, "msg_" + secrets.token_hex(12), asked.request_id)
-    return answer(gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect)
+    return answer(
+        gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect, "messages"
+    )
 
 
 async def _count_tokens(gateway: Gateway) -> Response:
     asked = await take(gateway)
     betas, _ = _headers()
 
-    try:
-        account = (await gateway.relay.lender.lend(asked.grant.credential)).name
-    except KirotrioError:
-        account = ""  # counting needs nobody's subscription
+    # Counting needs nobody's subscription: what is known without asking is enough.
+    catalogue = gateway.accounts.known_models(wish_of(asked.grant, asked.account))
 
     def count() -> int:
         conversation = decode_count_tokens(asked.body, betas=betas).conversation
         names = gateway.settings.models
-        model = gateway.relay.models.known(account).resolve(
-            conversation.model, aliases=names.alias, default=names.default
-        )
+        model = catalogue.resolve(conversation.model, aliases=names.alias, default=names.default)
         return gateway.relay.estimator.estimate(conversation, model.family)
 
     tokens = await trio.to_thread.run_sync(count, abandon_on_cancel=True)

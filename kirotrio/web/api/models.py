@@ -7,10 +7,10 @@ from quart import Quart, Response, request
 
 from kirotrio.config.settings import ModelSettings
 from kirotrio.dialects.models import MOST, ModelListing, model_object, models_page
-from kirotrio.errors import BodyInvalid, KirotrioError
-from kirotrio.kiro.models import Catalogue, ModelProfile
+from kirotrio.errors import AccountUnavailable, BodyInvalid, KirotrioError
+from kirotrio.kiro.models import STATIC_CATALOGUE, Catalogue, ModelProfile
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.reading import admit
+from kirotrio.web.reading import admit, named_account, wish_of
 
 _OWNERS = {"claude": "anthropic", "gpt": "openai", "other": "kiro"}
 
@@ -21,7 +21,7 @@ def register(app: Quart, gateway: Gateway) -> None:
     @app.get("/v1/models")
     @app.get("/cc/v1/models")
     async def listing() -> Response:
-        catalogue = await _catalogue(gateway, admit(gateway).credential)
+        catalogue = await _catalogue(gateway)
         page = models_page(
             list_models(catalogue, names),
             limit=_limit(request.args.get("limit")),
@@ -33,20 +33,20 @@ def register(app: Quart, gateway: Gateway) -> None:
     @app.get("/v1/models/<path:name>")
     @app.get("/cc/v1/models/<path:name>")
     async def one(name: str) -> Response:
-        catalogue = await _catalogue(gateway, admit(gateway).credential)
+        catalogue = await _catalogue(gateway)
         listed = {model.id.lower(): model for model in list_models(catalogue, names)}
         model = listed.get(name.strip().lower()) or _listing(catalogue.resolve(name, aliases=names.alias, default=""))
         return Response(orjson.dumps(model_object(model)), content_type="application/json")
 
 
-async def _catalogue(gateway: Gateway, credential: str | None) -> Catalogue:
-    """The account's own list; what is known without asking where no account can be asked."""
+async def _catalogue(gateway: Gateway) -> Catalogue:
+    """What the accounts that may serve this caller offer; what is known without asking where none can be asked."""
+    wish = wish_of(admit(gateway), named_account())
     try:
-        account = await gateway.relay.lender.lend(credential)
-    except KirotrioError as error:
+        return await gateway.accounts.models_of(wish)
+    except AccountUnavailable as error:
         gateway.log.warning("model list without an account", error=error.message)
-        return gateway.relay.models.known("")
-    return await gateway.relay.models.current(account.name, account.credentials)
+        return STATIC_CATALOGUE
 
 
 def list_models(catalogue: Catalogue, names: ModelSettings) -> list[ModelListing]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from quart import Quart, Response
 
-from kirotrio.errors import KirotrioError
+from kirotrio.accounts.pool import Readiness
 from kirotrio.web.gateway import Gateway
 
 
@@ -37,13 +37,13 @@ def register(app: Quart, gateway: Gateway) -> None:
             return _json({"status": "draining"}, 503)
         # Nobody is asked and nothing is refreshed for this; and whoever may ask it need not hold a key, so that the
         # reason stays in the log.
-        try:
-            account = await gateway.relay.lender.lend()
-        except KirotrioError:
-            return _json({"status": "no account"}, 503)
-        if gateway.relay.standing.trouble(account.name) is not None:
-            return _json({"status": "account unavailable"}, 503)
-        return _json({"status": "ready"})
+        match await gateway.accounts.readiness():
+            case Readiness.READY:
+                return _json({"status": "ready"})
+            case Readiness.NO_ACCOUNT:
+                return _json({"status": "no account"}, 503)
+            case Readiness.UNAVAILABLE:
+                return _json({"status": "account unavailable"}, 503)
 
 
 def _json(value: object, status: int = 200) -> Response:

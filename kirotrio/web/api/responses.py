@@ -126,7 +126,9 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
         asked.request_id,
         keep if decoded.store else None,
     )
-    return answer(gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect)
+    return answer(
+        gateway, asked, decoded.conversation, mode_of(stream=decoded.stream, buffered=buffered), dialect, "responses"
+    )
 
 
 def _look_up(

@@ -1,0 +1,258 @@
+"""One account's manners: how many requests it answers at one time, and how many generations it begins in a minute.
+
+Kiro takes bursts for abuse and locks accounts for them (USER_DEMANDS 31, 32), so whoever comes too early waits here,
+in the order of coming, and who could not come to his turn in time is told so at once.
+
+The pace is kept by two windows that slide: no more than `per_minute` starts within any 60 seconds, which is what the
+setting promises, and no more than `BURST` within their share of a minute, so that the whole minute is never spent in
+its first second. A token bucket would need one window less, but lets through a burst more than the limit in its first
+minute, or, made smaller, never reaches the limit.
+
+Each gateway has its own gates: several of them allow an account several times as much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import trio
+from attrs import define, field, frozen
+
+from kirotrio.errors import RateLimited, Recovery
+
+BURST = 5
+"""Starts that may follow each other without a pause: as many subagents as a coding agent sends off together."""
+_MINUTE = 60.0
+_UNTOLD = 5.0
+"""Seconds after which to ask again, while nobody knows how long this account's answers take."""
+_SHARE = 0.2
+"""Of the latest answer in the mean of how long answers take."""
+
+
+@frozen
+class GateLimits:
+    """`max_concurrent` requests at one time and `per_minute` generations begun a minute, 0 for any number;
+    `max_queue` requests may wait for a place."""
+
+    max_concurrent: int = 0
+    per_minute: int = 0
+    max_queue: int = 64
+
+
+@define(eq=False)
+class _Waiter:
+    """`latest`: when it gives up, in Trio's time. `scope` is what it sleeps in; its deadline is the next look."""
+
+    number: int
+    wants_place: bool
+    latest: float
+    granted: trio.Event = field(factory=trio.Event)
+    started_at: float = math.inf
+    scope: trio.CancelScope = field(factory=trio.CancelScope)
+
+
+class Gate:
+    """`name` is the account's, for messages."""
+
+    def __init__(self, limits: GateLimits, name: str = "") -> None:
+        self._limits = limits
+        self._who = f"the account {name!r}" if name else "the account"
+        self._taken = 0
+        self._number = 0
+        self._places: deque[_Waiter] = deque()
+        """Who waits for a place, and with it for the pace."""
+        self._paces: deque[_Waiter] = deque()
+        """Who has a place and waits for the pace alone. A queue of its own: behind someone who waits for a place, it
+        might wait for itself."""
+        self._starts: deque[float] = deque()
+        self._mean: float | None = None
+        """Seconds that a place is held."""
+
+    @property
+    def busy(self) -> int:
+        """How many places are taken."""
+        return self._taken
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._places)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a place would be had at once."""
+        now = trio.current_time()
+        return not self._places and self._has_place() and self._earliest(self._starts, now) <= now
+
+    @property
+    def limits(self) -> GateLimits:
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: GateLimits) -> None:
+        """Holds at once: who waits is let in or refused anew, who is in stays in."""
+        self._limits = limits
+        self._settle()
+        for waiter in (*self._places, *self._paces):
+            waiter.scope.deadline = -math.inf
+
+    @asynccontextmanager
+    async def place(self, deadline: float) -> AsyncIterator[None]:
+        """Hold a place for one request, and begin its first generation at the account's pace.
+
+        Waits at most `deadline` seconds. Raises RateLimited, with the time after which it is worth asking again, where
+        the queue is full or the turn would come too late, if that is certain at once. Cancellation gives everything
+        back that was waited for.
+        """
+        await self._enter(deadline, wants_place=True)
+        entered = trio.current_time()
+        try:
+            yield
+        finally:
+            held = trio.current_time() - entered
+            self._mean = held if self._mean is None else self._mean + _SHARE * (held - self._mean)
+            self._taken -= 1
+            self._settle()
+
+    async def pace(self, deadline: float) -> None:
+        """Wait until one more generation may begin, for a request that holds a place. Otherwise as `place`."""
+        await self._enter(deadline, wants_place=False)
+
+    async def _enter(self, deadline: float, *, wants_place: bool) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self._number += 1
+        waiter = _Waiter(self._number, wants_place, trio.current_time() + deadline)
+        self._queue_of(waiter).append(waiter)
+        self._settle()
+        if waiter.granted.is_set():
+            # Nothing was waited for: let others run, but do not lose what is granted.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            return
+        try:
+            if wants_place and len(self._places) > self._limits.max_queue > 0:
+                raise self._full()
+            if wants_place and self._limits.max_queue <= 0:
+                waiter.latest = trio.current_time()  # nobody waits
+            await self._wait(waiter)
+        except BaseException:
+            self._withdraw(waiter)
+            raise
+
+    async def _wait(self, waiter: _Waiter) -> None:
+        while not waiter.granted.is_set():
+            now = trio.current_time()
+            turn = self._turn(waiter, now)
+            if turn > waiter.latest or now >= waiter.latest:
+                raise self._late(turn - now)
+            waiter.scope = trio.CancelScope(deadline=waiter.latest)
+            self._set_alarms(now)
+            with waiter.scope:
+                await waiter.granted.wait()
+            self._settle()
+
+    def _withdraw(self, waiter: _Waiter) -> None:
+        """As if it had never come, even where it was granted and cancelled in the same moment."""
+        if waiter.granted.is_set():
+            self._taken -= waiter.wants_place
+            if waiter.started_at in self._starts:
+                self._starts.remove(waiter.started_at)
+        else:
+            self._queue_of(waiter).remove(waiter)
+        self._settle()
+
+    # Who is next
+
+    def _settle(self) -> None:
+        """Let in whoever may come in now; the first of those who stay then know when to look again."""
+        now = trio.current_time()
+        while (waiter := self._next()) and self._earliest(self._starts, now) <= now:
+            self._queue_of(waiter).popleft()
+            self._taken += waiter.wants_place
+            self._note_start(now)
+            waiter.started_at = now
+            waiter.granted.set()
+        self._set_alarms(now)
+
+    def _next(self) -> _Waiter | None:
+        """Whom the next start belongs to: the one who came first of those that need nothing else."""
+        first = [queue[0] for queue in (self._paces, self._places) if queue]
+        return min((w for w in first if not w.wants_place or self._has_place()), key=lambda w: w.number, default=None)
+
+    def _set_alarms(self, now: float) -> None:
+        """The next one looks again when the pace allows a start; all others are woken by what they wait for."""
+        if waiter := self._next():
+            waiter.scope.deadline = min(waiter.latest, self._earliest(self._starts, now))
+
+    def _queue_of(self, waiter: _Waiter) -> deque[_Waiter]:
+        return self._places if waiter.wants_place else self._paces
+
+    def _has_place(self) -> bool:
+        return self._limits.max_concurrent <= 0 or self._taken < self._limits.max_concurrent
+
+    # The pace
+
+    def _note_start(self, now: float) -> None:
+        limit = self._limits.per_minute
+        if limit > 0:
+            self._starts.append(now)
+        while len(self._starts) > limit:
+            self._starts.popleft()
+
+    def _earliest(self, starts: Sequence[float], now: float) -> float:
+        """When a start may follow on these."""
+        limit = self._limits.per_minute
+        if limit <= 0:
+            return now
+        burst = min(BURST, limit)
+        windows = ((limit, _MINUTE), (burst, _MINUTE * burst / limit))
+        return max([now, *(starts[-most] + seconds for most, seconds in windows if len(starts) >= most)])
+
+    def _turn(self, waiter: _Waiter, now: float) -> float:
+        """The earliest time at which this one could come in, if nobody ahead of it gives up. When a place comes free
+        nobody knows, so places are taken to be free."""
+        if self._limits.per_minute <= 0:
+            return now
+        ahead = [other for other in (*self._paces, *self._places) if other.number < waiter.number]
+        if not waiter.wants_place:
+            free = self._limits.max_concurrent - self._taken if self._limits.max_concurrent > 0 else len(ahead)
+            places = [other for other in ahead if other.wants_place][: max(free, 0)]
+            ahead = [other for other in ahead if not other.wants_place] + places
+        starts = list(self._starts)
+        for _ in ahead:
+            starts.append(self._earliest(starts, now))
+        return self._earliest(starts, now)
+
+    # Refusals
+
+    def _full(self) -> RateLimited:
+        return self._refusal(
+            f"{len(self._places) - 1} requests wait for {self._who} already (accounts.max_queue)", self._next_place(1)
+        )
+
+    def _late(self, pace: float) -> RateLimited:
+        limits = self._limits
+        if pace > 0:
+            return self._refusal(
+                f"{self._who} begins {limits.per_minute} answers a minute at most (accounts.per_minute)", pace
+            )
+        at_once = f"{self._who} answers {limits.max_concurrent} requests at one time (accounts.max_concurrent)"
+        return self._refusal(f"{at_once}, and none of them ended in time", self._next_place(len(self._places)))
+
+    def _next_place(self, position: int) -> float:
+        """Seconds until somebody at this position of the queue may expect to be let in."""
+        now = trio.current_time()
+        pace = self._earliest(self._starts, now) - now
+        if self._limits.max_concurrent <= 0:
+            return max(pace, 1.0)
+        mean = _UNTOLD if self._mean is None else self._mean
+        return max(pace, mean * position / self._limits.max_concurrent, 1.0)
+
+    def _refusal(self, what: str, wait: float) -> RateLimited:
+        return RateLimited(
+            f"{what[:1].upper()}{what[1:]}. Ask again in {math.ceil(wait)} s.",
+            recovery=Recovery.SWITCH_ACCOUNT,
+            retry_after=wait,
+        )

@@ -1,0 +1,232 @@
+"""One request's hold on one account: a place on it, its tokens, and the way to another of the person's pool."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import trio
+from attrs import define, evolve, field
+
+from kirotrio.accounts.choice import Candidate
+from kirotrio.accounts.members import Member
+from kirotrio.accounts.pool import Pool
+from kirotrio.accounts.states import AccountState, moment, nobody, suspected
+from kirotrio.accounts.wish import Wish
+from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, NotFound, QuotaExhausted, RateLimited, Recovery
+from kirotrio.kiro.credentials import Credentials
+from kirotrio.kiro.models import ModelProfile
+
+
+@define(eq=False)
+class Loan:
+    """`async with` picks an account and waits for a place on it, `deadlines.queue` at most; leaving gives it back.
+
+    Cancellation at any point gives back what was taken.
+    """
+
+    pool: Pool
+    wish: Wish
+    _members: list[Member] = field(factory=list, init=False)
+    """Those that may serve, as they were when the request came."""
+    _member: Member | None = field(default=None, init=False)
+    _model: ModelProfile | None = field(default=None, init=False)
+    _failures: dict[str, KirotrioError] = field(factory=dict, init=False)
+    """Of the accounts that were asked for this request, by key."""
+    _held: AsyncExitStack = field(factory=AsyncExitStack, init=False)
+    _paced: bool = field(default=False, init=False)
+    """Whether the start that came with the place is used up."""
+    _sent_at: float = field(default=0.0, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._members = await self.pool.members(self.wish)
+        self._refuse_suspected()
+        await self._settle_on(self._usable())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._held.aclose()
+
+    @property
+    def member(self) -> Member:
+        assert self._member is not None, "the loan has not been entered"  # noqa: S101
+        return self._member
+
+    @property
+    def name(self) -> str:
+        return self.member.name
+
+    @property
+    def model(self) -> ModelProfile:
+        assert self._model is not None, "the loan has not been entered"  # noqa: S101
+        return self._model
+
+    @property
+    def has_other(self) -> bool:
+        return any(member.key not in self._failures and member is not self._member for member in self._usable())
+
+    async def pace(self) -> None:
+        if self._paced:
+            await self.member.gate.pace(self.pool.settings.deadlines.queue)
+        self._paced = True
+        self._sent_at = self.pool.now()
+
+    async def credentials(self) -> Credentials:
+        try:
+            return await self.member.account.credentials()
+        except KirotrioError as error:
+            if error.blame is not Blame.NONE or not self.has_other:
+                raise
+            # A sign-in service that is away is this account's trouble: another's token may be good.
+            elsewhere = copy.copy(error)
+            elsewhere.recovery = Recovery.SWITCH_ACCOUNT
+            raise elsewhere from error
+
+    async def refused(self, token: str) -> None:
+        await self.member.account.refused(token)
+
+    async def resolve_profile(self) -> None:
+        await self.member.account.resolve_profile()
+
+    def served(self) -> None:
+        pool = self.pool
+        pool.cooldowns.served(self.member.key, self.model.id, self._sent_at)
+        pool.choice.served(self.wish.session, self.name)
+
+    async def blamed(self, error: KirotrioError) -> KirotrioError:
+        """Note it once; a used-up subscription's error comes back with the date of its reset."""
+        member, pool = self.member, self.pool
+        if self._failures.get(member.key) is error:
+            return error
+        if error.blame is not Blame.NONE:
+            await self._pause(member, error)
+            pool.log.warning("account pauses", account=member.name, blame=error.blame.value, error=error.message)
+        self._failures[member.key] = error
+        return error
+
+    async def _pause(self, member: Member, error: KirotrioError) -> None:
+        pool, resets_at = self.pool, None
+        if error.blame is Blame.QUOTA:
+            resets_at = await pool.usage.next_reset(member.name, member.account.credentials)
+        elif error.blame is Blame.SUSPICIOUS:
+            pool.choice.bind(self.wish.session, member.name)
+        now = pool.now()
+        pool.cooldowns.note(member.key, error, now, model=self.model.id, resets_at=resets_at)
+        if resets_at is not None and isinstance(error, QuotaExhausted):
+            error.message = f"{error.message} The next reset is at {moment(resets_at, now)}."
+            error.retry_after = max(resets_at - now, 0.0)
+
+    async def switch(self) -> bool:
+        self._failures.setdefault(self.member.key, AccountUnavailable("was asked and could not answer"))
+        others = [member for member in self._usable() if member.key not in self._failures]
+        if not others:
+            return False
+        await self._held.aclose()
+        await self._settle_on(others)
+        return True
+
+    def told(self, error: KirotrioError) -> KirotrioError:
+        theirs = error.blame is not Blame.NONE or error.recovery in (Recovery.SWITCH_ACCOUNT, Recovery.REFRESH_TOKEN)
+        if len(self._members) < 2 or error.blame is Blame.SUSPICIOUS or not theirs:
+            return error
+        return self._nobody()
+
+    # Which one
+
+    def _usable(self) -> list[Member]:
+        """Those that could answer at this moment, as far as is known."""
+        now = self.pool.now()
+        return [
+            member
+            for member in self._members
+            if member.enabled
+            and (model := self._model_on(member)) is not None
+            and self.pool.cooldowns.against(member.key, model.id, now) is None
+        ]
+
+    def _model_on(self, member: Member) -> ModelProfile | None:
+        try:
+            return self.pool.model_of(member, self.wish.model)
+        except NotFound:
+            return None
+
+    def _refuse_suspected(self) -> None:
+        """A session whose account Kiro is looking into waits with it: from others, its requests would look the same."""
+        pool, now = self.pool, self.pool.now()
+        home = pool.choice.home(self.wish.session)
+        for member in self._members:
+            if member.name == home and member.enabled:
+                cooldown = pool.cooldowns.against(member.key, "", now)
+                if cooldown is not None and cooldown.blame is Blame.SUSPICIOUS:
+                    raise suspected(member.name, cooldown, now)
+
+    async def _settle_on(self, usable: list[Member]) -> None:
+        """Take a place on one of them: the first in order that has one free, else the one that comes free first.
+
+        Raises what the client is to be told where there is none.
+        """
+        if not usable:
+            if len(self._members) == 1 and self._members[0].enabled:
+                self.pool.model_of(self._members[0], self.wish.model)  # says which models there are
+            raise self._nobody()
+        by_name = {member.name: member for member in usable}
+        candidates = [Candidate(member.name, member.priority, self.pool.usage.left(member.name)) for member in usable]
+        order = [by_name[candidate.name] for candidate in self.pool.choice.pick(candidates, self.wish.session)]
+        free = next((member for member in order if member.gate.is_free), None)
+        await self._take([free] if free is not None else order)
+
+    async def _take(self, members: Sequence[Member]) -> None:
+        """A place on whichever of these has one first."""
+        began, deadline = trio.current_time(), self.pool.settings.deadlines.queue
+        taken: list[tuple[Member, AsyncExitStack]] = []
+        full: dict[str, KirotrioError] = {}
+
+        async def wait(member: Member) -> None:
+            async with AsyncExitStack() as held:
+                try:
+                    await held.enter_async_context(member.gate.place(deadline))
+                except RateLimited as error:
+                    full[member.key] = error
+                    self.pool.log.info("no place on an account", account=member.name, error=error.message)
+                    return
+                if not taken:
+                    taken.append((member, held.pop_all()))
+                    nursery.cancel_scope.cancel()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for member in members:
+                    nursery.start_soon(wait, member)
+        except BaseException:
+            for _, held in taken:
+                await held.aclose()  # nothing waits in there
+            raise
+        if not taken:
+            raise full[members[0].key] if len(self._members) == 1 else self._nobody(full)
+        ((member, held),) = taken
+        if waited := trio.current_time() - began:
+            self.pool.log.debug("waited for a place", account=member.name, seconds=round(waited, 3))
+        self._held, self._member, self._model, self._paced = held, member, self._model_on(member), False
+
+    def _nobody(self, full: Mapping[str, KirotrioError] | None = None) -> KirotrioError:
+        """The error for a request that none of the accounts can answer. `full`: those that have no place, by key."""
+        failures = {**self._failures, **(full or {})}
+        states = [self._state(member, failures.get(member.key)) for member in self._members]
+        return nobody(states, self.wish.model, now=self.pool.now())
+
+    def _state(self, member: Member, failure: KirotrioError | None) -> AccountState:
+        remedy = member.account.remedy if member.record is None else ""
+        state = AccountState(member.name, enabled=member.enabled, remedy=remedy, failure=failure)
+        model = self._model_on(member)
+        names = [known.id for known in self.pool.models.known(member.name).models if known.listed]
+        if model is None:
+            return evolve(state, offers=False, models=tuple(names))
+        cooldown = self.pool.cooldowns.against(member.key, model.id, self.pool.now())
+        if cooldown is not None and cooldown.blame is Blame.MODEL:
+            state = evolve(state, models=tuple(name for name in names if name != model.id))
+        return evolve(state, cooldown=cooldown)

@@ -1,0 +1,34 @@
+"""One account of the pool, with what the pool has to know of it."""
+
+from __future__ import annotations
+
+from attrs import define
+
+from kirotrio.accounts.account import Account
+from kirotrio.accounts.gate import Gate
+from kirotrio.store.accounts import AccountRecord
+
+
+@define(eq=False)
+class Member:
+    """One account of the pool. `key` is the same in every gateway, and stays when the account is renamed."""
+
+    key: str
+    account: Account
+    gate: Gate
+    record: AccountRecord | None = None
+    """Its row; None for one that is not kept here."""
+    stamp: object = None
+    """Of the other program's file that it follows, when it was last looked at."""
+
+    @property
+    def name(self) -> str:
+        return self.account.name
+
+    @property
+    def enabled(self) -> bool:
+        return self.record is None or self.record.enabled
+
+    @property
+    def priority(self) -> int:
+        return self.record.priority if self.record is not None else 100

@@ -1,0 +1,131 @@
+"""One sign-in from its first call to a credential that may be kept.
+
+First the flow of the kind, which ends with tokens; then, for the kinds whose calls are refused without one, the
+profile; last a look at whose account it is, which may fail without harm. Nothing is stored here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Refreshable
+from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.accounts.profiles import list_profiles
+from kirotrio.accounts.sign_in import api_key, external, oidc, social
+from kirotrio.accounts.sign_in.calls import Calls
+from kirotrio.accounts.sign_in.values import Prompt, SignedIn, SignInFailed, SignInPlan
+from kirotrio.accounts.token_answers import text_in
+from kirotrio.accounts.usage import ask_usage
+from kirotrio.config.settings import Settings
+from kirotrio.errors import KirotrioError, UpstreamFailed
+from kirotrio.kiro.credentials import Credentials
+from kirotrio.kiro.endpoints import data_region
+from kirotrio.kiro.usage import AccountUsage
+
+
+async def sign_in(
+    plan: SignInPlan,
+    prompt: Prompt,
+    http: HttpCalls,
+    settings: Settings,
+    *,
+    proxy_url: str | None = None,
+    now: Callable[[], float] = time.time,
+) -> SignedIn:
+    """Sign a person in as `plan` says. `proxy_url`: the account's own proxy ("" none, None that of the settings);
+    `now`: the wall clock, in epoch seconds. A person has `deadlines.login`, each call `deadlines.sign_in`.
+
+    Raises SignInFailed with a sentence that says what to do; AccountUnavailable for a region that is none;
+    UpstreamFailed or DeadlineExceeded where the network fails for good. Cancellation closes the listener and every
+    call.
+    """
+    calls = Calls(http, settings, prompt, now, proxy_url)
+    if plan.kind == "api-key":
+        key = api_key.checked_key(plan.api_key)
+        usage = await api_key.tried(calls, _credentials(calls, key))
+        return _signed_in(key, usage)
+    claims: Mapping[str, Any] = {}
+    credential: Refreshable
+    match plan.kind, plan.method:
+        case "social", "device":
+            credential = await social.by_device(plan, calls)
+        case "social", _:
+            credential = await social.by_browser(plan, calls)
+        case "external", _:
+            credential, claims = await external.by_browser(plan, calls)
+        case _, "device":
+            credential = await oidc.by_device(plan, calls)
+        case _:
+            credential = await oidc.by_browser(plan, calls)
+    credential = await _with_profile(calls, credential)
+    return _signed_in(credential, await _usage(calls, credential), claims)
+
+
+async def _with_profile(calls: Calls, credential: Refreshable) -> Refreshable:
+    """The sign-in with the profile that the person chose, for kinds that need one (KIRO_PROTOCOL 2.6)."""
+    if not credential.needs_profile:
+        return credential
+    upstream = calls.settings.upstream
+    try:
+        profiles = await list_profiles(
+            calls.http,
+            _credentials(calls, credential),
+            user_agent=upstream.user_agent,
+            deadline=calls.settings.deadlines.sign_in,
+        )
+    except UpstreamFailed as error:
+        # The tokens are good; the profile is looked for again when they are used.
+        calls.prompt.waiting(f"{error.message}; it is looked for again when the account is used")
+        return credential
+    usable = [profile for profile in profiles if profile.active] or profiles
+    if not usable:
+        raise SignInFailed(
+            "The sign-in worked, but Kiro has no profile for it: the company's administrator has to give this person "
+            "a Kiro subscription. Nothing was kept.",
+            "refused",
+        )
+    chosen = usable[0] if len(usable) == 1 else await calls.prompt.choose_profile(usable)
+    return credential.with_profile(chosen.arn)
+
+
+async def _usage(calls: Calls, credential: Refreshable) -> AccountUsage | None:
+    """Whose account it is. What cannot be had is no reason to throw good tokens away."""
+    try:
+        return await ask_usage(calls.http, _credentials(calls, credential), calls.settings, now=calls.now)
+    except KirotrioError:
+        return None
+
+
+def _credentials(calls: Calls, credential: Credential) -> Credentials:
+    """What a data call needs of a sign-in that has no account yet."""
+    upstream = calls.settings.upstream
+    if isinstance(credential, ApiKey):
+        token, token_type, arn, provider = credential.key, "API_KEY", "", ""
+    else:
+        token, arn, provider = credential.access_token, credential.profile_arn, credential.provider
+        token_type = "EXTERNAL_IDP" if isinstance(credential, ExternalIdp) else ""
+    return Credentials(
+        token,
+        token_type=token_type,
+        profile_arn=arn,
+        region=data_region(arn, upstream.region),
+        account="new",
+        flavour=upstream.flavour,
+        url=upstream.url,
+        proxy_url=calls.proxy_url,
+        provider=provider,
+    )
+
+
+def _signed_in(credential: Credential, usage: AccountUsage | None, claims: Mapping[str, Any] | None = None) -> SignedIn:
+    """`claims` are the ID token's; what Kiro itself says of the person goes before them."""
+    told = claims or {}
+    return SignedIn(
+        credential,
+        profile_arn="" if isinstance(credential, ApiKey) else credential.profile_arn,
+        email=(usage.email if usage else "") or text_in(told, "email", "preferred_username"),
+        user_id=(usage.user_id if usage else "") or text_in(told, "oid", "sub"),
+        plan=usage.plan if usage else "",
+    )

@@ -1,0 +1,20 @@
+"""What one request wants of the accounts."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+
+@frozen
+class Wish:
+    """`credential` is a refresh token that the caller brought along: then it is its account and no other.
+
+    `account` is the one that the path names, "" if none; `allowed` those that the key may use, None for all. `session`
+    tells requests of one conversation from others, `model` is the client's name for it, "" where none is asked for.
+    """
+
+    credential: str | None = field(default=None, repr=False)
+    account: str = ""
+    allowed: frozenset[str] | None = None
+    session: str = ""
+    model: str = ""

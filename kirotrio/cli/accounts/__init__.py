@@ -1,0 +1,80 @@
+"""`kirotrio accounts`: the subscriptions that answer. Each verb's file is loaded when it is called."""
+
+from __future__ import annotations
+
+import click
+
+_VERBS = ("list", "add", "import", "test", "usage", "models", "set", "rename", "enable", "disable", "remove")
+"""In the order of the help text."""
+_GROUP_OPTIONS = ("--help", "-h")
+
+
+class AccountVerbs(click.Group):
+    """A group whose bare call is `list`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        # Plain import statements, because the program that makes the executable reads them.
+        match cmd_name:
+            case "list":
+                from kirotrio.cli.accounts.listing import list_
+
+                return list_
+            case "add":
+                from kirotrio.cli.accounts.adding import add
+
+                return add
+            case "import":
+                from kirotrio.cli.accounts.importing import import_
+
+                return import_
+            case "test":
+                from kirotrio.cli.accounts.testing import test
+
+                return test
+            case "usage":
+                from kirotrio.cli.accounts.usage import usage
+
+                return usage
+            case "models":
+                from kirotrio.cli.accounts.usage import models
+
+                return models
+            case "set":
+                from kirotrio.cli.accounts.changing import set_
+
+                return set_
+            case "rename":
+                from kirotrio.cli.accounts.changing import rename
+
+                return rename
+            case "enable":
+                from kirotrio.cli.accounts.changing import enable
+
+                return enable
+            case "disable":
+                from kirotrio.cli.accounts.changing import disable
+
+                return disable
+            case "remove":
+                from kirotrio.cli.accounts.changing import remove
+
+                return remove
+        return None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`kirotrio accounts --json` is `kirotrio accounts list --json`."""
+        if not args or (args[0].startswith("-") and args[0] not in _GROUP_OPTIONS):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=AccountVerbs,
+    short_help="List, add, change and try the accounts that answer.",
+    epilog="Without a command, the accounts are listed.",
+)
+def accounts() -> None:
+    """The Kiro accounts that answer: list them, add and change them, see what they are worth."""

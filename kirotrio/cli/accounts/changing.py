@@ -1,0 +1,212 @@
+"""`kirotrio accounts set`, `rename`, `enable`, `disable` and `remove`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+from attrs import frozen
+
+from kirotrio.cli.options import DATA, with_settings
+from kirotrio.cli.stores import Stores, unknown_account, with_store
+from kirotrio.cli.terminal import can_ask
+from kirotrio.cli.values import ProxyValue, account_name
+from kirotrio.config import LoadedSettings
+from kirotrio.config.options import options
+from kirotrio.config.values import Refused, parse
+from kirotrio.errors import SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from kirotrio.store.account_record import AccountRecord
+
+_DEFAULT_PRIORITY = 100
+
+
+@frozen
+class Own:
+    """A value of an account's own; "" and None stand for the settings' one."""
+
+    value: Any
+
+
+class OwnValue(click.ParamType[Own]):
+    """An account's own value of what a setting says for all, or `default`."""
+
+    name = "value"
+
+    def __init__(self, setting: str, default: str | None) -> None:
+        self._setting = setting
+        self._default = default
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Own:
+        if isinstance(value, Own):
+            return value
+        if str(value).strip().lower() == "default":
+            return Own(self._default)
+        try:
+            parsed = parse(options()[self._setting], value)
+        except Refused as refused:
+            self.fail(f"{refused}, or default", param, ctx)
+        return Own(parsed)
+
+
+@click.command("set", short_help="Change what holds for one account.")
+@with_settings(*DATA)
+@click.option("--region", type=OwnValue("upstream.region", ""), metavar="NAME", help="Region of its data calls.")
+@click.option(
+    "--flavour", type=OwnValue("upstream.flavour", ""), metavar="[rest|rpc|runtime]", help="Protocol that it speaks."
+)
+@click.option(
+    "--endpoint", type=OwnValue("upstream.url", ""), metavar="URL", help="Replaces scheme and host of its data calls."
+)
+@click.option(
+    "--proxy",
+    type=ProxyValue(default=True),
+    metavar="URL|none",
+    help="Its own proxy, for all of its calls; none: no proxy at all.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(0, 1_000_000),
+    metavar="NUMBER",
+    help=f"For the strategy `priority`: the smallest is first. A new account has {_DEFAULT_PRIORITY}.",
+)
+@click.option(
+    "--max-concurrent",
+    type=OwnValue("accounts.max_concurrent", None),
+    metavar="NUMBER",
+    help="Requests that it answers at one time; 0: any number.",
+)
+@click.option(
+    "--per-minute",
+    type=OwnValue("accounts.per_minute", None),
+    metavar="NUMBER",
+    help="Requests a minute to it; 0: any number.",
+)
+@click.argument("name")
+def set_(loaded: LoadedSettings, name: str, proxy: str | None, priority: int | None, **own: Own | None) -> int:
+    """Change what holds for the account NAME alone.
+
+    The word default gives a value back to the settings. A profile's ARN decides the region before anything else does. A
+    gateway that is running takes the change up by itself.
+    """
+    changes: dict[str, Any] = {option: value.value for option, value in own.items() if value is not None}
+    if priority is not None:
+        changes["priority"] = priority
+    if not changes and proxy is None:
+        raise click.UsageError("say what to change, like --region eu-central-1")
+    with with_store(loaded) as stores:
+        _change(stores, name, changes, proxy)
+    click.echo(f"{name}: {', '.join([*changes, *(['proxy'] if proxy is not None else [])])} changed")
+    return 0
+
+
+@click.command(short_help="Give an account another name.")
+@with_settings(*DATA)
+@click.argument("old")
+@click.argument("new", callback=account_name)
+def rename(loaded: LoadedSettings, old: str, new: str) -> int:
+    """Call the account OLD by the name NEW. Requests that name it (/a/OLD/...) have to be changed, too."""
+    from kirotrio.store import accounts as rows
+
+    with with_store(loaded) as stores:
+        record = stores.account(old)
+        stores.writing(lambda connection: rows.rename(connection, record.id, new))
+    click.echo(f"{old} is called {new} now")
+    return 0
+
+
+@click.command(short_help="Let accounts serve again.")
+@with_settings(*DATA)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def enable(loaded: LoadedSettings, names: tuple[str, ...]) -> int:
+    """Let the accounts serve again that were disabled, or marked as suspended or signed out.
+
+    It does not sign anybody in: where the sign-in is over, `kirotrio login --again NAME` does, and enables it too.
+    """
+    from kirotrio.store import accounts as rows
+
+    with with_store(loaded) as stores:
+        records = stores.named(names)
+
+        def work(connection: Connection) -> None:
+            for record in records:
+                rows.clear_mark(connection, record.id)
+                rows.set_enabled(connection, record.id, True)
+
+        stores.writing(work)
+        for record in records:
+            cleared = f"; it is no longer marked as {told_mark(record.mark)}" if record.mark else ""
+            click.echo(f"{record.name} is enabled{cleared}")
+    return 0
+
+
+@click.command(short_help="Keep accounts from serving.")
+@with_settings(*DATA)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def disable(loaded: LoadedSettings, names: tuple[str, ...]) -> int:
+    """Keep accounts from serving until `kirotrio accounts enable`. They stay signed in."""
+    from kirotrio.store import accounts as rows
+
+    with with_store(loaded) as stores:
+        records = stores.named(names)
+        stores.writing(lambda connection: [rows.set_enabled(connection, record.id, False) for record in records])
+        for record in records:
+            click.echo(f"{record.name} is disabled")
+    return 0
+
+
+@click.command(short_help="Forget accounts.")
+@with_settings(*DATA)
+@click.option("--yes", is_flag=True, help="Do not ask. Default: no.")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def remove(loaded: LoadedSettings, names: tuple[str, ...], yes: bool) -> int:
+    """Forget accounts, with their tokens and all that is known of them.
+
+    The sign-in at Kiro itself remains; it ends there when its tokens do, or when you sign out in the Kiro portal.
+    """
+    from kirotrio.store import accounts as rows
+
+    with with_store(loaded) as stores:
+        records = stores.named(names)
+        if not yes and not _agreed(records):
+            click.echo("nothing was removed")
+            return 0
+        stores.writing(lambda connection: [rows.remove(connection, record.id) for record in records])
+        for record in records:
+            rest = (
+                "its tokens stay with the program that it followed" if record.follows else "its sign-in at Kiro remains"
+            )
+            click.echo(f"{record.name} is removed; {rest}")
+    return 0
+
+
+def told_mark(mark: str) -> str:
+    """A mark in words."""
+    return {"sign_in": "signed out", "access": "not admitted"}.get(mark, mark.replace("_", " "))
+
+
+def _agreed(records: Iterable[AccountRecord]) -> bool:
+    named = ", ".join(record.name for record in records)
+    if not can_ask():
+        raise click.UsageError(f"to remove {named} without being asked, say --yes")
+    return click.confirm(f"Remove {named}?")
+
+
+def _change(stores: Stores, name: str, changes: dict[str, Any], proxy: str | None) -> None:
+    from kirotrio.store import accounts as rows
+    from kirotrio.store.revisions import begin_change
+
+    def work(connection: Connection) -> None:
+        begin_change(connection)  # a token that a gateway rotates meanwhile is not to be put back with the proxy
+        record = rows.find(connection, stores.vault, name)
+        if record is None or record.name != name:
+            raise SettingsError(unknown_account(name, rows.names(connection)))
+        secrets: dict[str, Any] = {} if proxy is None else {"secrets": attrs.evolve(record.secrets, proxy_url=proxy)}
+        rows.update(connection, stores.vault, record.id, **changes, **secrets)
+
+    stores.writing(work)

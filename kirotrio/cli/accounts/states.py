@@ -1,0 +1,80 @@
+"""In what state an account is, as a person wants to know it. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from kirotrio.accounts.cooldowns import Cooldown
+from kirotrio.accounts.states import moment
+from kirotrio.errors import Blame
+from kirotrio.store.account_record import AccountRecord
+
+SOON = 7 * 86_400.0
+"""Seconds. A client's registration that ends within them is worth a word."""
+
+_WORDS = {
+    Blame.RATE: "asked too often",
+    Blame.BURN_RATE: "used too fast",
+    Blame.SHORT_QUOTA: "used up for now",
+    Blame.QUOTA: "used up",
+    Blame.SUSPICIOUS: "under suspicion",
+    Blame.SUSPENDED: "suspended",
+    Blame.MODEL: "model not offered",
+    Blame.ACCESS: "not admitted",
+    Blame.SIGN_IN: "signed out",
+}
+
+
+@frozen
+class State:
+    """`word` is `ready`, `disabled`, or why it does not serve; `until` in epoch seconds, None where a person has to
+    act. `reason` is a sentence, "" where there is no more to say."""
+
+    word: str
+    until: float | None = None
+    reason: str = ""
+
+    @property
+    def serves(self) -> bool:
+        return self.word == "ready"
+
+    def __str__(self) -> str:
+        return f"{self.word} until {moment(self.until)}" if self.until is not None else self.word
+
+
+def state_of(record: AccountRecord, pauses: Iterable[Cooldown], now: float) -> State:
+    """`pauses` are this account's cooldowns, marks among them; those of single models do not keep it from serving."""
+    if not record.enabled:
+        return State("disabled", reason=f"`kirotrio accounts enable {record.name}` lets it serve")
+    against = [pause for pause in pauses if not pause.model and pause.until > now]
+    if against:
+        worst = max(against, key=lambda pause: pause.until)
+        until = None if worst.until == math.inf else worst.until
+        return State(_WORDS.get(worst.blame, "not served"), until, worst.reason)
+    if record.registration_expires_at is not None and record.registration_expires_at <= now:
+        again = f"the registration of its client has expired; run `kirotrio login --again {record.name}`"
+        return State("signed out", reason=again)
+    return State("ready")
+
+
+def told_expiry(record: AccountRecord, now: float) -> str:
+    """How long the access token is good for, and by whom it is kept."""
+    if record.kind == "api-key":
+        return "never"
+    if record.follows:
+        return f"kept in {followed_place(record)}"
+    if record.expires_at is None or record.expires_at <= now:
+        return "refreshed with the next request"
+    return moment(record.expires_at)
+
+
+def followed_place(record: AccountRecord) -> str:
+    """The path that an account follows."""
+    try:
+        return str(json.loads(record.follows)["path"])
+    except (ValueError, TypeError, KeyError):
+        return "a place that cannot be read"

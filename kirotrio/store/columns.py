@@ -1,0 +1,58 @@
+"""What fits into a table's columns. SQLite takes anything and PostgreSQL does not; here both take the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Float, Integer, String, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+_LARGEST = 2**31 - 1
+_UNFIT = {ord("\0"): None, **dict.fromkeys(range(0xD800, 0xE000), "\N{REPLACEMENT CHARACTER}")}
+"""PostgreSQL knows no NUL in a text, and neither engine half of a surrogate pair."""
+
+
+def misfits(table: Table, values: Mapping[str, Any]) -> Iterator[str]:
+    """A clause for each value that its column cannot hold: "email is longer than 320 characters"."""
+    for name, value in values.items():
+        kind = table.c[name].type
+        if isinstance(value, str):
+            if value.translate(_UNFIT) != value:
+                yield f"{name} has characters in it that are no text"
+            elif isinstance(kind, String) and kind.length is not None and len(value) > kind.length:
+                yield f"{name} is longer than {kind.length} characters"
+        elif isinstance(kind, Integer) and isinstance(value, int) and abs(value) > _LARGEST:
+            yield f"{name} is larger than {_LARGEST}"
+        elif isinstance(kind, Float) and isinstance(value, float) and math.isnan(value):
+            yield f"{name} is no number"
+
+
+def fitted(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values cut to what their columns hold, for what is only looked at."""
+    return {name: _fitted(table.c[name].type, value) for name, value in values.items()}
+
+
+def _fitted(kind: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        text = value.translate(_UNFIT)
+        return text[: kind.length] if isinstance(kind, String) and kind.length is not None else text
+    if isinstance(kind, Integer) and isinstance(value, int) and not isinstance(value, bool):
+        return max(-_LARGEST, min(value, _LARGEST))
+    if isinstance(kind, Float) and isinstance(value, float) and math.isnan(value):
+        return None if value is None else 0.0
+    return value
+
+
+def insertion(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, which both engines spell alike."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def upsert(connection: Connection, table: Table, values: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Put a row in, or in place of the one that has the same `keys`."""
+    keys = list(keys)
+    statement = insertion(connection, table).values(**values)
+    rest = {name: statement.excluded[name] for name in values if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))

@@ -1,0 +1,117 @@
+"""The two engines, set up alike: every wait ends after the deadline, and every transaction says whether it writes."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+
+from kirotrio.store.files import PRIVATE, private_folder
+
+POOL = 4
+"""Connections that stay; as many again for what comes at one time."""
+
+WRITE = "kirotrio_write"
+"""The execution option of a connection whose transaction changes something."""
+
+_IDLE = 60_000
+"""Milliseconds that PostgreSQL lets a transaction do nothing before it takes its gateway for gone."""
+_BUSY_PAUSE = 0.02
+
+
+def make_engine(url: URL | str, deadline: float) -> Engine:
+    """`url` is the engine's own (`database.database_url`). Connects to nothing."""
+    url = make_url(url)
+    return _sqlite(url, deadline) if url.get_backend_name() == "sqlite" else _postgresql(url, deadline)
+
+
+def is_driver_error(error: Exception) -> bool:
+    """Whether a driver raised it beneath SQLAlchemy, as happens while a connection is set up."""
+    psycopg = sys.modules.get("psycopg")  # not loaded for SQLite's sake
+    return isinstance(error, sqlite3.Error) or (psycopg is not None and isinstance(error, psycopg.Error))
+
+
+def _postgresql(url: URL, deadline: float) -> Engine:
+    from kirotrio.store.postgresql import connect
+
+    milliseconds = int(deadline * 1000)
+    limits = {
+        "statement_timeout": milliseconds,
+        "lock_timeout": milliseconds,
+        "idle_in_transaction_session_timeout": _IDLE,
+        "tcp_keepalives_idle": 30,
+    }
+    # What the address asks for comes after ours and so holds.
+    asked = url.query.get("options", "")
+    options = " ".join([*(f"-c {name}={value}" for name, value in limits.items()), str(asked)])
+    engine = create_engine(
+        url,
+        pool_size=POOL,
+        max_overflow=POOL,
+        pool_timeout=deadline,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"options": options, "application_name": "kirotrio", "tcp_user_timeout": milliseconds},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def bounded(_: Any, __: Any, arguments: Any, options: Any) -> Any:
+        return connect(deadline, *arguments, **options)
+
+    return engine
+
+
+def _sqlite(url: URL, deadline: float) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=POOL,
+        max_overflow=POOL,
+        pool_timeout=deadline,
+        hide_parameters=True,
+        connect_args={"timeout": deadline},
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def private(_: Any, __: Any, arguments: Any, ___: Any) -> None:
+        # Made by us, for its owner alone; the files that SQLite puts beside it take after it.
+        path = Path(arguments[0])
+        private_folder(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE))
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        try:
+            connection.isolation_level = None  # the driver begins nothing by itself
+            _use_wal(connection, deadline)
+            for pragma in ("foreign_keys = ON", "synchronous = FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()  # nobody else will
+            raise
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that turns from reading to writing could meet another's and fail; so it says it first.
+        write = connection.get_execution_options().get(WRITE, True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _use_wal(connection: sqlite3.Connection, deadline: float) -> None:
+    """SQLite does not wait for others where a file changes its journal, as a new one does that two open at once."""
+    ends = time.monotonic() + deadline
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(_BUSY_PAUSE)
+        else:
+            return

@@ -1,0 +1,21 @@
+"""`/a/NAME/…`: the account that a path names, ahead of any other path there is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+SCOPE_ACCOUNT = "kirotrio.account"
+
+_NAMED = re.compile(r"/a/([A-Za-z0-9._-]{1,64})(/.*)?", re.DOTALL)
+
+
+def with_account(scope: dict[str, Any]) -> dict[str, Any]:
+    """The same request without the account in its path; the account stands in the scope, "" where none is named."""
+    named = _NAMED.fullmatch(scope["path"])
+    if named is None:
+        return {**scope, SCOPE_ACCOUNT: ""}
+    # A name has no character that could stand there in another spelling, so both paths begin alike.
+    raw = scope["raw_path"][len(named[1]) + 3 :] if scope["raw_path"].startswith(f"/a/{named[1]}".encode()) else None
+    path = named[2] or "/"
+    return {**scope, "path": path, "raw_path": raw or path.encode(), SCOPE_ACCOUNT: named[1]}

@@ -1,0 +1,239 @@
+"""The verbs that look at and change accounts, in this process, on a store of their own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from click.testing import Result
+
+from kirotrio.accounts.credential import ApiKey, Oidc, Social
+from kirotrio.accounts.records import following, record_of
+from kirotrio.cli.stores import Stores, with_store
+from kirotrio.config import Folders, load_settings
+from kirotrio.errors import SettingsError
+from kirotrio.store import accounts as rows
+from kirotrio.store import cooldowns, snapshots
+from kirotrio.store.account_record import AccountRecord
+
+Run = Callable[..., Result]
+TOKEN = "refresh-token-" + "x" * 120
+
+
+@pytest.fixture
+def stores(home: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The store that verbs of `run` open as well."""
+    monkeypatch.setenv("KIROTRIO_DATA_DIR", str(home / "data"))
+    monkeypatch.setenv("KIROTRIO_STORE_KEY_SOURCE", "file")
+    overrides = {"data.dir": home / "data", "store.key_source": "file"}
+    with with_store(load_settings(overrides=overrides, environ={}, folders=Folders())) as opened:
+        yield opened
+
+
+def kept(stores: Stores, name: str, **changes: Any) -> AccountRecord:
+    credential = changes.pop("credential", None) or Social(refresh_token=f"{TOKEN}{name}", access_token=f"at-{name}")
+    record = attrs.evolve(record_of(name, credential, follows=changes.pop("follows", "")), **changes)
+    return stores.writing(lambda connection: rows.add(connection, stores.vault, record))
+
+
+def listed(run: Run) -> dict[str, dict[str, Any]]:
+    done = run("accounts", "--json")
+    assert done.exit_code == 0, done.output
+    return {account["name"]: account for account in json.loads(done.stdout)}
+
+
+def test_without_accounts_it_says_how_to_get_one(run: Run, stores: Stores) -> None:
+    done = run("accounts")
+    assert done.exit_code == 0
+    assert "kirotrio login" in done.stdout
+    assert listed(run) == {}
+
+
+def test_each_state_is_told_with_its_reason_and_no_secret(run: Run, stores: Stores) -> None:
+    now = time.time()
+    kept(stores, "fine", email="me@example.com", expires_at=now + 3600)
+    kept(stores, "off", enabled=False)
+    kept(stores, "marked", mark="suspended", mark_reason="Kiro has locked it; write to them", marked_at=now)
+    resting = kept(stores, "resting")
+    kept(stores, "key", credential=ApiKey("ksk_secret_secret"))
+    over = Oidc(refresh_token=TOKEN, client_id="c", client_secret="client-secret", registration_expires_at=now - 1)
+    kept(stores, "over", credential=over)
+    kept(stores, "followed", follows=following("ide", "/home/me/token.json"))
+    row = cooldowns.CooldownRow(account_id=resting.id, blame="quota", reason="used", began_at=now, until=now + 86_400)
+    model = attrs.evolve(row, account_id=resting.id, model="opus", blame="model", until=now + 2e6)
+    stores.writing(lambda connection: [cooldowns.put(connection, row), cooldowns.put(connection, model)])
+
+    accounts = listed(run)
+    states = {name: account["state"] for name, account in accounts.items()}
+    assert states == {
+        "fine": "ready",
+        "off": "disabled",
+        "marked": "suspended",
+        "resting": "used up",
+        "key": "ready",
+        "over": "signed out",
+        "followed": "ready",
+    }
+    assert accounts["resting"]["until"] == pytest.approx(now + 86_400), "a pause of one model is not the account's"
+    assert accounts["marked"]["until"] is None
+    table = run("accounts")
+    assert "marked: Kiro has locked it; write to them" in table.stdout
+    assert "`kirotrio login --again over`" in table.stdout
+    assert "`kirotrio accounts enable off`" in table.stdout
+    assert "kept in /home/me/token.json" in table.stdout
+    assert "me@example.com" in table.stdout
+    for secret in (TOKEN, "at-fine", "ksk_secret", "client-secret"):
+        assert secret not in table.stdout + run("accounts", "--json").stdout
+
+
+def test_the_plan_that_was_seen_last_is_shown(run: Run, stores: Stores) -> None:
+    sample = json.loads((Path(__file__).parents[1] / "data/kiro/usage_limits_pro_management.json").read_bytes())
+    account = kept(stores, "work")
+    document = json.dumps({"source": "limits", "answer": sample})
+    snapshot = snapshots.Snapshot(account_id=account.id, topic="usage", content=document, fetched_at=time.time())
+    stores.writing(lambda connection: snapshots.put(connection, snapshot))
+    assert listed(run)["work"]["plan"], "the sample has a plan"
+    broken = attrs.evolve(snapshot, content="[", fetched_at=time.time() + 1)
+    stores.writing(lambda connection: snapshots.put(connection, broken))
+    assert listed(run)["work"]["plan"] == ""
+
+
+def test_a_sign_in_that_a_setting_names_is_told_to_answer_alone(run: Run, stores: Stores) -> None:
+    kept(stores, "work")
+    done = run("accounts", KIROTRIO_ACCOUNTS_API_KEY="ksk_0123456789")
+    assert "accounts.api_key names a sign-in" in done.stdout
+    assert "no account is asked while it is set" in done.stdout
+    assert "ksk_0123456789" not in done.stdout
+
+
+def test_a_sign_in_of_another_program_is_shown_where_nothing_is_kept(run: Run, stores: Stores, home: Path) -> None:
+    cache = home / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    token = {"refreshToken": TOKEN, "accessToken": "a", "expiresAt": "2030-01-01T00:00:00Z", "authMethod": "social"}
+    (cache / "kiro-auth-token.json").write_text(json.dumps(token))
+    assert f"social in {cache / 'kiro-auth-token.json'}" in run("accounts").stdout
+    kept(stores, "work")
+    assert "kiro-auth-token.json" not in run("accounts").stdout, "it does not answer any more"
+
+
+def test_enabling_clears_a_mark_and_disabling_stays_signed_in(run: Run, stores: Stores) -> None:
+    kept(stores, "a", mark="sign_in", mark_reason="over", marked_at=1.0, enabled=False)
+    kept(stores, "b")
+    done = run("accounts", "enable", "a", "b")
+    assert done.exit_code == 0
+    assert "a is enabled; it is no longer marked as signed out" in done.stdout
+    assert listed(run)["a"]["state"] == "ready"
+    assert run("accounts", "disable", "a", "a").exit_code == 0
+    assert listed(run)["a"]["state"] == "disabled"
+    assert stores.account("a").secrets.refresh_token == f"{TOKEN}a"
+
+
+def test_an_unknown_name_changes_nothing_and_says_what_was_meant(run: Run, stores: Stores) -> None:
+    kept(stores, "work")
+    done = run("accounts", "disable", "work", "wrok")
+    assert done.exit_code == 1
+    assert "there is no account wrok; did you mean work?" in done.stderr
+    assert listed(run)["work"]["state"] == "ready", "all or nothing"
+    assert "`kirotrio accounts` lists all" in run("accounts", "test", "zzz").stderr
+    with pytest.raises(SettingsError):
+        stores.account("zzz")
+
+
+def test_renaming_keeps_the_account_and_no_name_is_given_twice(run: Run, stores: Stores) -> None:
+    before = kept(stores, "old")
+    kept(stores, "other")
+    assert run("accounts", "rename", "old", "new").exit_code == 0
+    assert stores.account("new").id == before.id
+    taken = run("accounts", "rename", "new", "other")
+    assert taken.exit_code == 1
+    assert "other" in taken.stderr
+    assert run("accounts", "rename", "new", "a/b").exit_code == 2
+
+
+def test_removing_has_to_be_meant(run: Run, stores: Stores) -> None:
+    kept(stores, "work")
+    kept(stores, "followed", follows=following("ide", "/x"))
+    unasked = run("accounts", "remove", "work")
+    assert unasked.exit_code == 2
+    assert "--yes" in unasked.stderr
+    assert "work" in listed(run)
+    done = run("accounts", "remove", "work", "followed", "--yes")
+    assert "work is removed; its sign-in at Kiro remains" in done.stdout
+    assert "its tokens stay with the program that it followed" in done.stdout
+    assert listed(run) == {}
+
+
+def test_values_of_one_account_are_set_and_given_back(run: Run, stores: Stores) -> None:
+    kept(stores, "work")
+    values = {
+        "--region": "eu-central-1",
+        "--flavour": "runtime",
+        "--endpoint": "http://box:1",
+        "--proxy": "socks5://me:swordfish@box:2",
+        "--max-concurrent": "0",
+        "--per-minute": "12",
+        "--priority": "3",
+    }
+    done = run("accounts", "set", "work", *(word for pair in values.items() for word in pair))
+    assert done.exit_code == 0, done.output
+    assert "swordfish" not in done.output
+    record = stores.account("work")
+    assert (record.region, record.flavour, record.endpoint) == ("eu-central-1", "runtime", "http://box:1")
+    assert (record.max_concurrent, record.per_minute, record.priority) == (0, 12, 3)
+    assert record.secrets.proxy_url == "socks5://me:swordfish@box:2"
+    assert record.secrets.refresh_token == f"{TOKEN}work", "the token stays beside the new proxy"
+    assert listed(run)["work"]["proxy"] == "own"
+    names = [name for name in values if name != "--priority"]
+    assert run("accounts", "set", "work", *(word for name in names for word in (name, "default"))).exit_code == 0
+    record = stores.account("work")
+    assert (record.region, record.flavour, record.endpoint, record.secrets.proxy_url) == ("", "", "", "")
+    assert (record.max_concurrent, record.per_minute) == (None, None)
+    assert run("accounts", "set", "work", "--proxy", "none").exit_code == 0
+    assert listed(run)["work"]["proxy"] == "none"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--region", "moon"),
+        ("--flavour", "sour"),
+        ("--endpoint", "box"),
+        ("--proxy", "ftp://box"),
+        ("--proxy", ""),
+        ("--priority", "-1"),
+        ("--max-concurrent", "-1"),
+        ("--per-minute", "many"),
+    ],
+)
+def test_wrong_values_are_wrong_usage(arguments: tuple[str, ...], run: Run, stores: Stores) -> None:
+    kept(stores, "work")
+    assert run("accounts", "set", "work", *arguments).exit_code == 2
+
+
+def test_a_token_goes_in_by_standard_input_alone(run: Run, stores: Stores) -> None:
+    assert "standard input" in run("accounts", "add").stderr
+    assert "only 5 characters" in run("accounts", "add", stdin=b"short\n").stderr
+    assert "accounts import -" in run("accounts", "add", stdin=b'{"refreshToken": "x"}\n').stderr
+    assert listed(run) == {}
+
+
+def test_a_place_is_followed_with_its_tokens_left_there(run: Run, stores: Stores, home: Path) -> None:
+    path = home / "token.json"
+    token = {"refreshToken": TOKEN, "accessToken": "a", "expiresAt": "2030-01-01T00:00:00Z", "authMethod": "social"}
+    path.write_text(json.dumps(token))
+    nobody = {"KIROTRIO_UPSTREAM_URL": "http://127.0.0.1:1", "KIROTRIO_AUTH_URL": "http://127.0.0.1:1"}
+    assert run("accounts", "add", "--follow", str(path), "--name", "ide", **nobody).exit_code == 0
+    record = stores.account("ide")
+    assert json.loads(record.follows) == {"store": "ide", "path": str(path)}
+    assert record.secrets.refresh_token == ""
+    again = run("accounts", "add", "--follow", str(path), **nobody)
+    assert "is the account ide already" in again.stdout
+    gone = run("accounts", "add", "--follow", "kiro-cli", **nobody)
+    assert gone.exit_code == 1
+    assert "run `kiro-cli login`, then try again" in gone.stderr
