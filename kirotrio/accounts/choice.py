@@ -65,11 +65,10 @@ class Choice:
 
     def bind(self, session: str, name: str) -> None:
         """This session is on this account, whatever the strategy."""
-        if session:
-            self._sessions[session] = name
-            self._sessions.move_to_end(session)
-            if len(self._sessions) > SESSIONS:
-                self._sessions.popitem(last=False)
+        self._sessions[session] = name
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
 
     def home(self, session: str) -> str:
         """The account that this session is on, "" where it is on none in particular."""

@@ -113,7 +113,7 @@ class Loan:
         pool, resets_at = self.pool, None
         if error.blame is Blame.QUOTA:
             resets_at = await pool.usage.next_reset(member.name, member.account.credentials)
-        elif error.blame is Blame.SUSPICIOUS:
+        elif error.blame is Blame.SUSPICIOUS and self.wish.session:
             pool.choice.bind(self.wish.session, member.name)
         now = pool.now()
         pool.cooldowns.note(member.key, error, now, model=self.model.id, resets_at=resets_at)
@@ -158,7 +158,7 @@ class Loan:
     def _refuse_suspected(self) -> None:
         """A session whose account Kiro is looking into waits with it: from others, its requests would look the same."""
         pool, now = self.pool, self.pool.now()
-        home = pool.choice.home(self.wish.session)
+        home = pool.choice.home(self.wish.session) if self.wish.session else ""
         for member in self._members:
             if member.name == home and member.enabled:
                 cooldown = pool.cooldowns.against(member.key, "", now)

@@ -208,7 +208,6 @@ class TestReach:
         tls = UpstreamFailed("could not connect to box: [SSL: CERTIFICATE_VERIFY_FAILED]")
         assert "upstream.certificates=bundled" in only(await self.told(tls)).sentence
         assert "upstream.certificates=system" in only(await self.told(tls, certificates="bundled")).sentence
-        assert (await self.told(self.answer(407), proxy_url="http://p:1"))[0].state == "wrong"
 
 
 async def test_checks_run_together_in_order_and_each_has_a_deadline(autojump_clock: trio.testing.MockClock) -> None:
