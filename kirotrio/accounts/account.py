@@ -11,11 +11,12 @@ import trio
 from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, provider_of
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.profiles import find_profile
-from kirotrio.accounts.renewal import QUIET, Token, Whose, token_of
-from kirotrio.accounts.single_flight import SingleFlight
 from kirotrio.accounts.sources.source import Source
 from kirotrio.accounts.terms import Terms
-from kirotrio.accounts.turns import OwnTurns, Turns
+from kirotrio.accounts.tokens.renewal import QUIET, Token, Whose
+from kirotrio.accounts.tokens.single_flight import SingleFlight
+from kirotrio.accounts.tokens.turns import OwnTurns, Turns
+from kirotrio.accounts.tokens.validity import token_of
 from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.endpoints import data_region

@@ -6,11 +6,11 @@ from attrs import frozen
 
 from kirotrio.accounts.credential import ApiKey, Credential
 from kirotrio.accounts.endpoints import real_arn
-from kirotrio.accounts.refresh import refresh_url
 from kirotrio.accounts.sources.configured import Successors
 from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.sources.search import all_sources
 from kirotrio.accounts.sources.source import Source
+from kirotrio.accounts.tokens.refresh import refresh_url
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable
 from kirotrio.kiro.endpoints import data_region

@@ -9,12 +9,12 @@ from pathlib import Path
 import trio
 
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.model_lists import ModelLists
-from kirotrio.accounts.pool import Pool
+from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.shared import Shared, StoredSnapshots
 from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.terms import turn_lasts
-from kirotrio.accounts.usage_book import UsageBook
+from kirotrio.accounts.worth.model_lists import ModelLists
+from kirotrio.accounts.worth.usage_book import UsageBook
 from kirotrio.config.settings import Settings
 from kirotrio.store.migrate import open_store
 from kirotrio.store.vault import open_vault

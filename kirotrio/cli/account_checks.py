@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import urlsplit
 
-from kirotrio.accounts.states import moment
+from kirotrio.accounts.lending.states import moment
 from kirotrio.cli import checks
 from kirotrio.cli.accounts.states import SOON, state_of
 from kirotrio.cli.checks import Finding
@@ -166,7 +166,7 @@ def routes(known: Known, settings: Settings) -> Mapping[tuple[str, str | None], 
 def _addresses(record: AccountRecord, settings: Settings) -> list[str]:
     from kirotrio.accounts.credential import ApiKey
     from kirotrio.accounts.records import credential_of, terms_of
-    from kirotrio.accounts.refresh import refresh_url
+    from kirotrio.accounts.tokens.refresh import refresh_url
     from kirotrio.kiro.endpoints import data_region, endpoints
 
     terms = terms_of(record, settings)

@@ -77,7 +77,7 @@ async def _greet(loaded: LoadedSettings, base_url: str, gateway: Gateway, stop: 
 
 async def _models(gateway: Gateway) -> tuple[str, ...]:
     """What the account has, () where that cannot be told: the gateway's own log says why."""
-    from kirotrio.accounts.wish import Wish
+    from kirotrio.accounts.lending.wish import Wish
     from kirotrio.errors import KirotrioError
 
     try:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.lending.wish import Wish
 from kirotrio.conversation.events import Event, Usage
 from kirotrio.errors import KirotrioError
 from kirotrio.kiro.credentials import Credentials

@@ -9,8 +9,8 @@ from functools import partial
 import trio
 from attrs import field, frozen
 
-from kirotrio.accounts.model_lists import ModelLists
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.lending.wish import Wish
+from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.session import session_identity

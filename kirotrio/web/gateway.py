@@ -7,7 +7,7 @@ from attrs import define, field
 
 from kirotrio.access.grant import Keyring
 from kirotrio.access.rate import RatePerMinute
-from kirotrio.accounts.pool import Pool
+from kirotrio.accounts.lending.pool import Pool
 from kirotrio.config.settings import Settings
 from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from quart import Response, request
 
 from kirotrio.access.grant import Grant
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.lending.wish import Wish
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.session import session_identity
 from kirotrio.errors import BodyInvalid

@@ -10,12 +10,12 @@ import trio
 from attrs import define, field, frozen
 
 from kirotrio.access.grant import Keyring
-from kirotrio.accounts.lending import Lending
+from kirotrio.accounts.lending.lender import Lending
+from kirotrio.accounts.lending.pool import Pool
+from kirotrio.accounts.lending.upkeep import finish, keep_in_step, refresh_ahead
 from kirotrio.accounts.opening import open_pool, open_shared
-from kirotrio.accounts.pool import Pool
 from kirotrio.accounts.sources.places import Places
-from kirotrio.accounts.upkeep import finish, keep_in_step, refresh_ahead
-from kirotrio.accounts.usage_book import keep_known
+from kirotrio.accounts.worth.usage_book import keep_known
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.errors import Overloaded

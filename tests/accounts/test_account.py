@@ -23,8 +23,8 @@ from trio.testing import MockClock
 from kirotrio.accounts.account import REFUSALS, REFUSALS_WITHIN, Account
 from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Oidc, Refreshable, Renewed, Social
 from kirotrio.accounts.credential_json import Unreadable
-from kirotrio.accounts.renewal import LONGEST_PAUSE, QUIET, TRIES
 from kirotrio.accounts.terms import Terms
+from kirotrio.accounts.tokens.renewal import LONGEST_PAUSE, QUIET, TRIES
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable, DeadlineExceeded, KirotrioError, Overloaded, Recovery, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer

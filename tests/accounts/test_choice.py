@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kirotrio.accounts import choice
-from kirotrio.accounts.choice import Candidate, Choice
+from kirotrio.accounts.lending import choice
+from kirotrio.accounts.lending.choice import Candidate, Choice
 
 STRATEGIES = ("sticky", "priority", "balanced", "round-robin")
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from kirotrio.accounts.gate import BURST, Gate, GateLimits
+from kirotrio.accounts.lending.gate import BURST, Gate, GateLimits
 from kirotrio.errors import RateLimited, Recovery
 
 LONG = 10_000.0

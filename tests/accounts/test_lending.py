@@ -16,15 +16,15 @@ import trio.lowlevel
 from support.sign_in_service import SignInService, refresh_token
 from trio.testing import MockClock
 
-from kirotrio.accounts import pool
 from kirotrio.accounts.account import Account
 from kirotrio.accounts.credential import Credential
 from kirotrio.accounts.finding import SourceReport
+from kirotrio.accounts.lending import pool
+from kirotrio.accounts.lending.pool import Pool
+from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.opening import open_pool, open_shared
-from kirotrio.accounts.pool import Pool
 from kirotrio.accounts.sources.configured import ConfiguredStore
 from kirotrio.accounts.sources.places import Places
-from kirotrio.accounts.wish import Wish
 from kirotrio.config.settings import AccountSettings, Settings, StoreSettings, UpstreamSettings
 from kirotrio.errors import AccountUnavailable
 from kirotrio.telemetry.log import SilentLog

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.sign_in_service import EPOCH, SignInService, answer, refresh_token
 
 from kirotrio.accounts.credential import ExternalIdp, Oidc, Refreshable, Renewed, Social
-from kirotrio.accounts.refresh import NetworkRefused, SignInRefused, refresh
+from kirotrio.accounts.tokens.refresh import NetworkRefused, SignInRefused, refresh
 from kirotrio.errors import AccountUnavailable, KirotrioError, Recovery, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
 

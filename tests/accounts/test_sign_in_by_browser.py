@@ -19,11 +19,11 @@ from support.sign_in_service import answer
 from support.signing_in import DirectHttp, Person, direct_browser, fetched, real_browser, refused_connection
 
 from kirotrio.accounts.credential import ExternalIdp, Oidc, Social
-from kirotrio.accounts.refresh import refresh
 from kirotrio.accounts.sign_in import SignedIn, SignInFailed, SignInPlan, sign_in
 from kirotrio.accounts.sign_in.loopback import Loopback, listening
 from kirotrio.accounts.sign_in.proof import Proof
 from kirotrio.accounts.sign_in.social import PORTS
+from kirotrio.accounts.tokens.refresh import refresh
 from kirotrio.config.settings import DeadlineSettings, Settings, UpstreamSettings
 from kirotrio.errors import UpstreamFailed
 from kirotrio.kiro.client import Transport

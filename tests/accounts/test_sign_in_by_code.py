@@ -15,10 +15,10 @@ from support.signing_in import DirectHttp, Person
 from trio.testing import MockClock
 
 from kirotrio.accounts.credential import Oidc, Social
-from kirotrio.accounts.refresh import NetworkRefused, refresh
 from kirotrio.accounts.sign_in import SignedIn, SignInFailed, SignInPlan, sign_in
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.sign_in.polling import granted
+from kirotrio.accounts.tokens.refresh import NetworkRefused, refresh
 from kirotrio.config.settings import DeadlineSettings, Settings
 from kirotrio.errors import AccountUnavailable, DeadlineExceeded, Recovery, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer

@@ -8,8 +8,8 @@ import trio
 from support.simulated_http import SimulatedHttp
 from trio.testing import MockClock
 
-from kirotrio.accounts.reset_date import next_reset
-from kirotrio.accounts.usage import ask_usage
+from kirotrio.accounts.worth.reset_date import next_reset
+from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import DeadlineSettings, Settings, UpstreamSettings
 from kirotrio.errors import AccountSuspended, DeadlineExceeded, KirotrioError, QuotaExhausted, Recovery, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials

@@ -12,8 +12,8 @@ from support.sign_in_service import wall_clock
 from support.simulated_http import SimulatedHttp
 from trio.testing import MockClock
 
-from kirotrio.accounts.model_lists import ModelLists
-from kirotrio.accounts.usage_book import LOOK_EVERY, UsageBook, keep_known
+from kirotrio.accounts.worth.model_lists import ModelLists
+from kirotrio.accounts.worth.usage_book import LOOK_EVERY, UsageBook, keep_known
 from kirotrio.config.settings import AccountSettings, Settings, UpstreamSettings
 from kirotrio.errors import AccountSuspended, KirotrioError, StoreUnavailable
 from kirotrio.kiro.credentials import Credentials

@@ -15,9 +15,9 @@ from support.stack import question, running
 
 from kirotrio.accounts.credential import Social
 from kirotrio.accounts.profiles import Profile
-from kirotrio.accounts.refresh import refresh
 from kirotrio.accounts.sign_in import SignInPlan, sign_in
-from kirotrio.accounts.usage import ask_usage
+from kirotrio.accounts.tokens.refresh import refresh
+from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import Settings, UpstreamSettings
 from kirotrio.errors import UpstreamFailed
 from kirotrio.kiro.client import Transport

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from support.scripted import RecordingSink, Script, ScriptedAccount, ScriptedTransport
 
-from kirotrio.accounts.model_lists import ModelLists
+from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Conversation, Limits, Text, ThinkingSetting, Turn
 from kirotrio.conversation.tokens import TokenEstimator

@@ -22,7 +22,7 @@ from support.scripted import (
 )
 from support.sse import events_of, names_of, text_of
 
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.lending.wish import Wish
 from kirotrio.errors import AccountUnavailable, Overloaded
 from kirotrio.relay.drain import StreamSpool
 from kirotrio.relay.request import Mode

@@ -10,8 +10,8 @@ from support.scripted import ScriptedAccount, ScriptedTransport
 from support.stack import KEY
 
 from kirotrio.access.grant import Keyring
-from kirotrio.accounts.model_lists import ModelLists
-from kirotrio.accounts.pool import Pool
+from kirotrio.accounts.lending.pool import Pool
+from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.relay.request import Relay

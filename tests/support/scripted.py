@@ -14,8 +14,8 @@ import orjson
 import trio
 from attrs import define, field, frozen
 
-from kirotrio.accounts.model_lists import ModelLists
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.lending.wish import Wish
+from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.config.settings import ModelSettings
 from kirotrio.errors import KirotrioError, Recovery, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials

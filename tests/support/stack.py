@@ -14,8 +14,8 @@ import orjson
 import trio
 from support.several import Kept, asked, keep
 
-from kirotrio.accounts.cooldowns import Cooldown
-from kirotrio.accounts.members import Member
+from kirotrio.accounts.lending.cooldowns import Cooldown
+from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.sources.places import Places
 from kirotrio.config.settings import Settings, SimulatorSettings
 from kirotrio.simulator import DEMO_REFRESH_TOKEN, Simulator, State, StreamRecord

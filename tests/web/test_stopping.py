@@ -177,7 +177,7 @@ async def test_models_have_a_date_that_the_sdk_reads(stack):
 
 
 async def test_a_fault_while_looking_after_the_accounts_does_not_end_the_gateway(stack, monkeypatch):
-    from kirotrio.accounts.pool import Pool
+    from kirotrio.accounts.lending.pool import Pool
 
     async def broken(self, *args, **options):
         raise ValueError("a fault")

@@ -11,9 +11,9 @@ from attrs import field, frozen
 from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.profiles import find_profile
-from kirotrio.accounts.refresh import SignInRefused, refresh
 from kirotrio.accounts.terms import Terms
-from kirotrio.accounts.usage import ask_usage
+from kirotrio.accounts.tokens.refresh import SignInRefused, refresh
+from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountSuspended, KirotrioError, Recovery
 from kirotrio.kiro.credentials import Credentials

@@ -7,7 +7,7 @@ import re
 from kirotrio.accounts.credential import ApiKey
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.sign_in.values import SignInFailed
-from kirotrio.accounts.usage import ask_usage
+from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.errors import AccountSuspended, KirotrioError
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.endpoints import endpoints, headers_for

@@ -11,9 +11,9 @@ import trio
 from attrs import frozen
 
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.refresh import NetworkRefused
 from kirotrio.accounts.sign_in.values import Prompt, SignInFailed
-from kirotrio.accounts.token_answers import error_name, json_object, plain_name, retry_after
+from kirotrio.accounts.tokens.answers import error_name, json_object, plain_name, retry_after
+from kirotrio.accounts.tokens.refresh import NetworkRefused
 from kirotrio.config.settings import Settings
 from kirotrio.errors import DeadlineExceeded, KirotrioError, Recovery, UpstreamFailed
 from kirotrio.kiro.endpoints import USER_AGENT

@@ -16,8 +16,8 @@ from kirotrio.accounts.profiles import list_profiles
 from kirotrio.accounts.sign_in import api_key, external, oidc, social
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.sign_in.values import Prompt, SignedIn, SignInFailed, SignInPlan
-from kirotrio.accounts.token_answers import text_in
-from kirotrio.accounts.usage import ask_usage
+from kirotrio.accounts.tokens.answers import text_in
+from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import Settings
 from kirotrio.errors import KirotrioError, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials

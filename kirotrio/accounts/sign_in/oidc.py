@@ -17,7 +17,7 @@ from kirotrio.accounts.sign_in.loopback import listening
 from kirotrio.accounts.sign_in.polling import DEFAULT_INTERVAL, granted
 from kirotrio.accounts.sign_in.proof import METHOD, Proof
 from kirotrio.accounts.sign_in.values import SignInPlan
-from kirotrio.accounts.token_answers import json_object, lifetime, renewed, text_in
+from kirotrio.accounts.tokens.answers import json_object, lifetime, renewed, text_in
 from kirotrio.kiro.http_answer import HttpAnswer
 
 CLIENT_NAME = "kirotrio"

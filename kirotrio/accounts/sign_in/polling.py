@@ -15,7 +15,7 @@ import trio
 
 from kirotrio.accounts.sign_in.calls import Calls, named, refusal, transient
 from kirotrio.accounts.sign_in.values import SignInFailed
-from kirotrio.accounts.token_answers import error_name, json_object, plain_name, retry_after, text_in
+from kirotrio.accounts.tokens.answers import error_name, json_object, plain_name, retry_after, text_in
 from kirotrio.errors import DeadlineExceeded, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
 

@@ -11,7 +11,7 @@ from kirotrio.accounts.sign_in.loopback import listening
 from kirotrio.accounts.sign_in.polling import DEFAULT_INTERVAL, granted
 from kirotrio.accounts.sign_in.proof import METHOD, Proof
 from kirotrio.accounts.sign_in.values import SignInFailed, SignInPlan
-from kirotrio.accounts.token_answers import json_object, lifetime, renewed, text_in
+from kirotrio.accounts.tokens.answers import json_object, lifetime, renewed, text_in
 from kirotrio.kiro.http_answer import HttpAnswer
 
 DEVICE_CLIENT = "kiro-cli"

@@ -94,7 +94,7 @@ async def _refresh_token(
     from kirotrio.accounts.credential_json import checked_refresh_token
     from kirotrio.accounts.keeping import Kept, keep_sign_in
     from kirotrio.accounts.records import free_name, record_of
-    from kirotrio.accounts.usage import ask_usage
+    from kirotrio.accounts.worth.usage import ask_usage
     from kirotrio.cli.probing import kept_account
     from kirotrio.kiro.client import Transport
     from kirotrio.store import accounts as rows
@@ -159,7 +159,7 @@ async def _follow(loaded: LoadedSettings, stores: Stores, follow: str, name: str
     from kirotrio.accounts.keeping import keep_sign_in
     from kirotrio.accounts.records import credentials_of, following, free_name, record_of
     from kirotrio.accounts.sources.source import Source
-    from kirotrio.accounts.usage import ask_usage
+    from kirotrio.accounts.worth.usage import ask_usage
     from kirotrio.kiro.client import Transport
 
     store, kind = _store_named(follow, may_write=loaded.settings.accounts.write_back)

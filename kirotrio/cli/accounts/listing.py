@@ -83,7 +83,7 @@ def _plans(stores: Stores) -> dict[str, tuple[str, str]]:
     """Plan and e-mail by account id, of those that were asked before."""
     import orjson
 
-    from kirotrio.accounts.usage import read_document
+    from kirotrio.accounts.worth.usage import read_document
     from kirotrio.store.snapshots import all_snapshots
 
     plans = {}

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from kirotrio.accounts.cooldowns import Cooldown
-from kirotrio.accounts.states import moment
+from kirotrio.accounts.lending.cooldowns import Cooldown
+from kirotrio.accounts.lending.states import moment
 from kirotrio.errors import Blame
 from kirotrio.store.account_record import AccountRecord
 

@@ -18,7 +18,7 @@ from kirotrio.errors import KirotrioError, Recovery, SettingsError
 
 if TYPE_CHECKING:
     from kirotrio.accounts.account import Account
-    from kirotrio.accounts.remembered import Snapshots
+    from kirotrio.accounts.worth.remembered import Snapshots
     from kirotrio.cli.accounts.worth import ModelsOf, Worth
     from kirotrio.kiro.client import Transport
     from kirotrio.kiro.credentials import Credentials
@@ -104,7 +104,7 @@ def _complain(problems: Sequence[tuple[str, KirotrioError | None]]) -> None:
 async def _worth(
     loaded: LoadedSettings, stores: Stores, records: Sequence[AccountRecord], *, anew: bool
 ) -> list[Worth]:
-    from kirotrio.accounts.usage_book import UsageBook
+    from kirotrio.accounts.worth.usage_book import UsageBook
     from kirotrio.cli.accounts.states import state_of
     from kirotrio.cli.accounts.worth import Worth
     from kirotrio.cli.probing import shared
@@ -128,7 +128,7 @@ async def _worth(
 async def _models(
     loaded: LoadedSettings, stores: Stores, records: Sequence[AccountRecord], *, anew: bool
 ) -> list[ModelsOf]:
-    from kirotrio.accounts.model_lists import ModelLists
+    from kirotrio.accounts.worth.model_lists import ModelLists
     from kirotrio.cli.accounts.worth import ModelsOf
     from kirotrio.telemetry.log import SilentLog
 

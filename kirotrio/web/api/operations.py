@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 from quart import Quart, Response
 
-from kirotrio.accounts.pool import Readiness
+from kirotrio.accounts.lending.pool import Readiness
 from kirotrio.web.gateway import Gateway
 
 

@@ -7,8 +7,8 @@ import random
 import trio
 from attrs import define, field
 
-from kirotrio.accounts.members import Member
-from kirotrio.accounts.pool import Pool
+from kirotrio.accounts.lending.members import Member
+from kirotrio.accounts.lending.pool import Pool
 from kirotrio.errors import Blame, KirotrioError, StoreUnavailable
 
 _LOOK_EVERY = 5.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from kirotrio.accounts.loan import Loan
-from kirotrio.accounts.pool import Pool
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.lending.loan import Loan
+from kirotrio.accounts.lending.pool import Pool
+from kirotrio.accounts.lending.wish import Wish
 
 
 @frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define
 
 from kirotrio.accounts.account import Account
-from kirotrio.accounts.gate import Gate
+from kirotrio.accounts.lending.gate import Gate
 from kirotrio.store.accounts import AccountRecord
 
 

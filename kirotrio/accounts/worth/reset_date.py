@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.usage import ask_limits
+from kirotrio.accounts.worth.usage import ask_limits
 from kirotrio.config.settings import Settings
 from kirotrio.errors import KirotrioError
 from kirotrio.kiro.credentials import Credentials

@@ -9,9 +9,9 @@ from typing import Protocol
 import trio
 
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.model_lists import ModelLists
-from kirotrio.accounts.remembered import CredentialsOf, Remembered, Snapshots
-from kirotrio.accounts.usage import look_up, read_document
+from kirotrio.accounts.worth.model_lists import ModelLists
+from kirotrio.accounts.worth.remembered import CredentialsOf, Remembered, Snapshots
+from kirotrio.accounts.worth.usage import look_up, read_document
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Json
 from kirotrio.errors import KirotrioError

@@ -11,11 +11,11 @@ from typing import Self
 import trio
 from attrs import define, evolve, field
 
-from kirotrio.accounts.choice import Candidate
-from kirotrio.accounts.members import Member
-from kirotrio.accounts.pool import Pool
-from kirotrio.accounts.states import AccountState, moment, nobody, suspected
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.lending.choice import Candidate
+from kirotrio.accounts.lending.members import Member
+from kirotrio.accounts.lending.pool import Pool
+from kirotrio.accounts.lending.states import AccountState, moment, nobody, suspected
+from kirotrio.accounts.lending.wish import Wish
 from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, NotFound, QuotaExhausted, RateLimited, Recovery
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile

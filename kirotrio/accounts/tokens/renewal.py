@@ -20,16 +20,17 @@ from collections.abc import Callable
 import trio
 from attrs import field, frozen
 
-from kirotrio.accounts.credential import ApiKey, Credential, Refreshable, Renewed
+from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.refresh import SignInRefused, refresh
-from kirotrio.accounts.single_flight import SingleFlight
 from kirotrio.accounts.sources.source import NotWritten, Source
 from kirotrio.accounts.terms import Terms
-from kirotrio.accounts.turns import Turns
+from kirotrio.accounts.tokens import sentences
+from kirotrio.accounts.tokens.refresh import SignInRefused, refresh_by
+from kirotrio.accounts.tokens.single_flight import SingleFlight
+from kirotrio.accounts.tokens.turns import Turns
+from kirotrio.accounts.tokens.validity import Validity, token_of
 from kirotrio.errors import (
     AccountUnavailable,
-    Blame,
     DeadlineExceeded,
     KirotrioError,
     Recovery,
@@ -46,14 +47,10 @@ LONGEST_PAUSE = 10.0
 """A service that asks for more is not waited for: the caller learns of it instead."""
 QUIET = 30.0
 """Seconds until a refresh ahead of time that failed is tried again, while the old token still counts."""
-LAST_SECONDS = 5.0
-"""A token this close to its end might not survive the way to the service."""
 ROUNDS = 3
 """How often another program may get in between one refresh and its writing."""
 LOOK_AGAIN = 0.25
 """Seconds between two looks while another process refreshes; varied by half."""
-ENOUGH = 30.0
-"""Seconds that a token must have left to be used while its refresh is under way."""
 
 
 @frozen
@@ -89,7 +86,7 @@ class Token:
         self.gone = False
         """Whether nothing was found any more where this sign-in came from."""
         self.current: Credential | None = None
-        self.terms = terms
+        self._validity = Validity(terms, now, spread)
         self._whose = whose
         self._source = source
         self._http = http
@@ -97,14 +94,21 @@ class Token:
         self._now = now
         self._changed = changed
         self._turns = turns
-        self._spread = spread
         self._renewal = SingleFlight(nursery, self._renew)
         self._due = 0.0
         self._unsaved: tuple[str, Refreshable] | None = None
-        self._refused = ""
         self._told = ""
         self._dead: dict[str, SignInRefused] = {}
         """Digests of refresh tokens that were refused for good. They are not sent again; others in their place are."""
+
+    @property
+    def terms(self) -> Terms:
+        """What it goes by; another is used from the next step on."""
+        return self._validity.terms
+
+    @terms.setter
+    def terms(self, terms: Terms) -> None:
+        self._validity.terms = terms
 
     @property
     def busy(self) -> bool:
@@ -124,7 +128,7 @@ class Token:
     async def valid(self) -> Credential:
         """A token that is good now. Cancellation ends the waiting alone, never a refresh under way."""
         current = self.current
-        if current is not None and self._renewal.in_flight and self._lasts(current):
+        if current is not None and self._renewal.in_flight and self._validity.outlasts_a_refresh(current):
             return current
         if current is None or not self._fresh(current):
             await self._renewal()
@@ -143,13 +147,13 @@ class Token:
     async def peek(self) -> Credential | None:
         """A token that is good at this moment, None without one. Reads where it comes from, and refreshes nothing."""
         current = self.current
-        if current is not None and self._good(current):
+        if current is not None and self._validity.good(current):
             return current
         try:
             found = await self._source.read()
         except AccountUnavailable:
             return None
-        return found if found is not None and self._good(found) else None
+        return found if found is not None and self._validity.good(found) else None
 
     async def look(self) -> bool:
         """Somebody changed the place that the token comes from: what stands there is used, if it is good.
@@ -163,7 +167,7 @@ class Token:
         except AccountUnavailable as error:
             self._log.debug("sign-in not readable", account=self._whose.name, reason=error.message)
             return False
-        if found is None or not self._good(found):
+        if found is None or not self._validity.good(found):
             return False
         before, self.gone = self.current, False
         self._adopt(found)
@@ -197,47 +201,25 @@ class Token:
 
     async def replace(self, token: str) -> None:
         """This access token is refused: get another, even if it had time left."""
-        self._refused = token
+        self._validity.refused = token
         # A renewal under way that began with this token sees the mark before it could settle for it.
         await self._renewal()
 
     def is_refused(self, token: str) -> bool:
-        return self._refused == token
+        return self._validity.refused == token
 
-    # What is good for how long
+    # What is used
 
     def _fresh(self, credential: Credential) -> bool:
         """Whether this token may be used without a second look."""
         if isinstance(credential, ApiKey):
             return True
-        return self._alive(credential) and self._now() < self._due_of(credential)
-
-    def _alive(self, credential: Refreshable) -> bool:
-        """Whether this token would be taken at all."""
-        return (
-            bool(credential.access_token)
-            and credential.access_token != self._refused
-            and credential.expires_at is not None
-            and self._now() < credential.expires_at - LAST_SECONDS
-        )
+        return self._validity.alive(credential) and self._now() < self._due_of(credential)
 
     def _due_of(self, credential: Refreshable) -> float:
         if self.current is not None and token_of(self.current) == credential.access_token:
             return self._due
-        return (credential.expires_at or 0.0) - self._ahead
-
-    @property
-    def _ahead(self) -> float:
-        return self.terms.ahead * (1 + self._spread)
-
-    def _good(self, credential: Credential) -> bool:
-        return isinstance(credential, ApiKey) or self._alive(credential)
-
-    def _lasts(self, credential: Credential) -> bool:
-        """Whether it need not wait for the refresh that is under way."""
-        if isinstance(credential, ApiKey):
-            return True
-        return self._alive(credential) and self._now() < (credential.expires_at or 0.0) - ENOUGH
+        return self._validity.due(credential)
 
     def _adopt(self, credential: Credential, *, due: float | None = None, ours: bool = False) -> None:
         """Use this from now on; `due` is when to look again, if not `ahead` of its expiry. `ours`: we refreshed it,
@@ -286,12 +268,12 @@ class Token:
                 problem = "another gateway is refreshing it"
             except StoreUnavailable as error:
                 problem = error.message
-            if self._alive(held):
+            if self._validity.alive(held):
                 self._log.debug("refresh put off", account=self._whose.name, reason=problem)
                 self._adopt(held, due=self._now() + min(QUIET, self.terms.ahead / 2))
                 return False
             if trio.current_time() >= patience:
-                raise self._not_now(problem)
+                raise sentences.not_now(self._whose.name, problem)
             await trio.sleep(LOOK_AGAIN * random.uniform(0.5, 1.5))  # noqa: S311 - only spreads looks
             found = await self._read()
             if isinstance(found, ApiKey) or self._fresh(found):
@@ -310,7 +292,7 @@ class Token:
                 if over := self._dead.get(_digest(held.refresh_token)):
                     sent = await self._before_successors(over)
                 if obstacle := await self._source.obstacle():
-                    raise self._hindered(held, obstacle)
+                    raise sentences.hindered(self._source, obstacle)
                 if await self._rotate(sent, in_place_of=held.refresh_token):
                     return
             except SignInRefused as refusal:
@@ -318,7 +300,7 @@ class Token:
                 self._log.warning("refresh token refused", account=self._whose.name, reason=refusal.reason)
                 self._dead[_digest(sent.refresh_token)] = refusal
             except (AccountUnavailable, UpstreamFailed, DeadlineExceeded) as error:
-                if not self._alive(held):
+                if not self._validity.alive(held):
                     raise
                 self._log.warning("using a token to its end", account=self._whose.name, reason=error.message)
                 self._adopt(held, due=self._now() + QUIET)
@@ -330,7 +312,7 @@ class Token:
 
     def _use_to_the_end(self, problem: str) -> bool:
         """Whether the token in use is still good; then it is used on, and looked at again in a while."""
-        if self.current is None or isinstance(self.current, ApiKey) or not self._alive(self.current):
+        if self.current is None or isinstance(self.current, ApiKey) or not self._validity.alive(self.current):
             return False
         if problem != self._told:  # once, and not every time that it is tried again
             self._log.warning("using a token to its end", account=self._whose.name, reason=problem)
@@ -360,7 +342,7 @@ class Token:
         service that has forgotten what it gave out). Raises AccountUnavailable where it is dead as well."""
         original = await self._source.original()
         if original is None or _digest(original.refresh_token) in self._dead:
-            raise self._over(over)
+            raise sentences.over(self._whose.name, self._source, over)
         return original
 
     async def _rotate(self, held: Refreshable, *, in_place_of: str) -> bool:
@@ -371,7 +353,7 @@ class Token:
             try:
                 # From the moment the call leaves, the service may have rotated the token.
                 with trio.CancelScope(shield=True):
-                    renewed = await self._call(held)
+                    renewed = await refresh_by(self._http, held, self.terms, self._now)
                     self._unsaved = (in_place_of, held.after(renewed))
                     return await self._save()
             except (UpstreamFailed, DeadlineExceeded) as error:
@@ -393,23 +375,7 @@ class Token:
             problem = "another gateway is refreshing it"
         except StoreUnavailable as error:
             problem = error.message
-        raise self._not_now(problem)
-
-    async def _call(self, held: Refreshable) -> Renewed:
-        deadline = self.terms.deadline
-        with trio.move_on_after(deadline):
-            return await refresh(
-                self._http,
-                held,
-                auth_url=self.terms.auth_url,
-                user_agent=self.terms.user_agent,
-                deadline=deadline,
-                now=self._now,
-                proxy_url=self.terms.proxy_url,
-            )
-        raise DeadlineExceeded(
-            f"The sign-in service did not answer within {deadline:g} seconds", recovery=Recovery.RETRY
-        )
+        raise sentences.not_now(self._whose.name, problem)
 
     async def _save(self) -> bool:
         """Write what a refresh brought, then use it. What cannot be written stays to be tried again."""
@@ -426,41 +392,12 @@ class Token:
                 "sign-in was changed by another program", account=self._whose.name, where=self._source.where
             )
             return False
-        # A short-lived token is renewed at half its life, or every request would refresh it.
-        expires_at, now = new.expires_at or 0.0, self._now()
-        self._adopt(new, due=max(expires_at - self._ahead, now + (expires_at - now) / 2), ours=True)
-        if new.access_token == self._refused:
-            self._refused = ""  # the service insists on this token, and asking on would get it no other
-        self._log.info("token refreshed", account=self._whose.name, kind=new.kind, seconds=round(expires_at - now))
+        self._adopt(new, due=self._validity.due_when_new(new), ours=True)
+        if new.access_token == self._validity.refused:
+            self._validity.refused = ""  # the service insists on this token, and asking on would get it no other
+        seconds = round((new.expires_at or 0.0) - self._now())
+        self._log.info("token refreshed", account=self._whose.name, kind=new.kind, seconds=seconds)
         return True
-
-    def _not_now(self, problem: str) -> AccountUnavailable:
-        return AccountUnavailable(
-            f"The token of the account {self._whose.name} is used up and cannot be refreshed now: {problem}",
-            recovery=Recovery.RETRY,
-            retry_after=5.0,
-        )
-
-    def _over(self, refusal: SignInRefused) -> AccountUnavailable:
-        return AccountUnavailable(
-            f"The sign-in of the account {self._whose.name} ({self._source.where}) is over: {refusal.reason}. "
-            f"To go on, {self._source.remedy}.",
-            upstream_status=refusal.upstream_status,
-            blame=Blame.SIGN_IN,
-        )
-
-    def _hindered(self, held: Refreshable, obstacle: str) -> AccountUnavailable:
-        return AccountUnavailable(
-            f"The access token in {self._source.where} is used up, and it is not refreshed, since the new one could "
-            f"not be kept there and whoever else uses this sign-in would be signed out: {obstacle}. "
-            f"Or {self._source.remedy}.",
-            blame=Blame.ACCESS,
-        )
-
-
-def token_of(credential: Credential) -> str:
-    """What stands in the `Authorization` header."""
-    return credential.key if isinstance(credential, ApiKey) else credential.access_token
 
 
 def _digest(refresh_token: str) -> str:

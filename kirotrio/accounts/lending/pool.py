@@ -17,14 +17,14 @@ import trio
 from attrs import define, field
 
 from kirotrio.accounts.account import Account
-from kirotrio.accounts.choice import Choice
-from kirotrio.accounts.cooldowns import Cooldown, Cooldowns
 from kirotrio.accounts.credential_json import checked_refresh_token
 from kirotrio.accounts.finding import Finder
-from kirotrio.accounts.gate import Gate, GateLimits
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.members import Member
-from kirotrio.accounts.model_lists import ModelLists
+from kirotrio.accounts.lending.choice import Choice
+from kirotrio.accounts.lending.cooldowns import Cooldown, Cooldowns
+from kirotrio.accounts.lending.gate import Gate, GateLimits
+from kirotrio.accounts.lending.members import Member
+from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.records import terms_of
 from kirotrio.accounts.shared import Known, Shared, StoredSuccessors
 from kirotrio.accounts.sources.kept import kept_source
@@ -32,8 +32,8 @@ from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.sources.search import personal_source
 from kirotrio.accounts.sources.source import Source
 from kirotrio.accounts.terms import Terms
-from kirotrio.accounts.usage_book import UsageBook
-from kirotrio.accounts.wish import Wish
+from kirotrio.accounts.worth.model_lists import ModelLists
+from kirotrio.accounts.worth.usage_book import UsageBook
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable, Blame, NotFound, PermissionDenied
 from kirotrio.kiro.merging import merged

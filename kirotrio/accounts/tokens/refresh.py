@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+import trio
+
 from kirotrio.accounts.credential import Oidc, Refreshable, Renewed, Social
 from kirotrio.accounts.endpoints import oidc_token_url, rebased, social_refresh_url
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.token_answers import error_name, json_object, plain_name, renewed, retry_after
-from kirotrio.errors import AccountUnavailable, Blame, Recovery, UpstreamFailed
+from kirotrio.accounts.terms import Terms
+from kirotrio.accounts.tokens.answers import error_name, json_object, plain_name, renewed, retry_after
+from kirotrio.errors import AccountUnavailable, Blame, DeadlineExceeded, Recovery, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
 
 _GRANT_DEAD = frozenset({"invalidgrant", "expiredtoken", "accessdenied", "interactionrequired"})
@@ -58,6 +61,23 @@ async def refresh(
     if 200 <= answer.status < 300:
         return renewed(answer, now())
     raise _failure(credential, answer)
+
+
+async def refresh_by(http: HttpCalls, credential: Refreshable, terms: Terms, now: Callable[[], float]) -> Renewed:
+    """The same by the terms of an account, and never longer than its deadline, wherever the time goes."""
+    with trio.move_on_after(terms.deadline):
+        return await refresh(
+            http,
+            credential,
+            auth_url=terms.auth_url,
+            user_agent=terms.user_agent,
+            deadline=terms.deadline,
+            now=now,
+            proxy_url=terms.proxy_url,
+        )
+    raise DeadlineExceeded(
+        f"The sign-in service did not answer within {terms.deadline:g} seconds", recovery=Recovery.RETRY
+    )
 
 
 def refresh_url(credential: Refreshable, auth_url: str = "") -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import orjson
 
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.remembered import CredentialsOf, Remembered, Snapshots
+from kirotrio.accounts.worth.remembered import CredentialsOf, Remembered, Snapshots
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Json
 from kirotrio.errors import KirotrioError, UpstreamFailed
