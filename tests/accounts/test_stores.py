@@ -8,6 +8,7 @@ import secrets
 import sqlite3
 import stat
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -29,6 +30,7 @@ from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
 from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.sources.source import NotWritten, Source, Store
+from kirotrio.store.database import Database
 from kirotrio.store.migrate import open_store
 
 FIRST, SECOND, THIRD = (refresh_token(name) for name in ("first", "second", "third"))
@@ -110,9 +112,20 @@ def cli_with(folder: Path, token: str) -> CliStore:
     return CliStore(write_cli(folder / "data.sqlite3", social_token={**SOCIAL_ROW, "refresh_token": token}))
 
 
+_OPENED: list[Database] = []
+
+
+@pytest.fixture(autouse=True)
+def databases_are_closed() -> Iterator[None]:
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
+
+
 def configured(folder: Path, given: Refreshable | None = None) -> ConfiguredStore:
     """A given sign-in whose successors are kept in a database in this folder."""
-    kept = StoredSuccessors(open_store("", folder, deadline=5), folder / "accounts")
+    _OPENED.append(open_store("", folder, deadline=5))
+    kept = StoredSuccessors(_OPENED[-1], folder / "accounts")
     return ConfiguredStore(given or Social(refresh_token=FIRST), kept)
 
 

@@ -140,6 +140,7 @@ def test_it_moves_from_any_engine_to_any_other_and_back(
     database = first.open()
     fill(database, vault_in(first.data_dir, source="file"), *names)
     expected = dump(database)
+    database.close()
     for number, (source, target) in enumerate([(first, second), (second, third)]):
         database = source.open()
         back_up(database, folder / f"b{number}", keys=keys_of(source))

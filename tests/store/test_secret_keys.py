@@ -68,7 +68,9 @@ def test_a_file_that_others_can_use_is_refused(tmp_path: Path, mode: int) -> Non
         assert str(file.path) in refused.value.message
 
 
-@pytest.mark.parametrize("content", [b"no key\n", b"\xff\xfe", SecretKey.new().to_text().encode()[:-3]], ids=["words", "bytes", "cut"])
+@pytest.mark.parametrize(
+    "content", [b"no key\n", b"\xff\xfe", SecretKey.new().to_text().encode()[:-3]], ids=["words", "bytes", "cut"]
+)
 def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "store.key"
     path.touch(mode=0o600)
