@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import trio
 
-from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, provider_of
+from kirotrio.accounts.calling import credentials_for
+from kirotrio.accounts.credential import ApiKey, Credential
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.profiles import find_profile
 from kirotrio.accounts.sources.source import Source
@@ -19,7 +20,6 @@ from kirotrio.accounts.tokens.turns import OwnTurns, Turns
 from kirotrio.accounts.tokens.validity import token_of
 from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
-from kirotrio.kiro.endpoints import data_region
 from kirotrio.telemetry.log import Log
 
 REFUSALS = 3
@@ -213,22 +213,4 @@ class Account:
             raise
 
     def _lent(self, credential: Credential) -> Credentials:
-        arn = self._arn_of(credential)
-        return Credentials(
-            access_token=token_of(credential),
-            token_type=_token_type(credential),
-            profile_arn=arn,
-            region=data_region(arn, self.terms.region),
-            account=self.name,
-            flavour=self.terms.flavour,
-            url=self.terms.data_url,
-            proxy_url=self.terms.proxy_url,
-            provider=provider_of(credential),
-        )
-
-
-def _token_type(credential: Credential) -> str:
-    """The `TokenType` header's value (KIRO_PROTOCOL 1.3)."""
-    if isinstance(credential, ApiKey):
-        return "API_KEY"
-    return "EXTERNAL_IDP" if isinstance(credential, ExternalIdp) else ""
+        return credentials_for(credential, self.terms, account=self.name, profile_arn=self._arn_of(credential))

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from kirotrio.accounts.calling import credentials_for
 from kirotrio.accounts.credential import (
     BUILDER_ID_START_URL,
     ApiKey,
@@ -16,12 +17,10 @@ from kirotrio.accounts.credential import (
     ExternalIdp,
     Oidc,
     Social,
-    provider_of,
 )
 from kirotrio.accounts.terms import Terms
 from kirotrio.config.settings import Settings
 from kirotrio.kiro.credentials import Credentials
-from kirotrio.kiro.endpoints import data_region
 from kirotrio.store.account_record import AccountRecord, Secrets
 
 KINDS: Final = ("social", "builder-id", "identity-center", "api-key", "external")
@@ -188,18 +187,8 @@ def terms_of(record: AccountRecord, settings: Settings) -> Terms:
 def credentials_of(record: AccountRecord, settings: Settings) -> Credentials:
     """What a call needs that is made with the token as the row has it, good or not. Raises ValueError for an account
     that follows another program's store."""
-    credential, terms = credential_of(record), terms_of(record, settings)
-    token_types = {"api-key": "API_KEY", "external": "EXTERNAL_IDP"}  # KIRO_PROTOCOL 1.3
-    return Credentials(
-        access_token=credential.key if isinstance(credential, ApiKey) else credential.access_token,
-        token_type=token_types.get(record.kind, ""),
-        profile_arn=record.profile_arn,
-        region=data_region(record.profile_arn, terms.region),
-        account=record.name,
-        flavour=terms.flavour,
-        url=terms.data_url,
-        proxy_url=terms.proxy_url,
-        provider=provider_of(credential),
+    return credentials_for(
+        credential_of(record), terms_of(record, settings), account=record.name, profile_arn=record.profile_arn
     )
 
 

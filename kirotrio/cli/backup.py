@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Write accounts and records into one file.")
-@with_settings(*DATA)
 @click.option(
     "--with-key",
     is_flag=True,
     help="Put the key to the secrets in as well. Whoever has the file then has your accounts. Default: no.",
 )
 @click.option("--force", is_flag=True, help="Replace FILE if it is there already. Default: no.")
+@with_settings(*DATA)
 @click.argument("target", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 def backup(loaded: LoadedSettings, target: Path, with_key: bool, force: bool) -> int:
     """Write everything that must last into FILE: accounts, what is known of them, and records of requests.

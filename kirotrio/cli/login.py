@@ -69,21 +69,51 @@ class Wishes:
     again: str | None = None
 
 
-@click.command(short_help="Sign in to Kiro.")
-@click.option("--name", callback=account_name, help="Name of the account. Default: made of the e-mail address.")
-@click.option("--provider", type=click.Choice(list(PROVIDERS), case_sensitive=False), help="Of a social sign-in.")
-@click.option("--start-url", metavar="URL", help="Of an Identity Center: the address of the company's access portal.")
-@click.option("--domain", metavar="NAME", help="Of a company's own sign-in: what follows the @ of its addresses.")
+@click.command(
+    short_help="Sign in to Kiro and keep the account.",
+    epilog="Like `kirotrio login builder-id --device --name work`. What is kept, `kirotrio accounts` lists.",
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    callback=account_name,
+    help="Name of the account. Default: made of the e-mail address.",
+)
+@click.option(
+    "--provider",
+    type=click.Choice(list(PROVIDERS), case_sensitive=False),
+    help="With social: whose account it is. Default: you are asked.",
+)
+@click.option(
+    "--start-url",
+    metavar="URL",
+    help="With identity-center: the address of the company's access portal. Default: you are asked.",
+)
+@click.option(
+    "--domain",
+    metavar="NAME",
+    help="With external: what follows the @ in the company's e-mail addresses. Default: you are asked.",
+)
 @click.option(
     "--region",
     "sign_in_region",
     metavar="NAME",
     callback=named_region,
-    help="Region of the sign-in itself. Default: us-east-1.",
+    help="Region of the sign-in itself, not of the calls after it. Default: us-east-1.",
 )
 @click.option("--profile", metavar="ARN", help="The profile to use. Default: the only one; of several, you are asked.")
-@click.option("--browser", "method", flag_value="browser", help="Sign in with a browser on this machine.")
-@click.option("--device", "method", flag_value="device", help="Sign in with a code, with a browser anywhere.")
+@click.option(
+    "--browser",
+    "method",
+    flag_value="browser",
+    help="Sign in with a browser on this machine. Default where there seems to be one.",
+)
+@click.option(
+    "--device",
+    "method",
+    flag_value="device",
+    help="Sign in with a code, and a browser on any machine. Default over SSH and without a desktop.",
+)
 @click.option(
     "--proxy",
     type=ProxyValue(),
@@ -98,11 +128,11 @@ class Wishes:
 def login(loaded: LoadedSettings, kind: str | None, **given: Any) -> int:
     """Sign in to Kiro and keep the account.
 
-    KIND is social (Google or GitHub), builder-id (AWS Builder ID), identity-center (AWS IAM Identity Center), external
-    (a company's own sign-in) or api-key. Without it you are asked.
+    KIND is social (Google or GitHub), builder-id (AWS Builder ID), identity-center (a company's AWS IAM Identity
+    Center), external (a company's own sign-in, Microsoft Entra) or api-key. Without it you are asked.
 
-    With a browser on this machine the sign-in comes back by itself. Over SSH and on servers a code is shown, which is
-    entered in a browser anywhere. An API key is asked for, or read from standard input; it is never an argument.
+    With a browser on this machine the sign-in comes back by itself. Over SSH and on servers a code is shown, to be
+    entered in a browser on any machine. An API key is asked for, or read from standard input; it is never an argument.
     """
     wishes = Wishes(**given)
     if kind is None and not wishes.again and not can_ask():

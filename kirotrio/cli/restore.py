@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Put a backup in place of what is there.")
-@with_settings(*DATA)
 @click.option("--dry-run", is_flag=True, help="Check FILE and say what would change; change nothing. Default: no.")
+@with_settings(*DATA)
 @click.argument("source", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 def restore(loaded: LoadedSettings, source: Path, dry_run: bool) -> int:
     """Put what `kirotrio backup` wrote into FILE in place of everything that is there.

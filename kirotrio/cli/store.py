@@ -23,9 +23,9 @@ def store() -> None:
     """The database that accounts and records lie in, and the key that their secrets are sealed with."""
 
 
-@store.command()
-@with_settings(*DATA)
+@store.command(short_help="Say where the database and the key to its secrets are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines. Default: no.")
+@with_settings(*DATA)
 def info(loaded: LoadedSettings, as_json: bool) -> int:
     """Say where the database is, what is in it, and where the key to its secrets lies."""
     from kirotrio.cli.stores import with_store
@@ -41,7 +41,7 @@ def info(loaded: LoadedSettings, as_json: bool) -> int:
     return 0 if facts["key missing"] is None else 1
 
 
-@store.command("rotate-key")
+@store.command("rotate-key", short_help="Seal all secrets with a new key.")
 @with_settings(*DATA)
 def rotate_key(loaded: LoadedSettings) -> int:
     """Seal all secrets with a new key, and drop the old one.
@@ -65,9 +65,9 @@ def rotate_key(loaded: LoadedSettings) -> int:
     return 0
 
 
-@store.command("forget-secrets")
-@with_settings(*DATA)
+@store.command("forget-secrets", short_help="Give up secrets whose key is lost.")
 @click.option("--yes", is_flag=True, help="Do not ask. Default: ask on a terminal, refuse elsewhere.")
+@with_settings(*DATA)
 def forget_secrets(loaded: LoadedSettings, yes: bool) -> int:
     """Give up the secrets whose key is lost, so that the accounts can be signed in anew.
 

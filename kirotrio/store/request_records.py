@@ -14,7 +14,7 @@ from typing import Any, final
 import attrs
 import trio
 from attrs import frozen
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from kirotrio.config.settings import Settings
 from kirotrio.errors import StoreUnavailable
@@ -165,6 +165,12 @@ def recent(connection: Connection, limit: int = 100) -> list[RequestRecord]:
     """The newest first."""
     newest = select(requests).order_by(requests.c.at.desc(), requests.c.id).limit(limit)
     return [RequestRecord(**row._mapping) for row in connection.execute(newest)]
+
+
+def last_used(connection: Connection) -> dict[str, float]:
+    """When each account's last request began, by the account's name; epoch seconds."""
+    latest = select(requests.c.account, func.max(requests.c.at).label("at")).where(requests.c.account != "")
+    return {row.account: row.at for row in connection.execute(latest.group_by(requests.c.account))}
 
 
 def prune(connection: Connection, before: float) -> int:

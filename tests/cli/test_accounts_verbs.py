@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +20,7 @@ from kirotrio.cli.stores import Stores, with_store
 from kirotrio.config import Folders, load_settings
 from kirotrio.errors import SettingsError
 from kirotrio.store import accounts as rows
-from kirotrio.store import cooldowns, snapshots
+from kirotrio.store import cooldowns, schema, snapshots
 from kirotrio.store.account_record import AccountRecord
 
 Run = Callable[..., Result]
@@ -103,6 +105,24 @@ def test_the_plan_that_was_seen_last_is_shown(run: Run, stores: Stores) -> None:
     assert listed(run)["work"]["plan"] == ""
 
 
+def test_the_last_use_of_each_account_is_shown(run: Run, stores: Stores) -> None:
+    now = time.time()
+    for name, created_at in (("work", now - 7200), ("idle", now), ("anew", now - 60)):
+        kept(stores, name, created_at=created_at)
+    used = [("work", now - 7000), ("work", now - 3700), ("anew", now - 600), ("gone", now), ("", now)]
+    records = [
+        {"id": str(number), "at": at, "account": name, "outcome": "end_turn", "seconds": 1.0}
+        for number, (name, at) in enumerate(used)
+    ]
+    stores.writing(lambda connection: connection.execute(schema.requests.insert(), records))
+    accounts = listed(run)
+    assert accounts["work"]["last_used"] == pytest.approx(now - 3700)
+    assert (accounts["idle"]["last_used"], accounts["anew"]["last_used"]) == (None, None), "another was called so"
+    lines = {line.split()[0]: line for line in run("accounts").stdout.splitlines() if line}
+    assert "1 hour ago" in lines["work"]
+    assert "ago" not in lines["idle"] + lines["anew"]
+
+
 def test_a_sign_in_that_a_setting_names_is_told_to_answer_alone(run: Run, stores: Stores) -> None:
     kept(stores, "work")
     done = run("accounts", KIROTRIO_ACCOUNTS_API_KEY="ksk_0123456789")
@@ -127,10 +147,27 @@ def test_enabling_clears_a_mark_and_disabling_stays_signed_in(run: Run, stores: 
     done = run("accounts", "enable", "a", "b")
     assert done.exit_code == 0
     assert "a is enabled; it is no longer marked as signed out" in done.stdout
+    assert "b is enabled\n" in done.stdout
     assert listed(run)["a"]["state"] == "ready"
     assert run("accounts", "disable", "a", "a").exit_code == 0
     assert listed(run)["a"]["state"] == "disabled"
     assert stores.account("a").secrets.refresh_token == f"{TOKEN}a"
+
+
+def test_enabling_ends_the_pauses_of_an_account_and_no_others(run: Run, stores: Stores) -> None:
+    ends = time.time() + 86_400
+    for name in ("a", "b"):
+        account = kept(stores, name).id
+        for model, blame in (("", "suspicious"), ("some", "model")):
+            row = cooldowns.CooldownRow(account_id=account, model=model, blame=blame, began_at=1.0, until=ends)
+            stores.writing(lambda connection, row=row: cooldowns.put(connection, row))
+    assert listed(run)["a"]["state"] != "ready"
+    assert "a is enabled; it is no longer paused" in run("accounts", "enable", "a").stdout
+    states = {name: account["state"] for name, account in listed(run).items()}
+    assert states["a"] == "ready"
+    assert states["b"] != "ready"
+    left = stores.reading(cooldowns.all_cooldowns)
+    assert {row.account_id for row in left} == {stores.account("b").id}, left
 
 
 def test_an_unknown_name_changes_nothing_and_says_what_was_meant(run: Run, stores: Stores) -> None:
@@ -188,9 +225,12 @@ def test_values_of_one_account_are_set_and_given_back(run: Run, stores: Stores) 
     assert record.secrets.proxy_url == "socks5://me:swordfish@box:2"
     assert record.secrets.refresh_token == f"{TOKEN}work", "the token stays beside the new proxy"
     assert listed(run)["work"]["proxy"] == "own"
-    names = [name for name in values if name != "--priority"]
-    assert run("accounts", "set", "work", *(word for name in names for word in (name, "default"))).exit_code == 0
+    done = run("accounts", "set", "work", *(word for name in values for word in (name, "default")))
+    assert done.exit_code == 0, done.output
+    for name in values:
+        assert name.removeprefix("--") in done.stdout
     record = stores.account("work")
+    assert record.priority == 100
     assert (record.region, record.flavour, record.endpoint, record.secrets.proxy_url) == ("", "", "", "")
     assert (record.max_concurrent, record.per_minute) == (None, None)
     assert run("accounts", "set", "work", "--proxy", "none").exit_code == 0
@@ -237,3 +277,16 @@ def test_a_place_is_followed_with_its_tokens_left_there(run: Run, stores: Stores
     gone = run("accounts", "add", "--follow", "kiro-cli", **nobody)
     assert gone.exit_code == 1
     assert "run `kiro-cli login`, then try again" in gone.stderr
+
+
+def test_a_followed_database_is_not_imported_once_more(run: Run, stores: Stores, home: Path) -> None:
+    path = home / "data.sqlite3"
+    token = {"refresh_token": TOKEN, "access_token": "a", "expires_at": "2020-01-01T00:00:00Z"}
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE auth_kv (key TEXT PRIMARY KEY, value TEXT)")
+        database.execute("INSERT INTO auth_kv VALUES ('kirocli:social:token', ?)", [json.dumps(token)])
+        database.commit()
+    nobody = {"KIROTRIO_UPSTREAM_URL": "http://127.0.0.1:1", "KIROTRIO_AUTH_URL": "http://127.0.0.1:1"}
+    assert run("accounts", "add", "--follow", str(path), "--name", "cli", **nobody).exit_code == 0
+    done = run("accounts", "import", "--follow", str(path), **nobody)
+    assert done.stdout.splitlines()[-1] == "1 already there", "two accounts would use one refresh token up"

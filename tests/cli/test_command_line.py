@@ -35,7 +35,10 @@ def verbs() -> dict[str, click.Command]:
         assert command is not None, f"{name} is in the help text, but there is no such command"
         found[name] = command
         if isinstance(command, click.Group):
-            found |= {f"{name} {inner}": command.commands[inner] for inner in command.commands}
+            for inner in command.list_commands(context):
+                below = command.get_command(context, inner)
+                assert below is not None, f"{name} {inner} is in the help text, but there is no such command"
+                found[f"{name} {inner}"] = below
     return found
 
 
@@ -55,20 +58,35 @@ def test_version_imports_nothing_that_is_slow(home: Path) -> None:
     assert not slow & set(done.stderr.split())
 
 
+def test_help_and_the_key_are_shown_without_the_libraries_of_the_store_and_of_sign_ins(home: Path) -> None:
+    calls = [["--help"], ["login", "--help"], ["accounts", "--help"], ["accounts", "set", "--help"], ["keys", "show"]]
+    code = (
+        "import sys; from kirotrio.cli.app import kirotrio\n"
+        f"for call in {calls!r}: kirotrio.run(call)\n"
+        "print(*sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    slow = {"sqlalchemy", "alembic", "psycopg", "keyring", "cbor2", "authlib", "cryptography", "trio", "httpx"}
+    assert not slow & set(done.stderr.split())
+
+
 @pytest.mark.parametrize("verb", verbs())
 def test_help_is_there_for_every_verb_and_option(verb: str, run: Run) -> None:
     done = run(*verb.split(), "--help")
+    context = click.Context(kirotrio)
     assert done.exit_code == 0
     assert done.stdout.startswith(f"Usage: kirotrio {verb}")
     for parameter in verbs()[verb].params:
         if isinstance(parameter, click.Option):
             assert parameter.help, f"{verb} {parameter.opts[0]} has no help"
             assert parameter.help.endswith("."), f"{verb} {parameter.opts[0]}: not a sentence"
+            if not parameter.is_flag:
+                assert parameter.make_metavar(context) != "TEXT", f"{verb} {parameter.opts[0]}: says nothing"
 
 
 def test_help_names_every_verb(run: Run) -> None:
     done = run("--help")
-    for verb in ("serve", "demo", "simulate", "doctor", "lint", "keys", "launch", "settings"):
+    for verb in kirotrio.list_commands(click.Context(kirotrio)):
         assert re.search(rf"^  {verb}  +\w", done.stdout, re.MULTILINE)
 
 

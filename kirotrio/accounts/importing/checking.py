@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import field, frozen
 
-from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Refreshable
+from kirotrio.accounts.calling import credentials_for
+from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.profiles import find_profile
 from kirotrio.accounts.terms import Terms
@@ -16,11 +17,11 @@ from kirotrio.accounts.tokens.refresh import SignInRefused, refresh
 from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountSuspended, KirotrioError, Recovery
-from kirotrio.kiro.credentials import Credentials
-from kirotrio.kiro.endpoints import data_region
 
 LAST_SECONDS = 60.0
 """A token this close to its end is not worth a try."""
+_NAME = "new"
+"""Of what has no name yet."""
 
 Keep = Callable[[Refreshable], Awaitable[None]]
 """Puts rotated tokens where they last."""
@@ -83,7 +84,9 @@ class Check:
         """None where the access token is refused."""
         try:
             credential = await self._with_profile(credential, terms)
-            usage = await ask_usage(self._http, _credentials(credential, terms), self._settings, now=self._now)
+            usage = await ask_usage(
+                self._http, credentials_for(credential, terms, account=_NAME), self._settings, now=self._now
+            )
         except AccountSuspended as error:
             return Checked(Health.SUSPENDED, credential, error.message)
         except KirotrioError as error:
@@ -98,7 +101,10 @@ class Check:
             return credential
         try:
             found = await find_profile(
-                self._http, _credentials(credential, terms), user_agent=terms.user_agent, deadline=terms.deadline
+                self._http,
+                credentials_for(credential, terms, account=_NAME),
+                user_agent=terms.user_agent,
+                deadline=terms.deadline,
             )
         except KirotrioError:
             return credential
@@ -137,19 +143,3 @@ class Check:
 
 class _NotNow(Exception):
     """A refresh that failed for a reason that passes."""
-
-
-def _credentials(credential: Credential, terms: Terms) -> Credentials:
-    arn = "" if isinstance(credential, ApiKey) else credential.profile_arn
-    kind = (
-        "API_KEY" if isinstance(credential, ApiKey) else "EXTERNAL_IDP" if isinstance(credential, ExternalIdp) else ""
-    )
-    return Credentials(
-        access_token=credential.key if isinstance(credential, ApiKey) else credential.access_token,
-        token_type=kind,
-        profile_arn=arn,
-        region=data_region(arn, terms.region),
-        flavour=terms.flavour,
-        url=terms.data_url,
-        proxy_url=terms.proxy_url,
-    )

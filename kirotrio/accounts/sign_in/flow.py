@@ -10,18 +10,21 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Refreshable
+import attrs
+
+from kirotrio.accounts.calling import credentials_for
+from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.profiles import list_profiles
 from kirotrio.accounts.sign_in import api_key, external, oidc, social
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.sign_in.values import Prompt, SignedIn, SignInFailed, SignInPlan
+from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.tokens.answers import text_in
 from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import Settings
 from kirotrio.errors import KirotrioError, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
-from kirotrio.kiro.endpoints import data_region
 from kirotrio.kiro.usage import AccountUsage
 
 
@@ -100,23 +103,8 @@ async def _usage(calls: Calls, credential: Refreshable) -> AccountUsage | None:
 
 def _credentials(calls: Calls, credential: Credential) -> Credentials:
     """What a data call needs of a sign-in that has no account yet."""
-    upstream = calls.settings.upstream
-    if isinstance(credential, ApiKey):
-        token, token_type, arn, provider = credential.key, "API_KEY", "", ""
-    else:
-        token, arn, provider = credential.access_token, credential.profile_arn, credential.provider
-        token_type = "EXTERNAL_IDP" if isinstance(credential, ExternalIdp) else ""
-    return Credentials(
-        token,
-        token_type=token_type,
-        profile_arn=arn,
-        region=data_region(arn, upstream.region),
-        account="new",
-        flavour=upstream.flavour,
-        url=upstream.url,
-        proxy_url=calls.proxy_url,
-        provider=provider,
-    )
+    terms = attrs.evolve(Terms.of(calls.settings), proxy_url=calls.proxy_url)
+    return credentials_for(credential, terms, account="new")
 
 
 def _signed_in(credential: Credential, usage: AccountUsage | None, claims: Mapping[str, Any] | None = None) -> SignedIn:

@@ -19,6 +19,7 @@ from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, SettingsEr
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from kirotrio.accounts.credential import Credential
     from kirotrio.accounts.keeping import Kept
     from kirotrio.accounts.sources.ide import IdeStore
     from kirotrio.accounts.sources.kiro_cli import CliStore
@@ -28,26 +29,34 @@ _DATABASE_SUFFIXES = (".sqlite3", ".sqlite", ".db")
 
 
 @click.command(short_help="Add an account without a browser.")
-@with_settings(*DATA, "proxy_url")
 @click.option(
     "--follow",
     metavar="ide|kiro-cli|PATH",
-    help="Follow the sign-in of the Kiro IDE, of kiro-cli, or in that file: its tokens stay there.",
+    help="Follow the sign-in of the Kiro IDE, of kiro-cli, or in the file PATH: its tokens stay there. "
+    "Default: a token or key is asked for.",
 )
-@click.option("--name", callback=account_name, help="Name of the account. Default: made of the e-mail address.")
+@click.option(
+    "--name",
+    metavar="NAME",
+    callback=account_name,
+    help="Name of the account. Default: made of the e-mail address.",
+)
 @click.option(
     "--proxy",
     type=ProxyValue(),
     metavar="URL|none",
     help="The account's own proxy, for all its calls. Default: that of the settings.",
 )
+@with_settings(*DATA, "proxy_url")
 def add(loaded: LoadedSettings, follow: str | None, name: str | None, proxy: str | None) -> int:
     """Add an account that is at hand without a browser.
 
-    By default it asks for the refresh token of a Google or GitHub sign-in, or for an API key (ksk_...), or reads one
-    from standard input; a refresh token is used once, which shows that it is good and gives it a successor. With
-    --follow the tokens stay with the other program: they are read there before every refresh and written back to it.
-    For files with several accounts, and for other kinds of sign-in, there is `kirotrio accounts import`.
+    Without --follow it asks for the refresh token of a Google or GitHub sign-in, or for an API key (ksk_...), or reads
+    one from standard input. A refresh token is used once, which shows that it is good and gives it a successor: the
+    program that it was copied from is signed out.
+
+    With --follow the tokens stay with the other program: they are read there before every refresh and written back to
+    it. For files with several accounts, and for other kinds of sign-in, there is `kirotrio accounts import`.
     """
     with with_store(loaded) as stores:
         if follow:
@@ -184,9 +193,17 @@ async def _follow(loaded: LoadedSettings, stores: Stores, follow: str, name: str
         email=email,
         user_id=user_id,
         proxy_url=proxy,
-        follows=following(kind, str(store.path.absolute())),
+        follows=following(kind, str(store.path.absolute()), _row_of(store, credential)),
     )
     return stores.writing(lambda connection: keep_sign_in(connection, stores.vault, record))
+
+
+def _row_of(store: IdeStore | CliStore, credential: Credential) -> str:
+    """Which of a database's tokens this is, so that an import knows it for the same."""
+    from kirotrio.accounts.sources.kiro_cli import CliStore
+
+    tokens = store.all_tokens() if isinstance(store, CliStore) else {}
+    return next((key for key, token in tokens.items() if token == credential), "")
 
 
 def _store_named(follow: str, *, may_write: bool) -> tuple[IdeStore | CliStore, str]:

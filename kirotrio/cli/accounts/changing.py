@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kirotrio.store.account_record import AccountRecord
 
 _DEFAULT_PRIORITY = 100
+_LAST_PRIORITY = 1_000_000
 
 
 @frozen
@@ -54,45 +56,70 @@ class OwnValue(click.ParamType[Own]):
         return Own(parsed)
 
 
-@click.command("set", short_help="Change what holds for one account.")
-@with_settings(*DATA)
-@click.option("--region", type=OwnValue("upstream.region", ""), metavar="NAME", help="Region of its data calls.")
-@click.option(
-    "--flavour", type=OwnValue("upstream.flavour", ""), metavar="[rest|rpc|runtime]", help="Protocol that it speaks."
+class Priority(click.ParamType[int]):
+    """A number, or `default`."""
+
+    name = "priority"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if str(value).strip().lower() == "default":
+            return _DEFAULT_PRIORITY
+        return click.IntRange(0, _LAST_PRIORITY).convert(value, param, ctx)
+
+
+@click.command(
+    "set",
+    short_help="Change what holds for one account.",
+    epilog="Like `kirotrio accounts set work --priority 10 --proxy socks5://127.0.0.1:1080`.",
 )
 @click.option(
-    "--endpoint", type=OwnValue("upstream.url", ""), metavar="URL", help="Replaces scheme and host of its data calls."
+    "--region",
+    type=OwnValue("upstream.region", ""),
+    metavar="NAME|default",
+    help="Region of its data calls, where its profile names none.",
+)
+@click.option(
+    "--flavour",
+    type=OwnValue("upstream.flavour", ""),
+    metavar="rest|rpc|runtime|default",
+    help="Protocol that it speaks.",
+)
+@click.option(
+    "--endpoint",
+    type=OwnValue("upstream.url", ""),
+    metavar="URL|default",
+    help="Replaces scheme and host of its data calls.",
 )
 @click.option(
     "--proxy",
     type=ProxyValue(default=True),
-    metavar="URL|none",
+    metavar="URL|none|default",
     help="Its own proxy, for all of its calls; none: no proxy at all.",
 )
 @click.option(
     "--priority",
-    type=click.IntRange(0, 1_000_000),
-    metavar="NUMBER",
-    help=f"For the strategy `priority`: the smallest is first. A new account has {_DEFAULT_PRIORITY}.",
+    type=Priority(),
+    metavar="NUMBER|default",
+    help=f"For the strategy `priority`: the smallest is first; default: {_DEFAULT_PRIORITY}, as a new account has it.",
 )
 @click.option(
     "--max-concurrent",
     type=OwnValue("accounts.max_concurrent", None),
-    metavar="NUMBER",
+    metavar="NUMBER|default",
     help="Requests that it answers at one time; 0: any number.",
 )
 @click.option(
     "--per-minute",
     type=OwnValue("accounts.per_minute", None),
-    metavar="NUMBER",
-    help="Requests a minute to it; 0: any number.",
+    metavar="NUMBER|default",
+    help="Answers that it begins in a minute; 0: any number.",
 )
-@click.argument("name")
+@with_settings(*DATA)
+@click.argument("name", metavar="NAME")
 def set_(loaded: LoadedSettings, name: str, proxy: str | None, priority: int | None, **own: Own | None) -> int:
     """Change what holds for the account NAME alone.
 
-    The word default gives a value back to the settings. A profile's ARN decides the region before anything else does. A
-    gateway that is running takes the change up by itself.
+    The word default gives a value back to the settings. A gateway that is running takes the change up by itself.
     """
     changes: dict[str, Any] = {option: value.value for option, value in own.items() if value is not None}
     if priority is not None:
@@ -101,14 +128,15 @@ def set_(loaded: LoadedSettings, name: str, proxy: str | None, priority: int | N
         raise click.UsageError("say what to change, like --region eu-central-1")
     with with_store(loaded) as stores:
         _change(stores, name, changes, proxy)
-    click.echo(f"{name}: {', '.join([*changes, *(['proxy'] if proxy is not None else [])])} changed")
+    changed = [*(option.replace("_", "-") for option in changes), *(["proxy"] if proxy is not None else [])]
+    click.echo(f"{name}: {', '.join(changed)} changed")
     return 0
 
 
 @click.command(short_help="Give an account another name.")
 @with_settings(*DATA)
-@click.argument("old")
-@click.argument("new", callback=account_name)
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW", callback=account_name)
 def rename(loaded: LoadedSettings, old: str, new: str) -> int:
     """Call the account OLD by the name NEW. Requests that name it (/a/OLD/...) have to be changed, too."""
     from kirotrio.store import accounts as rows
@@ -124,24 +152,30 @@ def rename(loaded: LoadedSettings, old: str, new: str) -> int:
 @with_settings(*DATA)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def enable(loaded: LoadedSettings, names: tuple[str, ...]) -> int:
-    """Let the accounts serve again that were disabled, or marked as suspended or signed out.
+    """Let the accounts serve again that were disabled, paused, or marked as suspended or signed out.
 
-    It does not sign anybody in: where the sign-in is over, `kirotrio login --again NAME` does, and enables it too.
+    A pause has its reason: if that still holds, the next request begins another. Nobody is signed in by this: where
+    the sign-in is over, `kirotrio login --again NAME` does that, and enables the account too.
     """
     from kirotrio.store import accounts as rows
+    from kirotrio.store import cooldowns
 
     with with_store(loaded) as stores:
         records = stores.named(names)
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> set[str]:
+            paused = {row.account_id for row in cooldowns.all_cooldowns(connection) if row.until > time.time()}
             for record in records:
                 rows.clear_mark(connection, record.id)
                 rows.set_enabled(connection, record.id, True)
+                cooldowns.remove_of(connection, record.id)
+            return paused
 
-        stores.writing(work)
+        paused = stores.writing(work)
         for record in records:
-            cleared = f"; it is no longer marked as {told_mark(record.mark)}" if record.mark else ""
-            click.echo(f"{record.name} is enabled{cleared}")
+            ended = [f"no longer marked as {told_mark(record.mark)}"] if record.mark else []
+            ended += ["no longer paused"] if record.id in paused else []
+            click.echo(f"{record.name} is enabled" + (f"; it is {' and '.join(ended)}" if ended else ""))
     return 0
 
 
@@ -161,8 +195,8 @@ def disable(loaded: LoadedSettings, names: tuple[str, ...]) -> int:
 
 
 @click.command(short_help="Forget accounts.")
+@click.option("--yes", is_flag=True, help="Do not ask. Default: ask on a terminal, refuse elsewhere.")
 @with_settings(*DATA)
-@click.option("--yes", is_flag=True, help="Do not ask. Default: no.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 def remove(loaded: LoadedSettings, names: tuple[str, ...], yes: bool) -> int:
     """Forget accounts, with their tokens and all that is known of them.

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from kirotrio.accounts.importing.report import ImportReport
 
 
-@click.command("import", short_help="Take over accounts of other programs.")
-@with_settings(*DATA, "proxy_url")
+@click.command(
+    "import",
+    short_help="Take over accounts of other programs.",
+    epilog="Like `kirotrio accounts import --dry-run accounts.json`, then the same without --dry-run.",
+)
 @click.option(
     "--follow/--copy",
     default=None,
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing. Default: no.")
 @click.option("--check/--no-check", default=True, help="Try each sign-in before it is kept. Default: yes.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON. Default: no.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of a table. Default: no.")
+@with_settings(*DATA, "proxy_url")
 @click.argument("sources", nargs=-1, metavar="[ide | kiro-cli | FILE | -]...")
 def import_(
     loaded: LoadedSettings,
@@ -42,9 +46,9 @@ def import_(
     Lines or a database of theirs. A minus sign reads standard input. Without a source, whatever the IDE and kiro-cli
     have.
 
-    Each account is told: imported, already there, or refused and why; the exit code is 1 if any was refused. A sign-in
-    whose access token has expired is refreshed once, which uses a copied refresh token up: the program that it was
-    copied from is signed out then. Tokens that are followed are left alone.
+    Each account is told: imported, renewed, already there, or refused and why; the exit code is 1 if any was refused.
+    A sign-in whose access token has expired is refreshed once, which uses a copied refresh token up: the program that
+    it was copied from is signed out then. Tokens that are followed are left alone.
     """
     from kirotrio.accounts.importing.gathering import gather
     from kirotrio.cli.surroundings import places_of_user

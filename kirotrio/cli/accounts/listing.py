@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,19 +25,21 @@ if TYPE_CHECKING:
 
 @frozen
 class Line:
-    """One account of the store. `plan` is "" where it was never asked."""
+    """One account of the store. `plan` is "" where it was never asked. `last_used`: when its last request began (epoch
+    seconds), None where no record of one is kept."""
 
     record: AccountRecord
     state: State
     plan: str
     email: str
+    last_used: float | None
 
 
 @click.command("list", short_help="List the accounts and their states.")
-@with_settings(*DATA, *ACCOUNT)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table. Default: no.")
+@with_settings(*DATA, *ACCOUNT)
 def list_(loaded: LoadedSettings, as_json: bool) -> int:
-    """List the accounts, with kind, plan, state, and when the token of each expires.
+    """List the accounts, with kind, plan, state, when each was last used, and when its token expires.
 
     A sign-in that a setting names is shown too: it answers in place of all accounts. So is one that another program
     keeps on this machine, where there are no accounts.
@@ -46,7 +47,7 @@ def list_(loaded: LoadedSettings, as_json: bool) -> int:
     now = time.time()
     with with_store(loaded) as stores:
         known, reports = run_to_end(functools.partial(_look, loaded, stores))
-        lines = _lines(known, _plans(stores), now)
+        lines = _lines(known, stores, now)
         found = _answering(reports, alone=not lines)
     if as_json:
         described = [_described(line) for line in lines]
@@ -68,14 +69,19 @@ async def _look(loaded: LoadedSettings, stores: Stores) -> tuple[Known, list[Sou
     return known, await finder(loaded, stores).describe()
 
 
-def _lines(known: Known, plans: Mapping[str, tuple[str, str]], now: float) -> list[Line]:
+def _lines(known: Known, stores: Stores, now: float) -> list[Line]:
     from kirotrio.cli.accounts.states import state_of
+    from kirotrio.store.request_records import last_used
 
+    plans, used = _plans(stores), stores.reading(last_used)
     lines = []
     for record in sorted(known.records, key=lambda record: (record.priority, record.name.lower())):
         plan, email = plans.get(record.id, ("", ""))
         pauses = [cooldown for account_id, cooldown in known.cooldowns if account_id == record.id]
-        lines.append(Line(record, state_of(record, pauses, now), plan, record.email or email))
+        at = used.get(record.name)
+        if at is not None and at < record.created_at:
+            at = None  # another's, which had this name before
+        lines.append(Line(record, state_of(record, pauses, now), plan, record.email or email, at))
     return lines
 
 
@@ -131,11 +137,11 @@ def _print(lines: list[Line], now: float) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kirotrio.cli.accounts.states import told_expiry
+    from kirotrio.cli.accounts.states import span, told_expiry
 
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, highlight=False)
-    for heading in ("name", "kind", "plan", "e-mail", "state", "token expires"):
+    for heading in ("name", "kind", "plan", "e-mail", "state", "last used", "token expires"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "name" or not terminal)
     for line in lines:
         record = line.record
@@ -145,6 +151,7 @@ def _print(lines: list[Line], now: float) -> None:
             line.plan or "-",
             line.email or "-",
             str(line.state),
+            f"{span(now - line.last_used)} ago" if line.last_used is not None else "-",
             told_expiry(record, now),
         )
         table.add_row(*map(Text, cells), style=None if line.state.serves else "dim")
@@ -167,6 +174,7 @@ def _described(line: Line) -> dict[str, Any]:
         "state": line.state.word,
         "until": line.state.until,
         "reason": line.state.reason,
+        "last_used": line.last_used,
         "expires_at": record.expires_at,
         "registration_expires_at": record.registration_expires_at,
         "follows": json.loads(record.follows) if record.follows else None,

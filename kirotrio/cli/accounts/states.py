@@ -78,3 +78,13 @@ def followed_place(record: AccountRecord) -> str:
         return str(json.loads(record.follows)["path"])
     except (ValueError, TypeError, KeyError):
         return "a place that cannot be read"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest unit."""
+    seconds = max(0.0, seconds)
+    for size, unit in ((86_400.0, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return "0 seconds"

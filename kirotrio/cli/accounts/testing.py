@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Ask an account one cheap question.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines. Default: no.")
 @with_settings(*DATA, "proxy_url")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON. Default: no.")
-@click.argument("name")
+@click.argument("name", metavar="NAME")
 def test(loaded: LoadedSettings, name: str, as_json: bool) -> int:
     """Ask the account NAME one cheap question, and show its answer, the time it took and the credits spent.
 

@@ -33,9 +33,9 @@ AT_ONE_TIME = 3
 
 
 @click.command(short_help="Show what the accounts are worth.")
-@with_settings(*DATA, "proxy_url")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON with all figures. Default: no.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all figures, instead of a table. Default: no.")
 @click.option("--refresh", is_flag=True, help="Ask Kiro now, however new the figures are. Default: no.")
+@with_settings(*DATA, "proxy_url")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def usage(loaded: LoadedSettings, names: tuple[str, ...], as_json: bool, refresh: bool) -> int:
     """Show plan, credits, trial, bonus, overage, reset date, e-mail and state of all accounts, or of those named.
@@ -58,9 +58,9 @@ def usage(loaded: LoadedSettings, names: tuple[str, ...], as_json: bool, refresh
 
 
 @click.command(short_help="Show the models of the accounts and where each value comes from.")
-@with_settings(*DATA, "proxy_url")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON. Default: no.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table. Default: no.")
 @click.option("--refresh", is_flag=True, help="Ask Kiro now, however new the list is. Default: no.")
+@with_settings(*DATA, "proxy_url")
 @click.argument("name", required=False, default="")
 def models(loaded: LoadedSettings, name: str, as_json: bool, refresh: bool) -> int:
     """Show the models of the account NAME, or what all enabled accounts have together: window, output limit, thinking,

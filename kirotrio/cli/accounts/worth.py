@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kirotrio.cli.accounts.states import State
+from kirotrio.cli.accounts.states import State, span
 from kirotrio.errors import AccountSuspended, KirotrioError
 from kirotrio.kiro.merging import merged
 from kirotrio.kiro.model_table import PROVEN, ModelProfile, Origin
@@ -24,7 +24,6 @@ _BAR = 10
 """Characters of a bar."""
 _MARKS: dict[Origin, str] = {"account": "", "table": "*", "assumed": "?"}
 LEGEND = "no mark: the account's own list   *: kirotrio's table   ?: assumed, nobody has said"
-_DAY = 86_400.0
 _HEADINGS = ("account", "plan", "credits", "trial", "bonus", "overage", "resets", "e-mail", "state", "as of")
 _FIRST = ("account", "plan", "credits", "resets", "state")
 """What stands in the table where there is no room for all."""
@@ -94,7 +93,7 @@ def _cells(one: Worth, now: float, *, fancy: bool) -> list[str]:
         _reset(usage.resets_at, now),
         usage.email or one.record.email or "-",
         state_of(one),
-        f"{_span(now - usage.fetched_at)} ago",
+        f"{span(now - usage.fetched_at)} ago",
     ]
 
 
@@ -159,7 +158,7 @@ def _overage(usage: AccountUsage) -> str:
 def _reset(at: float | None, now: float) -> str:
     if at is None:
         return "-"
-    return f"{_date(at)} (in {_span(at - now)})" if at > now else f"{_date(at)} (passed)"
+    return f"{_date(at)} (in {span(at - now)})" if at > now else f"{_date(at)} (passed)"
 
 
 # -- models ----------------------------------------------------------------------------------------------------------
@@ -176,7 +175,7 @@ def print_models(console: Console, lists: Sequence[ModelsOf], now: float) -> Non
     console.print(table)
     console.print(Text(LEGEND))
     for one in lists:
-        told = "not asked yet" if one.fetched_at is None else f"asked {_span(now - one.fetched_at)} ago"
+        told = "not asked yet" if one.fetched_at is None else f"asked {span(now - one.fetched_at)} ago"
         console.print(Text(f"{one.record.name}: {told}"))
 
 
@@ -248,13 +247,3 @@ def _number(value: float) -> str:
 
 def _date(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
-
-
-def _span(seconds: float) -> str:
-    """A length of time in its largest unit."""
-    seconds = max(0.0, seconds)
-    for size, unit in ((_DAY, "day"), (3600.0, "hour"), (60.0, "minute"), (1.0, "second")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {unit}{'s' if count != 1 else ''}"
-    return "0 seconds"
