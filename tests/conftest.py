@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from support.engines import database, place, postgresql, sealer  # noqa: F401 - fixtures, for whoever asks
+from support.forks import nest  # noqa: F401 - a fixture
 from support.sse import every_stream_validated
 
 from kirotrio.conversation.tokens import TokenEstimator

@@ -160,8 +160,9 @@ class Answer:
         while True:
             await trio.sleep_until(wake)
             now = trio.current_time()
-            if now - outgoing.last_sent < interval:
-                wake = outgoing.last_sent + interval
+            due = outgoing.last_sent + interval
+            if now < due:  # as it was added up: taken apart again, rounding could make it a moment that never comes
+                wake = due
                 continue
             try:
                 sender.send_nowait(_KEEP_ALIVE)

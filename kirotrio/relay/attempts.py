@@ -269,7 +269,8 @@ class Attempts:
         told = self.lent.told(error)
         if told is not error or not isinstance(error, NotFound) or error.upstream_status is None:
             return told
-        names = ", ".join(model.id for model in self.relay.models.known(self.account).models if model.listed)
+        known = self.relay.models.known(self.account).models
+        names = ", ".join(model.id for model in known if model.listed and model.id != self.model.id)
         return NotFound(
             f"model {self.request.conversation.model!r} is not available to this account; it has: {names}",
             model=self.request.conversation.model,

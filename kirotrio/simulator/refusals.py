@@ -29,12 +29,15 @@ class Refusal:
     retry_after_milliseconds: int | None = None
 
     def reply(self, flavour: Flavour, *, note: str = "", account: str = "") -> Reply:
-        """The answer: restJson names the type in a header, awsJson in the body's `__type`."""
+        """The answer: restJson names the type in a header, awsJson in the body's `__type`.
+
+        A row without a type is that of a server in front of the service, which knows none.
+        """
         body: dict[str, Any] = {"message": self.message, "reason": self.reason}
         headers = {"content-type": flavour.content_type}
-        if flavour is Flavour.REST:
+        if self.type and flavour is Flavour.REST:
             headers["x-amzn-errortype"] = self.type
-        else:
+        elif self.type:
             body = {"__type": flavour.value + self.type, **body}
         if self.retry_after_milliseconds is not None:
             body["retryAfterMilliseconds"] = self.retry_after_milliseconds

@@ -44,6 +44,7 @@ class Database:
         self._readers = trio.CapacityLimiter(POOL)
         self._writers = trio.CapacityLimiter(1 if self.is_sqlite else POOL)
         self._one_writer = threading.Lock()
+        self._closed = False
 
     @property
     def engine(self) -> Engine:
@@ -86,11 +87,16 @@ class Database:
                 self._one_writer.release()
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._closed = True
+        self._engine.pool.dispose()
 
     def _run(self, work: Callable[[Connection], _T], *, write: bool) -> _T:
-        with self._engine.connect().execution_options(**{WRITE: write}) as connection, connection.begin():
-            return work(connection)
+        try:
+            with self._engine.connect().execution_options(**{WRITE: write}) as connection, connection.begin():
+                return work(connection)
+        finally:
+            if self._closed:  # a read that nobody waited for; its connection has just gone back to the pool
+                self._engine.pool.dispose()
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,31 @@ async def test_cancelled_write_happens_wholly_or_not_at_all(tmp_path: Path) -> N
         await database.write(_count)
     assert await database.read(revision) == 1
     database.close()
+
+
+async def test_connection_of_a_read_that_nobody_waits_for_is_closed(tmp_path: Path) -> None:
+    database = open_database("", tmp_path)
+    entered, done, go_on = trio.Event(), trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+    used: list[Any] = []
+
+    def slow(connection: Connection) -> None:
+        used.append(connection.connection.dbapi_connection)
+        token.run_sync_soon(entered.set)
+        go_on.wait(30)
+
+    def run() -> None:
+        database.reading(slow)
+        token.run_sync_soon(done.set)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, run)
+        await entered.wait()
+        database.close()
+        go_on.set()
+        await done.wait()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        used[0].execute("SELECT 1")
 
 
 def test_conflict_and_value_are_told_from_an_outage(database: Database) -> None:

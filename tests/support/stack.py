@@ -25,6 +25,8 @@ from kirotrio.web.server import Server
 from kirotrio.web.serving import Stop, Surroundings, serve_gateway
 
 KEY = "sk-kt-a-key-for-tests-only"
+UNHURRIED = {"begin_after": 600.0, "keepalive_live": 600.0, "keepalive_buffered": 600.0}
+"""Nothing leaves before the upstream has spoken, however slow the machine is: a refusal is an HTTP status."""
 
 
 @attrs.define
@@ -139,6 +141,7 @@ async def running(data_dir: Path, /, kept: Iterable[Kept] = (), **sections: dict
         sections["server"] = {"port": 0, **sections.get("server", {})}
         sections["upstream"] = {"url": upstream, "auth_url": upstream, **sections.get("upstream", {})}
         sections["store"] = {"key_source": "file", **sections.get("store", {})}
+        sections["relay"] = {**UNHURRIED, **sections.get("relay", {})}
         named = {} if kept else {"refresh_token": DEMO_REFRESH_TOKEN}
         sections["accounts"] = {**named, **sections.get("accounts", {})}
         settings = changed(Settings(), sections)

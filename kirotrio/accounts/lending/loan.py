@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -77,21 +78,28 @@ class Loan:
         self._sent_at = self.pool.now()
 
     async def credentials(self) -> Credentials:
-        try:
+        with self._trouble_of_its_own():
             return await self.member.account.credentials()
+
+    async def refused(self, token: str) -> None:
+        with self._trouble_of_its_own():
+            await self.member.account.refused(token)
+
+    async def resolve_profile(self) -> None:
+        with self._trouble_of_its_own():
+            await self.member.account.resolve_profile()
+
+    @contextlib.contextmanager
+    def _trouble_of_its_own(self) -> Iterator[None]:
+        """A sign-in service that is away is this account's trouble: another's token may be good."""
+        try:
+            yield
         except KirotrioError as error:
             if error.blame is not Blame.NONE or not self.has_other:
                 raise
-            # A sign-in service that is away is this account's trouble: another's token may be good.
             elsewhere = copy.copy(error)
             elsewhere.recovery = Recovery.SWITCH_ACCOUNT
             raise elsewhere from error
-
-    async def refused(self, token: str) -> None:
-        await self.member.account.refused(token)
-
-    async def resolve_profile(self) -> None:
-        await self.member.account.resolve_profile()
 
     def served(self) -> None:
         pool = self.pool
@@ -168,21 +176,43 @@ class Loan:
     async def _settle_on(self, usable: list[Member]) -> None:
         """Take a place on one of them: the first in order that has one free, else the one that comes free first.
 
+        One that was paused while its place was waited for is left again: whoever stood in line does not ask it either.
         Raises what the client is to be told where there is none.
         """
+        latest = trio.current_time() + self.pool.settings.deadlines.queue
+        while True:
+            order = self._in_order(usable)
+            if not await self._take_free(order):
+                await self._take(order, latest)
+            usable = [member for member in self._usable() if member.key not in self._failures]
+            if self.member in usable:
+                return
+            await self._held.aclose()
+            self._refuse_suspected()
+
+    def _in_order(self, usable: list[Member]) -> list[Member]:
         if not usable:
             if len(self._members) == 1 and self._members[0].enabled:
                 self.pool.model_of(self._members[0], self.wish.model)  # says which models there are
             raise self._nobody()
         by_name = {member.name: member for member in usable}
         candidates = [Candidate(member.name, member.priority, self.pool.usage.left(member.name)) for member in usable]
-        order = [by_name[candidate.name] for candidate in self.pool.choice.pick(candidates, self.wish.session)]
-        free = next((member for member in order if member.gate.is_free), None)
-        await self._take([free] if free is not None else order)
+        return [by_name[candidate.name] for candidate in self.pool.choice.pick(candidates, self.wish.session)]
 
-    async def _take(self, members: Sequence[Member]) -> None:
-        """A place on whichever of these has one first."""
-        began, deadline = trio.current_time(), self.pool.settings.deadlines.queue
+    async def _take_free(self, members: Sequence[Member]) -> bool:
+        """A place that is had at once. Of many requests that come together each sees those taken before it."""
+        for member in members:
+            if member.gate.is_free:
+                with contextlib.suppress(RateLimited):
+                    await self._held.enter_async_context(member.gate.place(0.0))
+                    self._settled(member)
+                    return True
+        return False
+
+    async def _take(self, members: Sequence[Member], latest: float) -> None:
+        """A place on whichever of these has one first; `latest` is Trio's time."""
+        began = trio.current_time()
+        deadline = max(latest - began, 0.0)
         taken: list[tuple[Member, AsyncExitStack]] = []
         full: dict[str, KirotrioError] = {}
 
@@ -211,7 +241,11 @@ class Loan:
         ((member, held),) = taken
         if waited := trio.current_time() - began:
             self.pool.log.debug("waited for a place", account=member.name, seconds=round(waited, 3))
-        self._held, self._member, self._model, self._paced = held, member, self._model_on(member), False
+        self._held = held
+        self._settled(member)
+
+    def _settled(self, member: Member) -> None:
+        self._member, self._model, self._paced = member, self._model_on(member), False
 
     def _nobody(self, full: Mapping[str, KirotrioError] | None = None) -> KirotrioError:
         """The error for a request that none of the accounts can answer. `full`: those that have no place, by key."""

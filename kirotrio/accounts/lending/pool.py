@@ -282,6 +282,7 @@ class Pool:
         records = {record.id: record for record in known.records}
         for account_id in [account_id for account_id in self._kept if account_id not in records]:
             self._drop(account_id)
+            self.cooldowns.forget(account_id)
         changed = [member for record in known.records if (member := self._keep(record)) is not None]
         self.ids.clear()
         self.ids.update({record.name: record.id for record in known.records})
@@ -341,8 +342,8 @@ class Pool:
         if stamp == member.stamp:
             return
         first, member.stamp = member.stamp is None, stamp
-        if first:
-            return
+        if first and (not stamp or self.is_kept_fresh(member)):
+            return  # nothing is followed; or there is no mark, and it was read before or will be when it is needed
         if await member.account.look():
             self.cooldowns.lift(member.key, self.now(), Blame.SIGN_IN)
 

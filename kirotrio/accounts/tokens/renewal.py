@@ -171,7 +171,7 @@ class Token:
             return False
         before, self.gone = self.current, False
         self._adopt(found)
-        return before is not None and token_of(before) != token_of(found)
+        return before is None or token_of(before) != token_of(found)
 
     async def save_pending(self) -> bool:
         """Try once more to write what an earlier refresh brought and could not write; whether nothing is left to write.
@@ -335,6 +335,8 @@ class Token:
         current = self.current
         if current is not None and self._use_to_the_end(problem.message):
             return current
+        if current is not None and problem.retryable:
+            raise sentences.not_now(self._whose.name, problem.message)
         raise problem
 
     async def _before_successors(self, over: SignInRefused) -> Refreshable:
