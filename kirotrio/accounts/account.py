@@ -14,9 +14,9 @@ from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.profiles import find_profile
 from kirotrio.accounts.sources.source import Source
 from kirotrio.accounts.terms import Terms
-from kirotrio.accounts.tokens.renewal import QUIET, Token, Whose
+from kirotrio.accounts.tokens.renewal import QUIET, Token
 from kirotrio.accounts.tokens.single_flight import SingleFlight
-from kirotrio.accounts.tokens.turns import OwnTurns, Turns
+from kirotrio.accounts.tokens.turns import OwnTurns, Turns, Whose
 from kirotrio.accounts.tokens.validity import token_of
 from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
@@ -64,6 +64,11 @@ class Account:
         self._profile_arn: str | None = None
         """What a look-up found; "" is certainly none, None is not known."""
         self._profile_due = 0.0
+
+    def rename(self, name: str, source: Source) -> None:
+        """Go on under another name, which `source` has too; what is under way goes on as well."""
+        self.name, self.where, self.remedy, self._source = name, source.where, source.remedy, source
+        self._token.rename(name, source)
 
     @property
     def gone(self) -> bool:

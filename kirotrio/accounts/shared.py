@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 from sqlalchemy import Connection
 
-from kirotrio.accounts.lending.cooldowns import Change, Cooldown
+from kirotrio.accounts.cooldowns import Change, Cooldown
 from kirotrio.accounts.tokens.turns import Turns
 from kirotrio.errors import Blame, StoreUnavailable
 from kirotrio.store import accounts as rows

@@ -156,7 +156,7 @@ class Attempts:
             generation: Generation | None = None
             self.account = self.lent.name
             try:
-                await self.lent.pace()
+                await self.lent.pace(again=number > 1)
                 credentials = await self.lent.credentials()
                 token, self.account = credentials.access_token, credentials.account
                 generation = await self._prepare(conversation, number, invocation_id)

@@ -91,8 +91,12 @@ class Loan(Protocol):
     def has_other(self) -> bool:
         """Whether another account could answer, as far as is known."""
 
-    async def pace(self) -> None:
-        """Wait until the account may be asked to generate once more. Raises RateLimited."""
+    async def pace(self, *, again: bool = False) -> None:
+        """Wait until the account may be asked to generate once more. Raises RateLimited.
+
+        `again`: it failed before. Then it is not asked if it has come to a pause meanwhile: a KirotrioError says so,
+        and whether another account may be asked.
+        """
 
     async def credentials(self) -> Credentials:
         """Usable now; refreshes ahead of expiry. Raises AccountUnavailable."""

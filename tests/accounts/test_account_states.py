@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kirotrio.accounts.lending.cooldowns import Cooldown
+from kirotrio.accounts.cooldowns import Cooldown
 from kirotrio.accounts.lending.states import NAMED, AccountState, moment, nobody
 from kirotrio.errors import (
     AccountUnavailable,

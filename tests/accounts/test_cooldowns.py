@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kirotrio.accounts.lending import cooldowns
-from kirotrio.accounts.lending.cooldowns import CEILING, Change, Cooldown, Cooldowns, cooldown_for
+from kirotrio.accounts import cooldowns
+from kirotrio.accounts.cooldowns import CEILING, Change, Cooldown, Cooldowns, cooldown_for
 from kirotrio.config.settings import AccountSettings
 from kirotrio.errors import AccountSuspended, AccountUnavailable, Blame, KirotrioError, RateLimited
 from kirotrio.kiro.errors import from_response

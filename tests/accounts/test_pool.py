@@ -17,7 +17,7 @@ from trio.testing import MockClock
 
 from kirotrio.accounts.lending.pool import Readiness
 from kirotrio.conversation.tokens import TokenEstimator
-from kirotrio.errors import Blame
+from kirotrio.errors import Blame, RateLimited
 from kirotrio.simulator import Subscription
 from kirotrio.store import accounts as rows
 
@@ -260,6 +260,29 @@ async def test_a_renamed_account_keeps_what_is_known_against_it(pool: Pooled, au
         assert (await scene.ask(account="a")).status == 404
 
 
+async def test_a_rename_leaves_requests_sessions_and_places_as_they_are(
+    pool: Pooled, autojump_clock: MockClock
+) -> None:
+    told: list[Told] = []
+    async with pool(A, B, accounts={"max_concurrent": 1}) as scene, trio.open_nursery() as nursery:
+        await scene.ask(session="mine")
+        home = scene.names
+
+        async def ask() -> None:
+            told.append(await scene.ask("[[head_ms=60000]] hi", session="mine"))
+
+        nursery.start_soon(ask)
+        await trio.sleep(30)
+        await scene.change(home, lambda connection, account: rows.rename(connection, account, "work"))
+        assert scene.member("work").gate.busy == 1, "the place that is taken is not counted any more"
+        assert scene.pool.choice.home("mine") == "work"
+        await scene.ask(session="another")
+        first, second = scene.names
+        assert first != second, "more requests at one time than the account may have"
+        nursery.cancel_scope.deadline = trio.current_time() + 60
+    assert [one.status for one in told] == [200]
+
+
 # Manners
 
 
@@ -327,6 +350,34 @@ async def test_further_attempts_keep_the_pace_too(pool: Pooled, autojump_clock: 
         assert (await scene.ask("[[status=500 fail_first=1]] hi")).status == 200
         first, second = scene.asked
         assert second.at - first.at >= 60
+
+
+async def test_a_further_attempt_leaves_an_account_that_was_paused_meanwhile(
+    pool: Pooled, autojump_clock: MockClock
+) -> None:
+    async with pool(A, B, accounts={**PRIORITY, "per_minute": 1}, deadlines={"queue": 100.0}) as scene:
+        scene.simulator.fail_next("GenerateAssistantResponse", "INTERNAL")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(scene.ask)
+            await trio.sleep(10)  # it waits for its second start on `a`
+            member = scene.member("a")
+            limited = RateLimited("too many requests", retry_after=600.0, blame=Blame.RATE)
+            scene.pool.cooldowns.note(member.key, limited, scene.pool.now())
+        assert scene.names == "ab", "an account in a pause was asked"
+
+
+async def test_nobody_is_sent_to_a_used_up_account_while_its_reset_is_asked_for(
+    pool: Pooled, autojump_clock: MockClock
+) -> None:
+    async with pool(A, B, accounts=PRIORITY) as scene:
+        scene.slow["/getUsageLimits"] = 5.0
+        scene.simulator.refuse("a", "MONTHLY_REQUEST_COUNT")
+        told = await ask_all(scene, 3, "hi", apart=1.0)
+        assert [one.status for one in told] == [200] * 3
+        assert scene.names.count("a") == 1
+        (pause,) = scene.pauses("a")
+        assert pause.blame is Blame.QUOTA
+        assert pause.until > EPOCH + DAY, "the date of the reset is not known"
 
 
 async def test_a_client_that_leaves_while_it_waits_leaves_its_place_in_line(

@@ -19,10 +19,10 @@ from support.sign_in_service import DirectSource, MemoryStore, SignInService, an
 from trio.testing import MockClock
 
 from kirotrio.accounts.account import Account
+from kirotrio.accounts.cooldowns import Cooldowns
 from kirotrio.accounts.credential import Social
 from kirotrio.accounts.keeping import keep_sign_in
 from kirotrio.accounts.lending import upkeep
-from kirotrio.accounts.lending.cooldowns import Cooldowns
 from kirotrio.accounts.lending.gate import Gate, GateLimits
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import SPREAD, Pool

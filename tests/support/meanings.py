@@ -1,5 +1,5 @@
-"""KIRO_PROTOCOL 4 as a table of what has to happen: which accounts are asked, what is known of them afterwards, and what
-the client is told. Written from the document, not from the product's own table.
+"""KIRO_PROTOCOL 4 as a table of what has to happen: who is asked, what is known of them afterwards, and what the
+client is told. Written from the document, not from the product's own table.
 """
 
 from __future__ import annotations

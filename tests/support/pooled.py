@@ -26,7 +26,7 @@ from support.several import Kept, keep
 from support.sign_in_service import wall_clock
 from support.stack import changed
 
-from kirotrio.accounts.lending.cooldowns import Cooldown
+from kirotrio.accounts.cooldowns import Cooldown
 from kirotrio.accounts.lending.lender import Lending
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
@@ -98,7 +98,7 @@ class Told:
 
 @define(eq=False)
 class Scene:
-    """`down`: calls of these paths do not get through."""
+    """`down`: calls of these paths do not get through. `slow`: those of these take so many seconds."""
 
     folder: Path
     simulator: Simulator
@@ -111,6 +111,7 @@ class Scene:
     calls: list[tuple[str, str]] = field(factory=list)
     """Every other call: its path and whose it was."""
     down: set[str] = field(factory=set)
+    slow: dict[str, float] = field(factory=dict)
     _numbers: Iterator[int] = field(factory=lambda: itertools.count(1))
 
     @property
@@ -252,7 +253,7 @@ class _Upstream:
     ) -> HttpAnswer:
         call = _call(method, url, headers or {}, body)
         self.scene.calls.append((call.path, self.whose(call)))
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.scene.slow.get(call.path, 0.0))
         if call.path in self.scene.down:
             raise UpstreamFailed("the service cannot be reached", recovery=Recovery.RETRY)
         reply = self.scene.simulator.answer(call)

@@ -235,7 +235,7 @@ class ScriptedAccount:
     def has_other(self) -> bool:
         return False
 
-    async def pace(self) -> None:
+    async def pace(self, *, again: bool = False) -> None:
         return
 
     def served(self) -> None:

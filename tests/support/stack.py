@@ -14,7 +14,7 @@ import orjson
 import trio
 from support.several import Kept, asked, keep
 
-from kirotrio.accounts.lending.cooldowns import Cooldown
+from kirotrio.accounts.cooldowns import Cooldown
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.sources.places import Places
 from kirotrio.config.settings import Settings, SimulatorSettings

@@ -18,7 +18,7 @@ from support.several import kept
 from support.stack import Stack
 
 from kirotrio.accounts import account
-from kirotrio.accounts.lending.cooldowns import Cooldown
+from kirotrio.accounts.cooldowns import Cooldown
 from kirotrio.errors import Blame
 from kirotrio.simulator.refusals import RefusalTable
 

@@ -74,6 +74,14 @@ class Choice:
         """The account that this session is on, "" where it is on none in particular."""
         return self._sessions.get(session, "")
 
+    def rename(self, old: str, new: str) -> None:
+        """The account is called otherwise; its sessions stay with it."""
+        for session, name in self._sessions.items():
+            if name == old:
+                self._sessions[session] = new
+        if old in self._turns:
+            self._turns[new] = self._turns.pop(old)
+
     def _count(self, name: str) -> None:
         self._turn += 1
         self._turns[name] = self._turn

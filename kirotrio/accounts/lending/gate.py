@@ -59,7 +59,7 @@ class Gate:
 
     def __init__(self, limits: GateLimits, name: str = "") -> None:
         self._limits = limits
-        self._who = f"the account {name!r}" if name else "the account"
+        self.rename(name)
         self._taken = 0
         self._number = 0
         self._places: deque[_Waiter] = deque()
@@ -70,6 +70,9 @@ class Gate:
         self._starts: deque[float] = deque()
         self._mean: float | None = None
         """Seconds that a place is held."""
+
+    def rename(self, name: str) -> None:
+        self._who = f"the account {name!r}" if name else "the account"
 
     @property
     def busy(self) -> int:

@@ -71,11 +71,25 @@ class Loan:
     def has_other(self) -> bool:
         return any(member.key not in self._failures and member is not self._member for member in self._usable())
 
-    async def pace(self) -> None:
+    async def pace(self, *, again: bool = False) -> None:
         if self._paced:
             await self.member.gate.pace(self.pool.settings.deadlines.queue)
+        if again:
+            self._leave_if_paused()
         self._paced = True
         self._sent_at = self.pool.now()
+
+    def _leave_if_paused(self) -> None:
+        """Other requests may have met its pause since this one came to hold it, or a person has switched it off."""
+        if self.member in self._usable():
+            return
+        now = self.pool.now()
+        cooldown = self.pool.cooldowns.against(self.member.key, self.model.id, now)
+        if cooldown is not None and cooldown.blame is Blame.SUSPICIOUS:
+            raise suspected(self.name, cooldown, now)
+        elsewhere = self._nobody()
+        elsewhere.recovery = Recovery.SWITCH_ACCOUNT
+        raise elsewhere
 
     async def credentials(self) -> Credentials:
         with self._trouble_of_its_own():
@@ -118,14 +132,20 @@ class Loan:
         return error
 
     async def _pause(self, member: Member, error: KirotrioError) -> None:
-        pool, resets_at = self.pool, None
-        if error.blame is Blame.QUOTA:
-            resets_at = await pool.usage.next_reset(member.name, member.account.credentials)
-        elif error.blame is Blame.SUSPICIOUS and self.wish.session:
+        pool = self.pool
+        if error.blame is Blame.SUSPICIOUS and self.wish.session:
             pool.choice.bind(self.wish.session, member.name)
+        pool.cooldowns.note(member.key, error, pool.now(), model=self.model.id)
+        if error.blame is not Blame.QUOTA:
+            return
+        # Only now, since others must not be sent to it while the date is asked for.
+        resets_at = await pool.usage.next_reset(member.name, member.account.credentials)
+        if resets_at is None:
+            return
         now = pool.now()
-        pool.cooldowns.note(member.key, error, now, model=self.model.id, resets_at=resets_at)
-        if resets_at is not None and isinstance(error, QuotaExhausted):
+        pool.cooldowns.lift(member.key, now, Blame.QUOTA)
+        pool.cooldowns.note(member.key, error, now, resets_at=resets_at)
+        if isinstance(error, QuotaExhausted):
             error.message = f"{error.message} The next reset is at {moment(resets_at, now)}."
             error.retry_after = max(resets_at - now, 0.0)
 

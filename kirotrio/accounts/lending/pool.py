@@ -17,11 +17,11 @@ import trio
 from attrs import define, field
 
 from kirotrio.accounts.account import Account
+from kirotrio.accounts.cooldowns import Cooldown, Cooldowns
 from kirotrio.accounts.credential_json import checked_refresh_token
 from kirotrio.accounts.finding import Finder
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.lending.choice import Choice
-from kirotrio.accounts.lending.cooldowns import Cooldown, Cooldowns
 from kirotrio.accounts.lending.gate import Gate, GateLimits
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.wish import Wish
@@ -311,10 +311,23 @@ class Pool:
             terms = terms_of(record, self.settings)
             self._kept[record.id] = self._member(record.name, source, terms, f"refresh:{record.id}", record)
             return None
+        if before.name != record.name:
+            self._rename(member, record)
         member.record = record
         member.account.terms = terms_of(record, self.settings)
         member.gate.limits = self._limits(record)
         return member if before.secrets != record.secrets else None
+
+    def _rename(self, member: Member, record: AccountRecord) -> None:
+        """Places, tokens and what is under way stay with it, and so do the sessions that it answers."""
+        store, sealer = self.shared.database, self.shared.sealer
+        self.models.forget(member.name)
+        self.usage.forget(member.name)
+        self.choice.rename(member.name, record.name)
+        member.account.rename(
+            record.name, kept_source(record, store, sealer, write_back=self.settings.accounts.write_back)
+        )
+        member.gate.rename(record.name)
 
     def _drop(self, account_id: str) -> None:
         """Requests that it is answering go on to their end."""
@@ -350,7 +363,7 @@ class Pool:
 
 def _is_another(before: AccountRecord, after: AccountRecord) -> bool:
     """Whether what an `Account` holds in memory may not be used on."""
-    return (before.name, before.kind, before.follows) != (after.name, after.kind, after.follows)
+    return (before.kind, before.follows) != (after.kind, after.follows)
 
 
 def _turn_of(where: str) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from attrs import frozen
 
-from kirotrio.accounts.lending.cooldowns import MODEL_LENGTH, Cooldown
+from kirotrio.accounts.cooldowns import MODEL_LENGTH, Cooldown
 from kirotrio.errors import (
     AccountUnavailable,
     Blame,

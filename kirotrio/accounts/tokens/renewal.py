@@ -18,7 +18,7 @@ import random
 from collections.abc import Callable
 
 import trio
-from attrs import field, frozen
+from attrs import evolve
 
 from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
@@ -27,7 +27,7 @@ from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.tokens import sentences
 from kirotrio.accounts.tokens.refresh import SignInRefused, refresh_by
 from kirotrio.accounts.tokens.single_flight import SingleFlight
-from kirotrio.accounts.tokens.turns import Turns
+from kirotrio.accounts.tokens.turns import Turns, Whose
 from kirotrio.accounts.tokens.validity import Validity, token_of
 from kirotrio.errors import (
     AccountUnavailable,
@@ -51,18 +51,6 @@ ROUNDS = 3
 """How often another program may get in between one refresh and its writing."""
 LOOK_AGAIN = 0.25
 """Seconds between two looks while another process refreshes; varied by half."""
-
-
-@frozen
-class Whose:
-    """The account in messages and in the log, and the name of its turn, which is the same in every process."""
-
-    name: str
-    turn: str = field()
-
-    @turn.default
-    def _own(self) -> str:
-        return f"refresh:{self.name}"
 
 
 class Token:
@@ -109,6 +97,10 @@ class Token:
     @terms.setter
     def terms(self, terms: Terms) -> None:
         self._validity.terms = terms
+
+    def rename(self, name: str, source: Source) -> None:
+        """The account is called otherwise from now on, by `source` as well; its tokens and its turn stay."""
+        self._whose, self._source = evolve(self._whose, name=name), source
 
     @property
     def busy(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from attrs import field, frozen
+
 
 class Turns(Protocol):
     async def take(self, name: str) -> bool:
@@ -24,3 +26,15 @@ class OwnTurns:
 
     async def give_back(self, name: str) -> None:
         return
+
+
+@frozen
+class Whose:
+    """The account in messages and in the log, and the name of its turn, which is the same in every process."""
+
+    name: str
+    turn: str = field()
+
+    @turn.default
+    def _own(self) -> str:
+        return f"refresh:{self.name}"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from attrs import frozen
 
-from kirotrio.accounts.lending.cooldowns import Cooldown
+from kirotrio.accounts.cooldowns import Cooldown
 from kirotrio.accounts.lending.states import moment
 from kirotrio.errors import Blame
 from kirotrio.store.account_record import AccountRecord
