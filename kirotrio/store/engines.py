@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import sys
@@ -79,9 +80,12 @@ def _sqlite(url: URL, deadline: float) -> Engine:
     @event.listens_for(engine, "do_connect")
     def private(_: Any, __: Any, arguments: Any, ___: Any) -> None:
         # Made by us, for its owner alone; the files that SQLite puts beside it take after it.
+        # Never opened beside SQLite where it exists: closing any descriptor of a file drops all locks that this process
+        # has on it (fcntl(2)), and another process would then take the journal for nobody's and delete it.
         path = Path(arguments[0])
         private_folder(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE))
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:

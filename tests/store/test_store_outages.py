@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,34 @@ async def test_locked_sqlite_fails_after_the_deadline_and_heals(tmp_path: Path) 
     assert (await database.read(revision), database.trouble) == (1, None)
     other.close()
     database.close()
+
+
+async def test_a_command_beside_a_gateway_leaves_it_its_journal(tmp_path: Path) -> None:
+    """The last user of an SQLite file deletes its journal; what a gateway then wrote into it would be lost with it."""
+    database = open_database("", tmp_path)
+    together = threading.Barrier(3)
+
+    def look(connection: Connection) -> None:
+        connection.execute(text("SELECT 1"))
+        together.wait(timeout=30)  # so that there are several connections, which stay in the pool
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(database.read, look)
+    await database.write(_count)
+    journal = tmp_path / "kirotrio.db-wal"
+    before = journal.stat().st_ino
+    command = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(*c.execute('SELECT * FROM meta')); c.close()"
+    )
+    await trio.run_process([sys.executable, "-c", command, str(tmp_path / "kirotrio.db")], capture_stdout=True)
+    assert journal.exists(), "another process took the journal for nobody's"
+    assert journal.stat().st_ino == before
+    await database.write(_count)
+    database.close()
+    again = open_database("", tmp_path)
+    assert await again.read(revision) == 2
+    again.close()
 
 
 async def test_writers_of_one_process_stand_in_line(tmp_path: Path) -> None:
