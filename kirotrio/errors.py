@@ -211,6 +211,17 @@ class UpstreamFailed(KirotrioError):
     cause = Cause.UPSTREAM_FAILED
 
 
+class ProxyFailed(UpstreamFailed):
+    """The outbound proxy is not there, does not admit us, or does not connect.
+
+    `own`: the proxy is one account's own, so that another account may well get through.
+    """
+
+    def __init__(self, message: str, *, own: bool = False, recovery: Recovery = Recovery.NONE) -> None:
+        super().__init__(message, recovery=recovery)
+        self.own = own
+
+
 class EmptyAnswer(UpstreamFailed):
     """A complete stream without text, thinking or tool call (KIRO_PROTOCOL 3.4)."""
 

@@ -21,7 +21,7 @@ from attrs import define
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.errors import DeadlineExceeded, Recovery, SettingsError, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
-from kirotrio.kiro.proxies import Proxy, bypasses_proxy, parse_proxy
+from kirotrio.kiro.proxies import ACCOUNTS_OWN, Proxy, bypasses_proxy, parse_proxy
 from kirotrio.kiro.tunnels import Direct, Tunnel, not_admitted
 
 _LARGEST_ANSWER: Final = 16 * 1024 * 1024
@@ -36,8 +36,6 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 
 _IDLE: Final = 60.0
 """Seconds that a connection is kept for the next call."""
-
-_ACCOUNTS_OWN: Final = "the account's proxy address"
 
 
 class Transport:
@@ -138,7 +136,7 @@ class Transport:
             return self._direct
         if proxy_url is None:
             return self._through
-        route = self._own.pop(proxy_url, None) or self._route(parse_proxy(proxy_url, _ACCOUNTS_OWN))
+        route = self._own.pop(proxy_url, None) or self._route(parse_proxy(proxy_url, ACCOUNTS_OWN))
         self._own[proxy_url] = route
         return route
 

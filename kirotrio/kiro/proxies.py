@@ -21,6 +21,9 @@ _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080}
 _LONGEST_SOCKS_WORD: Final = 255
 """Bytes of a user name or a password (RFC 1929)."""
 
+ACCOUNTS_OWN: Final = "the account's proxy address"
+"""What the `setting` of a proxy is that one account has for itself."""
+
 
 @frozen
 class Proxy:

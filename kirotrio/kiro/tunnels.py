@@ -21,8 +21,8 @@ import httpcore
 import trio
 from attrs import frozen
 
-from kirotrio.errors import Recovery, UpstreamFailed
-from kirotrio.kiro.proxies import Proxy
+from kirotrio.errors import ProxyFailed, Recovery
+from kirotrio.kiro.proxies import ACCOUNTS_OWN, Proxy
 
 _SOCKS_REFUSALS: Final = {
     1: ("it failed by itself", Recovery.RETRY),
@@ -128,7 +128,7 @@ class Tunnel(httpcore.AsyncNetworkBackend):
     """Connects to the target through `proxy`, which resolves its name; with `forwards` to the proxy alone, which is
     then sent plain requests that name their target.
 
-    Raises UpstreamFailed with a sentence about the proxy, retryable where the next attempt may fare better.
+    Raises ProxyFailed with a sentence about it, retryable where the next attempt may fare better.
     """
 
     resolves: ClassVar[bool] = True
@@ -261,14 +261,14 @@ class Tunnel(httpcore.AsyncNetworkBackend):
             held += piece
         return held
 
-    def _no_socks(self) -> UpstreamFailed:
+    def _no_socks(self) -> ProxyFailed:
         return self._failed("does not answer as a SOCKS5 proxy does", f"check {self.proxy.setting}", Recovery.NONE)
 
-    def _failed(self, what: str, why: str = "", recovery: Recovery = Recovery.RETRY) -> UpstreamFailed:
+    def _failed(self, what: str, why: str = "", recovery: Recovery = Recovery.RETRY) -> ProxyFailed:
         return _refusal(self.proxy, what, why, recovery)
 
 
-def not_admitted(proxy: Proxy, headers: Iterable[tuple[bytes, bytes]] = ()) -> UpstreamFailed:
+def not_admitted(proxy: Proxy, headers: Iterable[tuple[bytes, bytes]] = ()) -> ProxyFailed:
     """The error where a proxy wants a sign-in, or another than it was given; `headers` are those of its 407."""
     offered = [value.decode("latin-1") for name, value in headers if name.lower() == b"proxy-authenticate"]
     kinds = [value.split(" ", 1)[0] for value in offered if value]
@@ -284,8 +284,9 @@ def not_admitted(proxy: Proxy, headers: Iterable[tuple[bytes, bytes]] = ()) -> U
     return _refusal(proxy, "refuses the user and password", f"correct them in {proxy.setting}")
 
 
-def _refusal(proxy: Proxy, what: str, why: str = "", recovery: Recovery = Recovery.NONE) -> UpstreamFailed:
-    return UpstreamFailed(f"the proxy {proxy.place} {what}" + (f": {why}" if why else ""), recovery=recovery)
+def _refusal(proxy: Proxy, what: str, why: str = "", recovery: Recovery = Recovery.NONE) -> ProxyFailed:
+    sentence = f"the proxy {proxy.place} {what}" + (f": {why}" if why else "")
+    return ProxyFailed(sentence, own=proxy.setting == ACCOUNTS_OWN, recovery=recovery)
 
 
 def _until(timeout: float | None) -> float:

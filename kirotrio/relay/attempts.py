@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.usage import UsageLedger
-from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, Recovery
+from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, ProxyFailed, Recovery
 from kirotrio.kiro.models import ModelProfile
 from kirotrio.relay.attempt import Progress, Send, generate
 from kirotrio.relay.estimate import Estimate
@@ -91,7 +91,8 @@ class Budget:
         if (empty and self.empty <= 0) or (progress.began and self.paid <= 0):
             return None
         repaired = error.recovery in self.repairs
-        if _is_of_the_account(error) or (repaired and error.recovery is Recovery.REFRESH_TOKEN):
+        elsewhere = others and isinstance(error, ProxyFailed) and error.own
+        if elsewhere or _is_of_the_account(error) or (repaired and error.recovery is Recovery.REFRESH_TOKEN):
             step = Step.SWITCH if others else None
         elif repaired or not error.retryable or (error.retry_after or 0.0) > _LONGEST_BACK_OFF:
             step = None

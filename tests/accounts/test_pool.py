@@ -16,6 +16,7 @@ from support.sign_in_service import EPOCH
 from trio.testing import MockClock
 
 from kirotrio.accounts.lending.pool import Readiness
+from kirotrio.accounts.lending.states import moment
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.errors import Blame, RateLimited
 from kirotrio.simulator import Subscription
@@ -392,6 +393,40 @@ async def test_a_client_that_leaves_while_it_waits_leaves_its_place_in_line(
         assert (scene.member("a").gate.busy, scene.member("a").gate.waiting) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    "refusal",
+    ["DAILY_REQUEST_COUNT", "MONTHLY_REQUEST_COUNT", "SUSPICIOUS_ACTIVITY", "CREDIT_CONSUMPTION_RATE_EXCEEDED"],
+)
+async def test_the_first_refusal_tells_as_much_as_the_next(
+    pool: Pooled, autojump_clock: MockClock, refusal: str
+) -> None:
+    async with pool(A, accounts=PRIORITY) as scene:
+        scene.simulator.refuse("a", refusal)
+        first, second = await scene.ask(), await scene.ask()
+        assert scene.names == "a"
+        assert first.status == second.status == 429
+        assert abs(first.retry_after - second.retry_after) <= 1, (first.message, second.message)
+        (pause,) = scene.pauses("a")
+        if pause.blame in (Blame.QUOTA, Blame.SHORT_QUOTA):
+            assert f"asked again from {moment(pause.until, scene.pool.now())}" in first.message
+
+
+async def test_a_model_that_is_refused_is_told_with_its_account_and_its_time(
+    pool: Pooled, autojump_clock: MockClock
+) -> None:
+    async with pool(A, B, accounts=PRIORITY) as scene:
+        scene.simulator.refuse("a", "INVALID_MODEL_ID")
+        await scene.know_models()
+        first, second = [await scene.ask(account="a") for _ in range(2)]
+        assert scene.names == "a"
+        (pause,) = scene.pauses("a")
+        for told in (first, second):
+            assert told.status == 404
+            assert f"a: does not have '{pause.model}' at present, asked again from " in told.message
+            assert moment(pause.until, scene.pool.now()) in told.message
+            assert "claude-opus" in told.message, "which models there are"
+
+
 async def test_what_keeps_each_account_is_told_with_its_time(pool: Pooled, autojump_clock: MockClock) -> None:
     async with pool(A, B, C, accounts=PRIORITY) as scene:
         scene.simulator.refuse("a", "TEMPORARILY_SUSPENDED")
@@ -404,6 +439,6 @@ async def test_what_keeps_each_account_is_told_with_its_time(pool: Pooled, autoj
             assert told.retry_after <= 300
             said = told.message
             assert "a: suspended" in said
-            assert "b: used up until 2027-01-16 00:00 UTC" in said
-            assert "c: asked too often, paused until 2027-01-15 08:05:00 UTC" in said
+            assert "b: used up for now, until 2027-01-16 00:00 UTC" in said
+            assert "c: used too fast, paused until 2027-01-15 08:05:00 UTC" in said
             assert said.index("c: ") < said.index("b: ") < said.index("a: "), "the most hopeful first"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import trio
+from sqlalchemy import Connection
 from support.dialects import ALL, ANTHROPIC, CHAT, RESPONSES
 from support.several import kept
 from support.stack import KEY, Stack
 
 from kirotrio.errors import Blame
+from kirotrio.store import accounts as rows
 
 NAMES = "abc"
 
@@ -34,6 +37,11 @@ async def test_a_path_names_the_account_in_every_dialect(stack):
                 unknown = await http.post(f"/a/nobody{path}", json=spoken.question())
                 assert unknown.status_code == 404
                 assert "'nobody'" in spoken.error_of(unknown.json())["message"]
+        for name in ("h%20ome", "%C3%A4\u2026", "b%0A", "x" * 65, "b" * 5000):
+            none = await http.post(f"/a/{name}/v1/messages", json=ANTHROPIC.question())
+            message = ANTHROPIC.error_of(none.json())["message"]
+            assert (none.status_code, message[:26]) == (404, "there is no account named "), message
+            assert len(message) < 200, "a name that no account can have is cut"
         assert asked(s) == "b" * 6
         refused = await http.post("/a/b/v1/messages", json=ANTHROPIC.question("[[status=429]] x"))
         assert (refused.status_code, asked(s)) == (429, "b"), "an account that was named is answered for by another"
@@ -122,3 +130,22 @@ async def test_a_suspension_is_known_to_the_next_gateway(stack):
             assert asked(s) == "b"
             ready = await http.get("/ready")
         assert ready.status_code == 200
+
+
+async def test_an_account_whose_own_proxy_is_down_leaves_the_answer_to_another(stack):
+    async with stack(kept=three(), accounts={"strategy": "priority"}) as s, s.client() as http:
+        pool = s.gateway.accounts
+
+        def behind_a_proxy(connection: Connection) -> None:
+            record = rows.find(connection, pool.shared.sealer, s.member("a").key)
+            assert record is not None
+            secrets = attrs.evolve(record.secrets, proxy_url="http://127.0.0.1:9")
+            rows.update(connection, pool.shared.sealer, record.id, secrets=secrets)
+
+        await pool.shared.database.write(behind_a_proxy)
+        await pool.look()
+        answer = await http.post("/v1/messages", json=ANTHROPIC.question())
+        assert (answer.status_code, asked(s)) == (200, "b"), answer.text
+        alone = await http.post("/a/a/v1/messages", json=ANTHROPIC.question())
+        assert (alone.status_code, asked(s)) == (502, "")
+        assert "the account 'a' has no way to Kiro: the proxy" in ANTHROPIC.error_of(alone.json())["message"]

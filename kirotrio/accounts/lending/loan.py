@@ -17,7 +17,7 @@ from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.lending.states import AccountState, moment, nobody, suspected
 from kirotrio.accounts.lending.wish import Wish
-from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, NotFound, QuotaExhausted, RateLimited, Recovery
+from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, NotFound, ProxyFailed, RateLimited, Recovery
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile
 
@@ -135,19 +135,19 @@ class Loan:
         pool = self.pool
         if error.blame is Blame.SUSPICIOUS and self.wish.session:
             pool.choice.bind(self.wish.session, member.name)
-        pool.cooldowns.note(member.key, error, pool.now(), model=self.model.id)
-        if error.blame is not Blame.QUOTA:
-            return
-        # Only now, since others must not be sent to it while the date is asked for.
-        resets_at = await pool.usage.next_reset(member.name, member.account.credentials)
-        if resets_at is None:
-            return
         now = pool.now()
-        pool.cooldowns.lift(member.key, now, Blame.QUOTA)
-        pool.cooldowns.note(member.key, error, now, resets_at=resets_at)
-        if isinstance(error, QuotaExhausted):
-            error.message = f"{error.message} The next reset is at {moment(resets_at, now)}."
-            error.retry_after = max(resets_at - now, 0.0)
+        pause = pool.cooldowns.note(member.key, error, now, model=self.model.id)
+        if error.blame is Blame.QUOTA:
+            # Only now, since others must not be sent to it while the date is asked for.
+            resets_at = await pool.usage.next_reset(member.name, member.account.credentials)
+            if resets_at is not None:
+                now = pool.now()
+                pool.cooldowns.lift(member.key, now, Blame.QUOTA)
+                pause = pool.cooldowns.note(member.key, error, now, resets_at=resets_at)
+        if pause is not None and not pause.needs_person:
+            if error.blame in (Blame.QUOTA, Blame.SHORT_QUOTA):
+                error.message = f"{error.message} The account is asked again from {moment(pause.until, now)}."
+            error.retry_after = max(pause.until - now, 0.0)
 
     async def switch(self) -> bool:
         self._failures.setdefault(self.member.key, AccountUnavailable("was asked and could not answer"))
@@ -160,7 +160,12 @@ class Loan:
 
     def told(self, error: KirotrioError) -> KirotrioError:
         theirs = error.blame is not Blame.NONE or error.recovery in (Recovery.SWITCH_ACCOUNT, Recovery.REFRESH_TOKEN)
-        if len(self._members) < 2 or error.blame is Blame.SUSPICIOUS or not theirs:
+        theirs = theirs or (isinstance(error, ProxyFailed) and error.own)
+        # Of one account, what it said itself tells most; but a model is told by name, and with those that there are.
+        plain = len(self._members) < 2 and error.blame is not Blame.MODEL
+        if plain or error.blame is Blame.SUSPICIOUS or not theirs:
+            if isinstance(error, ProxyFailed) and error.own:
+                error.message = f"the account {self.name!r} has no way to Kiro: {error.message}"
             return error
         return self._nobody()
 

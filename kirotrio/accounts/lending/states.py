@@ -90,7 +90,7 @@ def nobody(reports: Sequence[AccountState], model: str, *, now: float) -> Kirotr
         listed += f"; and {len(told) - NAMED} more"
     if first.cause is Cause.NOT_FOUND:
         return NotFound(f"{_not_offered(reports, model)} {listed}.", model=model)
-    heading = "No account can answer at present."
+    heading = "This account cannot answer at present." if len(reports) == 1 else "No account can answer at present."
     if first.cause is Cause.OVERLOADED:
         heading = "This request could not be answered, but an account is there that was not asked: ask again."
     error = _KINDS.get(first.cause, AccountUnavailable)(f"{heading} {listed}.")
@@ -158,9 +158,14 @@ def _tell_cooldown(report: AccountState, argument: str, cooldown: Cooldown, now:
         case Blame.SIGN_IN:
             said = f"signed out ({report.remedy or f'run `kirotrio login --again {argument}`'})"
             cause, rank = Cause.ACCOUNT_UNAVAILABLE, _Rank.NEEDS_PERSON
-        case Blame.QUOTA | Blame.SHORT_QUOTA:
+        case Blame.QUOTA:
             said = f"used up until {when}"
             cause = Cause.QUOTA_EXHAUSTED
+        case Blame.SHORT_QUOTA:
+            said = f"used up for now, until {when}"
+            cause = Cause.QUOTA_EXHAUSTED
+        case Blame.BURN_RATE:
+            said = f"used too fast, paused until {when}"
         case Blame.MODEL:
             said = f"does not have {cooldown.model!r} at present, asked again from {when}"
             cause, rank = Cause.NOT_FOUND, _Rank.MAY_BE_REFUSED_AGAIN
