@@ -94,6 +94,10 @@ class Account:
         return self._token.busy
 
     @property
+    def is_refreshing(self) -> bool:
+        return self._token.is_refreshing
+
+    @property
     def is_due(self) -> bool:
         """Whether its token is to be looked after now, as far as is known without reading anything."""
         return self._token.is_due

@@ -28,6 +28,8 @@ CEILING: Final = 1800.0
 """How far pauses grow that nobody has told us."""
 GROWS_WITHIN: Final = 3600.0
 """An account that was left alone for so long after a pause begins with a short one again."""
+CLOCKS_APART: Final = 300.0
+"""How far the clocks of several gateways may be from each other."""
 MODELS: Final = 1000
 """How many pairs of an account and a model are kept; clients make names of models up."""
 MODEL_LENGTH: Final = 128
@@ -52,6 +54,10 @@ class Cooldown:
     @property
     def needs_person(self) -> bool:
         return self.until == math.inf
+
+    def holds(self, now: float) -> bool:
+        """Whether it is in force. One that begins in the future was met before the clock was set back."""
+        return now < self.until and (self.needs_person or self.began_at <= now + CLOCKS_APART)
 
 
 def cooldown_for(
@@ -178,7 +184,7 @@ class Cooldowns:
         self._prune(now)
         key = (account, cooldown.model)
         known = self._known.get(key)
-        if known is not None and known.until >= cooldown.until:
+        if known is not None and known.holds(now) and known.until >= cooldown.until:
             return known
         self._known[key] = cooldown
         pending = self._changes.pop(key, None)  # so that the order is that of the latest
@@ -202,12 +208,12 @@ class Cooldowns:
     def against(self, account: str, model: str, now: float) -> Cooldown | None:
         """What keeps this account from being asked for this model now; of several the one that ends last."""
         both = (self._known.get((account, "")), self._known.get((account, model[:MODEL_LENGTH])))
-        in_force = [cooldown for cooldown in both if cooldown is not None and cooldown.until > now]
+        in_force = [cooldown for cooldown in both if cooldown is not None and cooldown.holds(now)]
         return max(in_force, key=lambda cooldown: cooldown.until, default=None)
 
     def of(self, account: str, now: float) -> list[Cooldown]:
         """All that are in force, the account's own first."""
-        mine = [known for (whose, _), known in self._known.items() if whose == account and known.until > now]
+        mine = [known for (whose, _), known in self._known.items() if whose == account and known.holds(now)]
         return sorted(mine, key=lambda cooldown: cooldown.model)
 
     def lift(self, account: str, now: float, *blames: Blame) -> None:
@@ -246,7 +252,7 @@ class Cooldowns:
 
         What is still to be written here holds against it, as it will when it is written.
         """
-        stored = {(account, cooldown.model): cooldown for account, cooldown in rows if cooldown.until > now}
+        stored = {(account, cooldown.model): cooldown for account, cooldown in rows if cooldown.holds(now)}
         merged = dict(stored)
         for key, change in self._changes.items():
             there = stored.get(key)

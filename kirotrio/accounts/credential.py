@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Self, TypeAlias
 
 import attrs
@@ -83,7 +84,7 @@ class Oidc(Rotating):
     @property
     def is_builder_id(self) -> bool:
         return (
-            self.provider.lower().replace("-", "") == "builderid"
+            re.sub(r"[^a-z]", "", self.provider.lower()) in ("builderid", "awsbuilderid")
             or self.start_url.rstrip("/").lower() == BUILDER_ID_START_URL
         )
 

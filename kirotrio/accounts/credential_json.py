@@ -29,14 +29,30 @@ _KINDS = {
     "oidc": "oidc",
     "sso": "oidc",
     "awsssooidc": "oidc",
+    "awsidc": "oidc",
     "builderid": "oidc",
+    "awsbuilderid": "oidc",
     "identitycenter": "oidc",
+    "iamidentitycenter": "oidc",
     "enterprise": "oidc",
+    "internal": "oidc",
     "externalidp": "external",
     "external": "external",
     "apikey": "api-key",
 }
 """What is written as the method of a sign-in, in lower case and without dashes -> its kind."""
+
+_PROVIDERS = {
+    "google": "Google",
+    "github": "Github",
+    "builderid": "BuilderId",
+    "awsbuilderid": "BuilderId",
+    "identitycenter": "Enterprise",
+    "iamidentitycenter": "Enterprise",
+    "enterprise": "Enterprise",
+    "internal": "Internal",
+}
+"""Those of them that say through whom it was made, too. `IdC` and `iam` stand for Builder ID as well."""
 
 
 class Unreadable(AccountUnavailable):
@@ -101,11 +117,9 @@ def fits_a_header(token: str) -> bool:
 
 def kind_of(entry: Mapping[str, Any], registration: Mapping[str, Any] | None = None) -> str:
     """`social`, `oidc`, `external` or `api-key`: as the entry says, else by what stands in it."""
-    method = pick(entry, "authMethod")
-    if isinstance(method, str):
-        said = _KINDS.get(re.sub(r"[^a-z]", "", method.lower()))
-        if said:
-            return said
+    said = _KINDS.get(_method(entry))
+    if said:
+        return said
     if pick(entry, "refreshToken") is None and _api_key_in(entry):
         return "api-key"
     if pick(entry, "tokenEndpoint"):
@@ -142,7 +156,7 @@ def parse_credential(
         access_token = ""  # damaged: a refresh brings another
     expires_at = known_expiry(pick(entry, "expiresAt"))
     own_arn = real_arn(pick_text(entry, "profileArn", where))
-    provider = pick_text(entry, "provider", where)
+    provider = pick_text(entry, "provider", where) or _PROVIDERS.get(_method(entry), "")
     sign_in_region = pick_text(entry, "ssoRegion", where) or pick_text(entry, "authRegion", where)
     if kind == "external":
         if not refresh_token:
@@ -224,6 +238,11 @@ def _put(entry: dict[str, Any], name: str, value: Any) -> None:
         there = [_snake(name) if "refresh_token" in entry else name]
     for key in there:
         entry[key] = value
+
+
+def _method(entry: Mapping[str, Any]) -> str:
+    method = pick(entry, "authMethod")
+    return re.sub(r"[^a-z]", "", method.lower()) if isinstance(method, str) else ""
 
 
 def _api_key_in(entry: Mapping[str, Any]) -> str:

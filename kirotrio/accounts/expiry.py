@@ -5,16 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from kirotrio.kiro.times import FIRST_MILLISECONDS, epoch_seconds, known_moment
-
-
-def parse_expiry(value: Any) -> float:
-    """Epoch seconds of a time as `kiro.times.epoch_seconds` reads it. Raises ValueError."""
-    return epoch_seconds(value)
+from kirotrio.kiro.times import FIRST_MILLISECONDS, known_moment
 
 
 def known_expiry(value: Any) -> float | None:
-    """The same, None where there is no readable time; the token then counts as expired and is refreshed first."""
+    """Epoch seconds, as `kiro.times.known_moment` reads a time; None where there is none to read: the token then
+    counts as expired and is refreshed first."""
     return known_moment(value)
 
 

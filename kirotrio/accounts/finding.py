@@ -56,9 +56,19 @@ class Finder:
     @property
     def is_named(self) -> bool:
         """Whether a person's own words name a sign-in: then it answers, and no other."""
+        return bool(self.named_by)
+
+    @property
+    def named_by(self) -> str:
+        """The setting that names a sign-in, with its usual variable; "" where none does."""
         accounts = self._settings.accounts
-        named = accounts.refresh_token or accounts.api_key or accounts.creds_file or self._places.named_cli_database
-        return bool(named)
+        named = {
+            "accounts.refresh_token (REFRESH_TOKEN)": accounts.refresh_token,
+            "accounts.api_key (KIRO_API_KEY)": accounts.api_key,
+            "accounts.creds_file (KIRO_CREDS_FILE)": accounts.creds_file,
+            "KIRO_CLI_DATABASE": self._places.named_cli_database,
+        }
+        return next((setting for setting, value in named.items() if value), "")
 
     async def find(self) -> Source:
         """The first place where a sign-in is.

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
 import attrs
+import orjson
 from attrs import frozen
 
-from kirotrio.accounts.records import person_among, token_of
+from kirotrio.accounts.records import person_among, same_person, token_of
+from kirotrio.accounts.worth.usage_book import TOPIC
+from kirotrio.conversation.request import Json
 from kirotrio.errors import SettingsError
 from kirotrio.store.account_record import AccountRecord
 from kirotrio.store.sealing import Sealer
@@ -41,12 +44,22 @@ class Kept:
     how: Literal["added", "again", "known"]
 
 
+class AnotherPerson(SettingsError):
+    """The sign-in is not that of the account which it was to be put into. `what` is a clause that says so, `name` the
+    account that it is, "" if it is none; nothing was changed."""
+
+    def __init__(self, what: str, remedy: str, name: str = "") -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.name = name
+
+
 def keep_sign_in(connection: Connection, sealer: Sealer, record: AccountRecord, *, again: str = "") -> Kept:
     """Put `record`, made of a new sign-in, into the store, in one transaction.
 
     Where that person's account is there already, or `again` names one, it gets the new tokens and profile, and loses
-    its mark; its name and settings stay. Raises SettingsError where `again` names no account or another person's,
-    NameTaken where the name of a new one is taken.
+    its mark; its name and settings stay. Raises AnotherPerson where the account `again` is of another kind or person,
+    SettingsError where there is none of that name, NameTaken where the name of a new one is taken.
     """
     from kirotrio.store.accounts import add, all_accounts, clear_mark, known_digest, update
     from kirotrio.store.revisions import begin_change
@@ -58,7 +71,7 @@ def keep_sign_in(connection: Connection, sealer: Sealer, record: AccountRecord, 
     if again:
         if again not in known:
             raise SettingsError(f"there is no account {again} any more; sign in without --again to add it")
-        _check_person(known[again], record)
+        _check_person(known[again], record, known.values(), holder or "")
         there: AccountRecord | None = known[again]
     else:
         there = known[holder] if holder else person_among(known.values(), record)
@@ -80,14 +93,46 @@ def _follower(known: Iterable[AccountRecord], record: AccountRecord) -> str:
     return next((account.name for account in known if record.follows and account.follows == record.follows), "")
 
 
-def _check_person(there: AccountRecord, record: AccountRecord) -> None:
-    for name in ("user_id", "email"):
-        before, now = getattr(there, name), getattr(record, name)
-        if before and now:
-            if before.lower() == now.lower():
-                return
-            mails = f" ({there.email or 'its user'}, not {record.email or 'this one'})"
-            raise SettingsError(
-                f"this sign-in is not that of the account {there.name}{mails}; to add it as another account, sign in "
-                "without --again"
-            )
+def _check_person(there: AccountRecord, record: AccountRecord, known: Iterable[AccountRecord], holder: str) -> None:
+    """Raises AnotherPerson where the sign-in `record` is not one of the account `there`. `holder`: the account that its
+    token is known to belong to."""
+    others = [account for account in known if account.id != there.id]
+    now = attrs.evolve(record, profile_arn=record.profile_arn or there.profile_arn)
+    other = next((account for account in others if account.name == holder), None)
+    if other is None and not same_person(there, now):
+        other = person_among(others, now)
+    if other is not None:
+        raise AnotherPerson(
+            f"this sign-in is the account {other.name} already, not {there.name} ({_told(there)})",
+            f"to sign that one in anew, run `kirotrio login --again {other.name}`",
+            other.name,
+        )
+    if not _may_be(there, record):
+        raise AnotherPerson(
+            f"this sign-in is not that of the account {there.name} ({_told(there)}, not {_told(record)})",
+            "to add it as another account, run `kirotrio login` without --again",
+        )
+
+
+def _may_be(there: AccountRecord, record: AccountRecord) -> bool:
+    """Whether nothing that both say speaks against it: kind, user, else e-mail and provider."""
+    if there.kind != record.kind:
+        return False
+    if there.user_id and record.user_id:
+        return there.user_id.lower() == record.user_id.lower()
+    pairs = [(there.email, record.email), (there.provider, record.provider)]
+    return all(before.lower() == now.lower() for before, now in pairs if before and now)
+
+
+def _told(record: AccountRecord) -> str:
+    provider = record.provider if record.kind == "social" else ""
+    return ", ".join(part for part in (record.kind, provider, record.email or record.user_id) if part)
+
+
+def keep_usage(connection: Connection, account_id: str, document: Json, fetched_at: float) -> None:
+    """Put what Kiro said of the account's worth where the gateway and `kirotrio accounts` look for it."""
+    from kirotrio.store import snapshots
+
+    content = orjson.dumps(document).decode()
+    snapshot = snapshots.Snapshot(account_id=account_id, topic=TOPIC, content=content, fetched_at=fetched_at)
+    snapshots.put(connection, snapshot)

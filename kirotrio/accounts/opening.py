@@ -30,7 +30,7 @@ def open_shared(settings: Settings, data_dir: Path) -> Shared:
     try:
         vault = open_vault(database, settings.store, data_dir)
         shared = Shared(database, vault, turn_lasts(settings), data_dir / "accounts")
-        database.writing(shared.release_dead)
+        database.writing(shared.tidy)
     except BaseException:
         database.close()
         raise

@@ -31,6 +31,14 @@ class Profile:
         return self.status.upper() == "ACTIVE"
 
 
+@frozen
+class Answers:
+    """What the regions say. `refused`: each of them with 403, as Builder ID is told where its token is good."""
+
+    profiles: tuple[Profile, ...] = ()
+    refused: bool = False
+
+
 async def find_profile(
     http: HttpCalls,
     credentials: Credentials,
@@ -60,10 +68,23 @@ async def list_profiles(
     Raises UpstreamFailed (retryable) where nothing was found and not every region gave an answer: that is not to be
     remembered as "no profile". Cancellation closes the calls.
     """
+    answers = await ask_profiles(http, credentials, user_agent=user_agent, deadline=deadline)
+    return list(answers.profiles)
+
+
+async def ask_profiles(
+    http: HttpCalls,
+    credentials: Credentials,
+    *,
+    user_agent: str = "",
+    deadline: float,
+) -> Answers:
+    """The same, and whether the question itself was refused. Raises and takes its time as `list_profiles` does."""
     calls = (endpoints(credentials.flavour, region, credentials.url).profiles() for region in PROFILE_REGIONS)
     asked = {call.url: call for call in calls}
     found: dict[str, list[Profile]] = {}
     failures: list[KirotrioError] = []
+    refused: set[str] = set()
 
     async def ask(call: Endpoint) -> None:
         headers = headers_for(credentials, call, user_agent=user_agent, attempts=1)
@@ -81,7 +102,10 @@ async def list_profiles(
             return
         if answer.status == 200 and (profiles := _profiles_in(answer.body)) is not None:
             found[call.url] = _real(profiles)
-        elif answer.status not in _NO_PROFILES:
+            return
+        if answer.status == 403:
+            refused.add(call.url)
+        if answer.status not in _NO_PROFILES:
             failures.append(UpstreamFailed(f"status {answer.status}", upstream_status=answer.status))
 
     async with trio.open_nursery() as nursery:
@@ -92,12 +116,12 @@ async def list_profiles(
         for profile in found.get(url, []):
             profiles.setdefault(profile.arn, profile)
     if profiles:
-        return sorted(profiles.values(), key=lambda profile: not profile.active)
+        return Answers(tuple(sorted(profiles.values(), key=lambda profile: not profile.active)))
     if failures:
         raise UpstreamFailed(
             f"The profile of this account could not be looked up ({failures[0].message})", recovery=Recovery.RETRY
         ) from failures[0]
-    return []
+    return Answers(refused=refused == asked.keys())
 
 
 def _profiles_in(body: bytes) -> list[Any] | None:

@@ -162,6 +162,11 @@ def token_of(record: AccountRecord) -> str:
     return record.secrets.refresh_token or record.secrets.api_key
 
 
+def secret_of(credential: Credential) -> str:
+    """The same of a sign-in itself."""
+    return credential.key if isinstance(credential, ApiKey) else credential.refresh_token
+
+
 def proxy_of(record: AccountRecord) -> str | None:
     """The account's proxy as a call takes it: None for the one of the settings, "" for none."""
     return own_proxy(record.secrets.proxy_url)

@@ -5,6 +5,7 @@ upstream last said of them.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from kirotrio.store.cooldowns import CooldownRow
 from kirotrio.store.database import Database
 from kirotrio.store.sealing import Sealer
 from kirotrio.store.snapshots import Snapshot
+
+_FORGOTTEN = 180 * 86_400.0
+"""Seconds after which the successor of a token is of no use any more."""
 
 
 @frozen
@@ -67,9 +71,11 @@ class Shared:
 
         await self.database.write(put)
 
-    def release_dead(self, connection: Connection) -> None:
-        """Give turns back that were taken by processes of this machine which no longer run."""
+    def tidy(self, connection: Connection) -> None:
+        """Give turns back that were taken by processes of this machine which no longer run, and forget successors that
+        nobody has used for so long that they are over."""
         leases.release_dead(connection, self.holder)
+        successors.remove_older(connection, time.time() - _FORGOTTEN)
 
     def turns(self) -> Turns:
         return _StoredTurns(self)

@@ -98,7 +98,11 @@ async def _settled(finding: Finding) -> Iterable[Finding]:
 async def _serving(
     settings: Settings, record: AccountRecord, open_account: Callable[[], Account], transport: Transport
 ) -> Iterable[Finding]:
+    from kirotrio.accounts.sources.kept import missing_sign_in
+
     subject = f"account {record.name}"
+    if missing := await missing_sign_in(record):
+        return [Finding("wrong", subject, missing)]
     return [*await asked(settings, open_account(), transport, subject), *registration(record, time.time())]
 
 

@@ -33,6 +33,8 @@ def backup(loaded: LoadedSettings, target: Path, with_key: bool, force: bool) ->
     from kirotrio.cli.stores import with_store
     from kirotrio.store.backup import back_up, key_ids_in
 
+    if str(target) == "-":
+        raise click.UsageError("a backup is a file and does not go to standard output; name a file")
     with with_store(loaded, needs_key=with_key) as stores:
         keys = [stores.vault.key(key_id) for key_id in stores.reading(key_ids_in)] if with_key else []
         manifest = back_up(stores.database, target, keys=keys, overwrite=force)

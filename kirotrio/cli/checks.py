@@ -192,6 +192,15 @@ def clock(offset: float) -> Iterable[Finding]:
     return [Finding("ok", "clock", "agrees with the service's")]
 
 
+def one_clock(findings: Iterable[Finding]) -> list[Finding]:
+    """The clock is told of once, and at the end, whoever answered: as the one that it agrees with least sees it."""
+    findings = list(findings)
+    clocks = [finding for finding in findings if finding.subject == "clock"]
+    unknown = Finding("note", "clock", "not compared, since no service that answered told the time")
+    worst = max(clocks, key=lambda finding: ("ok", "note", "wrong").index(finding.state), default=unknown)
+    return [*(finding for finding in findings if finding.subject != "clock"), worst]
+
+
 def _way_out(message: str, settings: UpstreamSettings, proxy_setting: str) -> str:
     """What to try after a call that failed for this reason. `proxy_setting`: where its proxy was named, "" if none."""
     lower = message.lower()

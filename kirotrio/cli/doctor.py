@@ -109,7 +109,7 @@ async def _beyond(loaded: LoadedSettings) -> list[Finding]:
             except KirotrioError as error:
                 # Without a data folder there is none, which was told before.
                 told = [] if settings.data.dir is None else [Finding("wrong", "store", error.message)]
-                return [*told, *await run_checks(_reach(loaded, transport, None, None))]
+                return [*told, *checks.one_clock(await run_checks(_reach(loaded, transport, None, None)))]
             assert known is not None  # noqa: S101 - None is only said of a revision that was seen
             return [
                 *account_checks.store(stores, known),
@@ -146,7 +146,7 @@ async def _accounts(loaded: LoadedSettings, stores: Stores, known: Known, transp
         else:
             named |= account_checks.kept(loaded, stores, known, transport, nursery)
         named |= _reach(loaded, transport, chosen, None if alone else known)
-        findings += await run_checks(named)
+        findings += checks.one_clock(await run_checks(named))
         nursery.cancel_scope.cancel()
     return findings
 

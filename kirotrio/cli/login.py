@@ -3,35 +3,33 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import evolve, frozen
 
 from kirotrio.cli.options import DATA, with_settings
-from kirotrio.cli.programs import own_command
+from kirotrio.cli.programs import for_shell, own_command
 from kirotrio.cli.stores import Stores, with_store
 from kirotrio.cli.terminal import (
-    Waiting,
     browser_is_here,
     can_ask,
     choose,
-    choose_meanwhile,
-    console_of_output,
-    hyperlink,
-    open_page,
+    printable,
     run_to_end,
     secret_from_person,
+    told_when_stopped,
 )
 from kirotrio.cli.values import ProxyValue, account_name, named_region
 from kirotrio.config import LoadedSettings
-from kirotrio.errors import SettingsError
+from kirotrio.errors import DeadlineExceeded, KirotrioError, SettingsError, UpstreamFailed
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from kirotrio.accounts.keeping import Kept
-    from kirotrio.accounts.profiles import Profile
-    from kirotrio.accounts.sign_in import SignedIn, SignInPlan
+    from kirotrio.accounts.sign_in import Prompt, SignedIn, SignInPlan
+    from kirotrio.store.account_record import AccountRecord
 
 KINDS = {
     "social": "Google or GitHub",
@@ -40,7 +38,7 @@ KINDS = {
     "external": "your company's own sign-in (Microsoft Entra)",
     "api-key": "a key that was made in the Kiro portal (ksk_...)",
 }
-PROVIDERS = {"google": "Google", "github": "Github"}
+PROVIDERS = {"google": "Google", "github": "GitHub"}
 _BROWSER_ALONE = ("external",)
 _FITTING = {
     "provider": ("social",),
@@ -51,12 +49,13 @@ _FITTING = {
     "sign_in_region": ("social", "builder-id", "identity-center"),
 }
 """Options that only some kinds know."""
+_STOPPED = "Stopped; nothing was kept."
 _SPELLINGS = {"start_url": "--start-url", "sign_in_region": "--region", "method": "--browser and --device"}
 
 
 @frozen
 class Wishes:
-    """What was given on the command line, as far as it is no setting."""
+    """What was given on the command line, as far as it is no setting. `there`: the account that signs in anew."""
 
     name: str | None = None
     provider: str | None = None
@@ -67,6 +66,7 @@ class Wishes:
     method: str | None = None
     proxy: str | None = None
     again: str | None = None
+    there: AccountRecord | None = None
 
 
 @click.command(
@@ -121,7 +121,9 @@ class Wishes:
     help="The account's own proxy, for the sign-in and for all its calls. Default: that of the settings.",
 )
 @click.option(
-    "--again", metavar="NAME", help="Sign the account NAME in anew: its tokens are replaced, its settings stay."
+    "--again",
+    metavar="NAME",
+    help="Sign the account NAME in anew: its tokens are replaced, its name and settings stay.",
 )
 @with_settings(*DATA, "proxy_url")
 @click.argument("kind", required=False, type=click.Choice(list(KINDS)), metavar="[KIND]")
@@ -137,18 +139,24 @@ def login(loaded: LoadedSettings, kind: str | None, **given: Any) -> int:
     wishes = Wishes(**given)
     if kind is None and not wishes.again and not can_ask():
         raise click.UsageError(f"say how to sign in: {', '.join(KINDS)}")
+    if wishes.again and wishes.name:
+        raise click.UsageError(
+            "--name does not go with --again, which keeps the name; "
+            f"`kirotrio accounts rename {wishes.again} {wishes.name}` changes it"
+        )
     with with_store(loaded) as stores:
         if wishes.again:
             there = stores.account(wishes.again)
-            kind = kind or (there.kind if there.kind in KINDS else None)
+            kind = kind or there.kind
             wishes = _as_before(wishes, there, kind)
         elif wishes.name and wishes.name in {account.name for account in stores.accounts()}:
             raise SettingsError(
                 f"there is an account named {wishes.name} already; choose another name, or sign it in anew with "
                 f"`kirotrio login --again {wishes.name}`"
             )
-        plan = _plan(kind or _asked_kind(), wishes)
-        stores.prepare()
+        with told_when_stopped(_STOPPED):
+            plan = _plan(kind or _asked_kind(), wishes)
+            stores.prepare()
         kept, plan_title = signed_in(loaded, stores, plan, wishes)
     for line in _told(kept, plan_title, wishes):
         click.echo(line)
@@ -159,18 +167,28 @@ def _asked_kind() -> str:
     return choose("How do you sign in to Kiro?", list(KINDS), list(KINDS.values()))
 
 
-def _as_before(wishes: Wishes, there: Any, kind: str | None) -> Wishes:
-    """What the account was signed in with, where nothing else is said."""
+def _as_before(wishes: Wishes, there: AccountRecord, kind: str) -> Wishes:
+    """What the account was signed in with, where nothing else is said. Raises SettingsError for another kind or
+    provider, which is another account."""
+    provider = there.provider.lower() if there.provider.lower() in PROVIDERS else ""
     if kind != there.kind:
-        return wishes
-    provider = there.provider.lower()
+        raise _another(there, there.kind, kind)
+    if kind == "social" and provider and (wishes.provider or provider) != provider:
+        raise _another(there, PROVIDERS[provider], f"{kind} --provider {wishes.provider}")
     return evolve(
         wishes,
-        provider=wishes.provider or (provider if kind == "social" and provider in PROVIDERS else None),
+        there=there,
+        provider=wishes.provider or (provider if kind == "social" else None) or None,
         start_url=wishes.start_url or (there.start_url if kind == "identity-center" else None) or None,
         sign_in_region=wishes.sign_in_region or (there.sign_in_region if kind == "identity-center" else None) or None,
         proxy=wishes.proxy or there.secrets.proxy_url or None,
-        profile=wishes.profile or (there.profile_arn if kind in _FITTING["profile"] else None) or None,
+    )
+
+
+def _another(there: AccountRecord, is_of: str, wanted: str) -> SettingsError:
+    return SettingsError(
+        f"{there.name} is an account of another kind ({is_of}), so nothing was done; `kirotrio login --again "
+        f"{there.name}` signs it in anew, `kirotrio login {wanted}` adds this one as another account"
     )
 
 
@@ -191,7 +209,7 @@ def _plan(kind: str, wishes: Wishes) -> SignInPlan:
     given: dict[str, Any] = {"kind": kind, "method": method, "region": wishes.sign_in_region or "us-east-1"}
     if kind == "social":
         provider = wishes.provider or _asked_provider()
-        given["provider"] = PROVIDERS[provider]
+        given["provider"] = provider
     elif kind == "identity-center":
         given["start_url"] = wishes.start_url or _asked("--start-url", "Start URL of the access portal")
     elif kind == "external":
@@ -214,52 +232,148 @@ def _asked(option: str, question: str) -> str:
 
 
 def signed_in(loaded: LoadedSettings, stores: Stores, plan: SignInPlan, wishes: Wishes) -> tuple[Kept, str]:
-    """What was kept, and the title of its plan, "" if that is not known."""
-    from kirotrio.accounts.keeping import keep_sign_in
-    from kirotrio.accounts.records import free_name, record_of
-    from kirotrio.accounts.sign_in import SignInFailed
+    """What was kept, and the title of its plan, "" if that is not known.
 
-    with Conversation(wishes.profile or "") as conversation:
-        try:
-            signed = run_to_end(functools.partial(_talk, loaded, plan, conversation, wishes.proxy))
-        except SignInFailed as failure:
-            raise SignInFailed(_with_way_on(failure.message, plan, wishes), failure.reason) from None
-    if wishes.profile and signed.profile_arn != wishes.profile:
-        raise SettingsError(f"this sign-in has no profile {wishes.profile}; leave --profile out to choose one it has")
+    Raises SettingsError also where the sign-in was kept and its profile is still to be named; the sentence says so.
+    """
+    from kirotrio.accounts.records import free_name, record_of
+
+    signed, unsettled = _signed(loaded, plan, wishes)
+    email = printable(signed.email)
     taken = [account.name for account in stores.accounts()]
     record = record_of(
-        wishes.name or free_name(signed.email or plan.provider.lower() or plan.kind, taken),
+        wishes.name or free_name(email or plan.provider.lower() or plan.kind, taken),
         signed.credential,
-        email=signed.email,
+        email=email,
         user_id=signed.user_id,
-        profile_arn=signed.profile_arn,
+        # Where none could be looked up, the one that was named is as good as its word.
+        profile_arn=signed.profile_arn or wishes.profile or "",
         proxy_url=wishes.proxy or "",
     )
-    again = wishes.again or ""
-    return stores.writing(lambda connection: keep_sign_in(connection, stores.vault, record, again=again)), signed.plan
+    kept = _kept(stores, record, signed, wishes)
+    if unsettled:
+        raise SettingsError(
+            f"{kept.record.name} is signed in anew, but {unsettled}; say which with "
+            f"`{own_command()} login --again {kept.record.name} --profile ARN`"
+        )
+    return kept, signed.plan
 
 
-async def _talk(loaded: LoadedSettings, plan: SignInPlan, conversation: Conversation, proxy: str | None) -> SignedIn:
+def _signed(loaded: LoadedSettings, plan: SignInPlan, wishes: Wishes) -> tuple[SignedIn, str]:
+    """The sign-in, and why its profile has to be named once more, "" where it has not."""
+    from kirotrio.accounts.sign_in import SignInFailed
+    from kirotrio.cli.sign_in_prompt import TerminalPrompt
+
+    before = wishes.there.profile_arn if wishes.there and plan.kind in _FITTING["profile"] else ""
+    command = _command(plan, wishes)
+    with told_when_stopped(_STOPPED):
+        with TerminalPrompt(wishes.profile or "", before) as prompt:
+            try:
+                signed = run_to_end(functools.partial(_talk, loaded, plan, prompt, wishes.proxy))
+            except SignInFailed as failure:
+                raise SignInFailed(_with_way_on(failure.message, plan, command), failure.reason) from None
+            except (UpstreamFailed, DeadlineExceeded) as error:
+                raise UpstreamFailed(
+                    _with_remedy(error, plan, command), upstream_status=error.upstream_status
+                ) from None
+        only = signed.profile_arn
+        if prompt.unsettled or not wishes.profile or only in ("", wishes.profile):
+            return signed, prompt.unsettled
+        unsettled = f"this sign-in has no profile {wishes.profile}, only {only}"
+        if can_ask():
+            click.confirm(f"{_sentence(unsettled)} Use that?", default=True, abort=True)
+            return signed, ""
+    if not wishes.again:
+        raise SettingsError(f"{unsettled}; name that one with --profile, or leave it out")
+    return signed, unsettled
+
+
+def _kept(stores: Stores, record: AccountRecord, signed: SignedIn, wishes: Wishes) -> Kept:
+    """Put it into the store. A person is asked before a sign-in goes to another account than the one that was named;
+    raises AnotherPerson where that is not wanted, or nobody can be asked."""
+    from kirotrio.accounts.keeping import AnotherPerson, keep_sign_in, keep_usage
+
+    def keep(record: AccountRecord, again: str) -> Kept:
+        def work(connection: Connection) -> Kept:
+            kept = keep_sign_in(connection, stores.vault, record, again=again)
+            if signed.usage is not None:
+                keep_usage(connection, kept.record.id, signed.usage, signed.usage_at)
+            return kept
+
+        return stores.writing(work)
+
+    try:
+        return keep(record, wishes.again or "")
+    except AnotherPerson as error:
+        way = f"Sign in {error.name} anew" if error.name else f"Keep it as another account ({record.name})"
+        with told_when_stopped(_STOPPED):
+            if not can_ask() or not click.confirm(f"{_sentence(error.what)} {way}?", default=False):
+                raise
+        if error.name and wishes.there and wishes.there.secrets.proxy_url == record.secrets.proxy_url:
+            # That of the account which it is not; the other one keeps its own.
+            record = evolve(record, secrets=evolve(record.secrets, proxy_url=""))
+    return keep(record, "")
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."
+
+
+async def _talk(loaded: LoadedSettings, plan: SignInPlan, prompt: Prompt, proxy: str | None) -> SignedIn:
     from kirotrio.accounts.records import own_proxy
     from kirotrio.accounts.sign_in import sign_in
     from kirotrio.kiro.client import Transport
 
     settings = loaded.settings
     async with Transport(settings.upstream, settings.deadlines) as transport:
-        return await sign_in(plan, conversation, transport, settings, proxy_url=own_proxy(proxy or ""))
+        return await sign_in(plan, prompt, transport, settings, proxy_url=own_proxy(proxy or ""))
 
 
-def _with_way_on(message: str, plan: SignInPlan, wishes: Wishes) -> str:
+def _command(plan: SignInPlan, wishes: Wishes) -> str:
+    """What does the same once more. Never with the address of a proxy, which may have a password in it."""
+    words = ["login", plan.kind]
+    if wishes.again:
+        words += ["--again", wishes.again]
+    else:
+        given = {
+            "--provider": plan.provider.lower(),
+            "--start-url": plan.start_url,
+            "--domain": plan.domain,
+            "--region": wishes.sign_in_region,
+            "--name": wishes.name,
+        }
+        words += [word for option, value in given.items() if value for word in (option, value)]
+    words += ["--profile", wishes.profile] if wishes.profile else []
+    words += [f"--{wishes.method}"] if wishes.method else []
+    if wishes.proxy and not (wishes.there and wishes.proxy == wishes.there.secrets.proxy_url):
+        words += ["--proxy", "none" if wishes.proxy == "none" else "URL"]
+    return f"{own_command()} {for_shell(words)}"
+
+
+def _with_way_on(message: str, plan: SignInPlan, command: str) -> str:
+    """`message` with the command that does the same once more."""
+    if "`kirotrio login`" in message:
+        return message.replace("`kirotrio login`", f"`{command}`")
     if "kirotrio login" in message or plan.kind == "api-key":
         return message
-    words = ["login", plan.kind]
-    words += ["--again", wishes.again] if wishes.again else []
-    return f"{message.rstrip('.')}; to try again, run `{own_command()} {' '.join(words)}`"
+    return f"{message.rstrip('.')}; to try again, run `{command}`"
+
+
+def _with_remedy(error: KirotrioError, plan: SignInPlan, command: str) -> str:
+    """The sentence of a service that failed, or was not reached, with what to do."""
+    then = "try again" if plan.kind == "api-key" else f"run `{command}`"
+    message = error.message.rstrip(".")
+    if error.upstream_status is not None:
+        return f"{message}; wait a while, then {then}"
+    check = (
+        "" if "proxy" in message else "check the network and the proxy (--proxy, or the setting upstream.proxy_url); "
+    )
+    return f"{message}; {check}`{own_command()} doctor` tries both; then {then}"
 
 
 def _told(kept: Kept, plan: str, wishes: Wishes) -> list[str]:
-    record = kept.record
-    what = ", ".join(part for part in (record.kind, record.email, plan) if part)
+    record, there = kept.record, wishes.there
+    what = printable(", ".join(part for part in (record.kind, record.email, plan) if part))
     if kept.how == "added":
         lines = [f"Signed in: {record.name} ({what})"]
     elif kept.how == "again":
@@ -268,62 +382,9 @@ def _told(kept: Kept, plan: str, wishes: Wishes) -> list[str]:
         lines = [f"This sign-in is the account {record.name} already; its tokens are replaced ({what})"]
         if wishes.name and wishes.name != record.name:
             lines.append(f"Its name stays; `kirotrio accounts rename {record.name} {wishes.name}` changes it.")
+    if kept.how == "again" and there and there.profile_arn and there.profile_arn != record.profile_arn:
+        lines.append(f"Its profile is {record.profile_arn} now; it was {there.profile_arn}.")
     if not record.enabled:
         lines.append(f"It is disabled: `kirotrio accounts enable {record.name}` lets it serve.")
     lines.append(f"Next: `kirotrio accounts test {record.name}` asks it something, `kirotrio serve` lets it answer.")
     return lines
-
-
-class Conversation:
-    """The flow's side of the terminal (`sign_in.Prompt`). `profile`: the ARN that was named, "" if none."""
-
-    def __init__(self, profile: str) -> None:
-        self._console = console_of_output()
-        self._waiting = Waiting(self._console)
-        self._profile = profile
-
-    def __enter__(self) -> Conversation:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._waiting.stop()
-
-    def code(self, user_code: str, address: str, complete_address: str, seconds: float) -> None:
-        self._waiting.stop()
-        self._address("Open this address in a browser, on any machine:", address)
-        click.echo(f"and enter this code there:\n\n    {user_code}\n")
-        if complete_address and complete_address != address:
-            self._address("Or open this one, which has the code in it:", complete_address)
-        self._waiting.begin("Waiting for you to confirm", seconds)
-
-    def browser(self, address: str, seconds: float) -> None:
-        self._waiting.stop()
-        self._address("Sign in with a browser on this machine; if none opens by itself, open:", address)
-        open_page(address)
-        self._waiting.begin("Waiting for you to sign in", seconds)
-
-    def waiting(self, note: str) -> None:
-        self._waiting.note(note)
-
-    async def choose_profile(self, profiles: Sequence[Profile]) -> Profile:
-        """The one that was named, or the one that the person picks."""
-        by_arn = {profile.arn: profile for profile in profiles}
-        if self._profile:
-            if self._profile not in by_arn:
-                raise SettingsError(f"this sign-in has no profile {self._profile}; it has {', '.join(by_arn)}")
-            return by_arn[self._profile]
-        if not can_ask():
-            raise SettingsError(f"this sign-in has several profiles; say which with --profile: {', '.join(by_arn)}")
-        with self._waiting.paused():
-            told = [_described(profile) for profile in profiles]
-            return by_arn[await choose_meanwhile("Which profile is to be used?", list(by_arn), told)]
-
-    def _address(self, sentence: str, address: str) -> None:
-        click.echo(f"{sentence}\n")
-        self._console.print("    ", hyperlink(address), sep="", soft_wrap=True)
-        click.echo()
-
-
-def _described(profile: Profile) -> str:
-    status = "" if profile.active else f"({profile.status.lower()})"
-    return " ".join(part for part in (profile.name, status) if part)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import click
 from attrs import frozen
 
 from kirotrio.cli.first_run import DEFAULT_MODEL
-from kirotrio.errors import KirotrioError, Recovery
+from kirotrio.errors import Blame, KirotrioError, Recovery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     import trio
 
     from kirotrio.accounts.account import Account
+    from kirotrio.accounts.cooldowns import Cooldown
     from kirotrio.accounts.finding import Finder
     from kirotrio.accounts.shared import Shared
     from kirotrio.cli.stores import Stores
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from kirotrio.telemetry.log import Log
 
 QUESTION = "Reply with the one word: ok"
+_OF_REQUESTS: Final = (Blame.RATE, Blame.ACCESS, Blame.MODEL)
+"""What a look at usage or models that is refused does not say of requests: those may be admitted all the same."""
 
 
 @frozen
@@ -84,16 +88,77 @@ def finder(loaded: LoadedSettings, stores: Stores) -> Finder:
     return Finder(loaded.settings, places_of_user(), StoredSuccessors(stores.database, stores.old_successors))
 
 
-async def try_account(account: Account, transport: Transport, settings: Settings, log: Log) -> Trial:
+@frozen
+class Refusals:
+    """What is refused while verbs ask accounts is kept as a gateway keeps what its requests meet, so that every gateway
+    on this store knows it and `kirotrio accounts` shows it."""
+
+    loaded: LoadedSettings
+    stores: Stores
+    transport: Transport
+
+    async def met(
+        self,
+        record: AccountRecord,
+        error: KirotrioError,
+        credentials: Callable[[], Awaitable[Credentials]],
+        *,
+        model: str = "",
+    ) -> Cooldown | None:
+        """Keep what `error` says of the account; what holds because of it, None if nothing does.
+
+        `model`: the one that was asked, "" where the account was only looked at. For a subscription that is used up
+        the date of the reset is asked for. A store that takes nothing in is told to the person, and is no failure.
+        """
+        from kirotrio.accounts.cooldowns import Cooldowns
+
+        if error.blame in _OF_REQUESTS and not model:
+            return None
+        resets_at = await self._next_reset(record, credentials) if error.blame is Blame.QUOTA else None
+        cooldowns, now = Cooldowns(self.loaded.settings.accounts), time.time()
+        cooldown = cooldowns.note(record.id, error, now, model=model, resets_at=resets_at)
+        if cooldown is not None:
+            try:
+                await shared(self.loaded, self.stores).write(cooldowns.changes(), now)
+            except KirotrioError as trouble:
+                told = f"kirotrio: {record.name}: what was refused could not be kept for others: {trouble.message}"
+                click.echo(told, err=True)
+        return cooldown
+
+    async def _next_reset(
+        self, record: AccountRecord, credentials: Callable[[], Awaitable[Credentials]]
+    ) -> float | None:
+        from kirotrio.accounts.shared import StoredSnapshots
+        from kirotrio.accounts.worth.usage_book import UsageBook
+        from kirotrio.telemetry.log import SilentLog
+
+        snapshots = StoredSnapshots(self.stores.database, {record.name: record.id})
+        book = UsageBook(self.transport, self.loaded.settings, SilentLog(), snapshots=snapshots)
+        await book.recall(record.name)
+        return await book.next_reset(record.name, credentials)
+
+
+async def try_account(account: Account, record: AccountRecord, refusals: Refusals, log: Log) -> Trial:
     """Ask `account` one cheap question. A refused token is replaced once, a missing profile looked up once.
 
-    Raises KirotrioError. Cancellation ends the call, never a refresh under way.
+    Raises KirotrioError, whose meaning for the account is kept. Cancellation ends the call, never a refresh under way.
     """
+    asked: list[str] = []
+    try:
+        return await _tried(account, refusals.transport, refusals.loaded.settings, log, asked)
+    except KirotrioError as error:
+        await refusals.met(record, error, account.credentials, model=asked[-1] if asked else "")
+        raise
+
+
+async def _tried(account: Account, transport: Transport, settings: Settings, log: Log, asked: list[str]) -> Trial:
+    """`asked` takes the model in before it is asked."""
     repaired: set[Recovery] = set()
     while True:
         credentials = await account.credentials()
         try:
             model = cheapest(await list_models(transport, credentials, settings))
+            asked.append(model.id)
             answer, seconds, spent = await _ask(transport, credentials, model, settings, log)
         except KirotrioError as error:
             if error.recovery in repaired:
@@ -131,7 +196,7 @@ async def list_models(transport: Transport, credentials: Credentials, settings: 
         proxy_url=credentials.proxy_url,
     )
     if answer.status != 200:
-        raise from_response(answer.status, answer.headers, answer.body, account=credentials.account)
+        raise from_response(answer.status, answer.headers, answer.body, now=time.time(), account=credentials.account)
     return [model for model in parse_models(orjson.loads(answer.body)) if model.listed]
 
 

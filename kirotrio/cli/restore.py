@@ -64,9 +64,12 @@ def _lines(done: Restored, *, dry_run: bool) -> list[str]:
         case "installed":
             lines.append(f"The key to the secrets was taken from the backup; it lies in {done.key_where}.")
         case "resealed":
-            lines.append(f"The secrets {'would be' if dry_run else 'were'} sealed with the key that is in use here.")
+            sealed = "would be sealed anew" if dry_run else "are sealed anew"
+            lines.append(f"The secrets came sealed with another key; they {sealed} with the one in use here.")
     if done.previous is not None:
         lines.append(f"The state before is kept in {done.previous}")
     if done.damaged is not None:
         lines.append(f"The damaged database was put aside: {done.damaged}. Restart gateways that run.")
+    if done.newer is not None:
+        lines.append(f"The database of a newer kirotrio was put aside, as it was: {done.newer}")
     return lines

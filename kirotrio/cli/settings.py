@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def shown(option: Option, value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:g}"
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
     if isinstance(value, dict):
         return ", ".join(f"{alias}={model}" for alias, model in value.items()) or "-"
     return str(value)

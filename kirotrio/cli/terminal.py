@@ -55,6 +55,22 @@ def hyperlink(address: str) -> Text:
     return Text(address, style=f"link {address}")
 
 
+def printable(text: str) -> str:
+    """`text` of another party, with what a terminal would obey written out."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+
+
+@contextlib.contextmanager
+def told_when_stopped(sentence: str) -> Iterator[None]:
+    """Who stops it with Ctrl-C, or Ctrl-D at a question, reads `sentence`."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        # A terminal stands behind the question, or the ^C that it has shown.
+        click.echo(f"\n{sentence}" if sys.stderr.isatty() else sentence, err=True)
+        raise click.Abort from None  # click writes an empty line below any other
+
+
 def browser_is_here(platform: str = sys.platform) -> bool:
     """Whether a page opened on this machine would be seen by whoever sits at the terminal."""
     if variables("SSH_CONNECTION", "SSH_TTY", "SSH_CLIENT"):
@@ -94,22 +110,23 @@ def secret_from_person(what: str) -> str:
     return given
 
 
-def choose(question: str, names: list[str], told: list[str]) -> str:
-    """One of `names`, by number or by name. `told`: a clause on each. Raises click.Abort at Ctrl-C."""
+def choose(question: str, names: list[str], told: list[str], default: int = 1) -> str:
+    """One of `names`, by number or by name; `default` is the number for who says none. `told`: a clause on each.
+    Raises click.Abort at Ctrl-C."""
     _offer(question, names, told)
-    return str(click.prompt("Number", value_proc=lambda answer: _picked(answer, names), default="1"))
+    return str(click.prompt("Number", value_proc=lambda answer: _picked(answer, names), default=str(default)))
 
 
-async def choose_meanwhile(question: str, names: list[str], told: list[str]) -> str:
+async def choose_meanwhile(question: str, names: list[str], told: list[str], default: int = 1) -> str:
     """The same within `run_to_end`, which Ctrl-C cancels. Raises click.Abort at the end of the input."""
     import trio
 
     if sys.platform == "win32":  # a console there cannot be waited for
         with _interrupted_by_ctrl_c():
-            return choose(question, names, told)
+            return choose(question, names, told, default)
     _offer(question, names, told)
     while True:
-        click.echo("Number [1]: ", nl=False)
+        click.echo(f"Number [{default}]: ", nl=False)
         sys.stdout.flush()
         # Not a read that blocks: a signal that comes just before one would be noticed only after it.
         await trio.lowlevel.wait_readable(sys.stdin)
@@ -117,7 +134,7 @@ async def choose_meanwhile(question: str, names: list[str], told: list[str]) -> 
         if not answer:
             raise click.Abort
         try:
-            return _picked(answer.strip() or "1", names)
+            return _picked(answer.strip() or str(default), names)
         except click.UsageError as error:
             click.echo(f"Error: {error.message}")
 
@@ -155,7 +172,7 @@ class Waiting:
         self._spinner = Spinner("line" if ascii_only else "dots")
         self._sentence = ""
         self._note = ""
-        self._until = time.monotonic()
+        self._until: float | None = None
         self._live = Live(console=console, get_renderable=self._shown, refresh_per_second=8, transient=True)
 
     def __enter__(self) -> Waiting:
@@ -164,13 +181,13 @@ class Waiting:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def begin(self, sentence: str, seconds: float) -> None:
-        """From now on this is waited for, `seconds` at most."""
+    def begin(self, sentence: str, seconds: float | None = None) -> None:
+        """From now on this is waited for, `seconds` at most; without them it is no person who is waited for."""
         self._sentence, self._note = sentence, ""
-        self._until = time.monotonic() + seconds
+        self._until = None if seconds is None else time.monotonic() + seconds
         if self._moves:
             self._live.start()
-        else:
+        elif seconds is not None:
             click.echo(f"{sentence}, {_span(seconds)} at most")
 
     def note(self, note: str) -> None:
@@ -182,19 +199,10 @@ class Waiting:
     def stop(self) -> None:
         self._live.stop()
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """The terminal is free for a question inside."""
-        moving = self._live.is_started
-        self._live.stop()
-        yield
-        if moving:
-            self._live.start()
-
     def _shown(self) -> Spinner:
-        left = max(0.0, self._until - time.monotonic())
+        left = "" if self._until is None else f", {_span(max(0.0, self._until - time.monotonic()))} left"
         note = f" ({self._note})" if self._note else ""
-        self._spinner.update(text=f"{self._sentence}{note}, {_span(left)} left")
+        self._spinner.update(text=f"{self._sentence}{note}{left}")
         return self._spinner
 
 

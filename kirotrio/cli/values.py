@@ -8,6 +8,7 @@ import click
 
 from kirotrio.config.options import options
 from kirotrio.config.values import Refused, parse
+from kirotrio.errors import SettingsError
 
 
 class ProxyValue(click.ParamType[str]):
@@ -20,6 +21,7 @@ class ProxyValue(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from kirotrio.accounts.records import NO_PROXY
+        from kirotrio.kiro.proxies import parse_proxy
 
         word = str(value).strip()
         if word.lower() == "none":
@@ -28,7 +30,9 @@ class ProxyValue(click.ParamType[str]):
             return ""
         try:
             proxy_url = str(parse(options()["upstream.proxy_url"], word))
-        except Refused as refused:
+            if proxy_url:
+                parse_proxy(proxy_url, "the proxy")
+        except (Refused, SettingsError) as refused:
             self.fail(str(refused), param, ctx)
         if not proxy_url:
             self.fail("it must be an address, or none" + (", or default" if self._default else ""), param, ctx)

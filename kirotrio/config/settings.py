@@ -62,9 +62,9 @@ class ServerSettings:
 @frozen
 class UpstreamSettings:
     flavour: str = setting("rest", "which of Kiro's protocols to speak", choices=("rest", "rpc", "runtime"))
-    url: str = setting("", "replaces scheme and host of every Kiro data call", form="url")
-    auth_url: str = setting("", "replaces scheme and host of every sign-in call", form="url")
-    portal_url: str = setting("", "replaces scheme and host of the portal", form="url")
+    url: str = setting("", "replaces scheme and host of every Kiro data call; its path goes in front", form="url")
+    auth_url: str = setting("", "replaces scheme and host of every sign-in call; its path goes in front", form="url")
+    portal_url: str = setting("", "replaces scheme and host of the portal; its path goes in front", form="url")
     region: str = setting("us-east-1", "region of data calls where no profile names one", form="region")
     origin: str = setting("AI_EDITOR", "value of `origin` in every message")
     user_agent: str = setting("", "User-Agent of upstream calls; empty: kirotrio/<version>")

@@ -68,7 +68,7 @@ def right(option: Option) -> str:
     if option.kind is Path:
         return "a path"
     if option.form == "url":
-        return "an address that begins with http:// or https:// and names a host"
+        return "an address that begins with http:// or https:// and names a host; a port and a path may follow"
     if option.form == "proxy":
         return "an address like http://host:port, https://host:port or socks5://user:password@host:port"
     if option.form == "database":
@@ -153,6 +153,8 @@ def _text(option: Option, raw: object) -> str:
         if chosen not in option.choices:
             raise _refusal(option, raw)
         return chosen
+    if option.form == "url" and (surplus := _surplus(text)):
+        raise Refused(f"an address with {surplus} cannot be used; it must be {right(option)}")
     if text and not _has_form(option.form, text):
         raise _refusal(option, raw)
     if option.name == "server.host" and not text:
@@ -179,6 +181,19 @@ def _has_form(form: str, text: str) -> bool:
         # A database may also be named by a socket's folder, in the query.
         return parts.scheme in _SCHEMES[form] and bool(parts.hostname or form == "database")
     return True
+
+
+def _surplus(url: str) -> str:
+    """What stands in an address beside scheme, host, port and path, "" if nothing. It would not be used, and the
+    address is shown as it is, so no password may stand there."""
+    named = re.split(r"[/?#\\]", url.partition("://")[2], maxsplit=1)[0]
+    parts = {
+        # A password with a slash hides the sign in what looks like a path; then the rest is no address.
+        "a user or a password": "@" in named or ("@" in url and not _has_form("url", url)),
+        "a query": "?" in url,
+        "a fragment": "#" in url,
+    }
+    return " and ".join(name for name, there in parts.items() if there)
 
 
 def _path(option: Option, raw: object) -> Path:

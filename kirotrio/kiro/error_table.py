@@ -2,7 +2,8 @@
 
 `TABLE` is read top to bottom, four times: by reason, then by prose, then by exception type, then by status. So a
 reason beats prose whatever the row (prose changes, and broke others), a malformed request stays final when it
-comes as a 5xx, and within each pass the earlier row wins (a suspension before everything else).
+comes as a 5xx, and within each pass the earlier row wins. Two rows are never missed, whatever reason comes with their
+prose: a suspension, and a suspicion, for which others must not be tried.
 
 A row says which error it is, what another attempt would have to do, how long to wait if the upstream names no time,
 and what to tell the person. `Recovery.SWITCH_ACCOUNT` is final for whoever has one account only.

@@ -14,9 +14,11 @@ import orjson
 from attrs import frozen
 
 from kirotrio.conversation.request import Json
-from kirotrio.errors import ContextOverflow, KirotrioError, Recovery
+from kirotrio.errors import Blame, ContextOverflow, KirotrioError, Recovery
 from kirotrio.kiro.error_table import BROKEN, FAILED, NO_ANSWER, REFUSED, TABLE, Row, invalid
 
+_GRAVE = (Blame.SUSPENDED, Blame.SUSPICIOUS)
+"""What prose says of these holds whatever reason comes with it."""
 HUGE_BODY = 600_000
 """Bytes. From here on "Improperly formed request." is taken for an overflow (trap 33; ceiling of 2.8)."""
 
@@ -72,7 +74,7 @@ def from_response(
     said = _read(fields, body)
     row = _row(said) or _BY_STATUS.get(status) or _unlisted(status)
     error = _build(row, said, f"status {status}", body_size, account)
-    error.retry_after = _retry_after(fields.get("retry-after"), now)
+    error.retry_after = retry_after_seconds(fields.get("retry-after"), now)
     if error.retry_after is None:
         error.retry_after = said.wait if said.wait is not None else row.wait
     error.upstream_status = status
@@ -99,14 +101,11 @@ def _unlisted(status: int) -> Row:
 
 
 def _row(said: _Said) -> Row | None:
-    if row := _BY_REASON.get(said.reason.lower()):
-        return row
     prose = said.prose.lower()
-    for row in TABLE:
-        for pieces in row.phrases:
-            if all(piece in prose for piece in pieces):
-                return row
-    return _BY_KIND.get(said.kind.lower())
+    told = next((row for row in TABLE if any(all(piece in prose for piece in pieces) for pieces in row.phrases)), None)
+    if told is not None and told.blame in _GRAVE:
+        return told
+    return _BY_REASON.get(said.reason.lower()) or told or _BY_KIND.get(said.kind.lower())
 
 
 def _build(row: Row, said: _Said, came_as: str, body_size: int, account: str) -> KirotrioError:
@@ -188,7 +187,7 @@ def _bare_kind(kind: str) -> str:
     return kind.rpartition("#")[2].partition(":")[0].strip()
 
 
-def _retry_after(value: str | None, now: float | None) -> float | None:
+def retry_after_seconds(value: str | None, now: float | None) -> float | None:
     """Seconds from a Retry-After header: an integer, or an HTTP date. None where it is neither."""
     value = (value or "").strip()
     if value.isascii() and value.isdigit():

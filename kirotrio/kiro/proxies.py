@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import ipaddress
+import re
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -18,6 +19,7 @@ from attrs import field, frozen
 from kirotrio.errors import SettingsError
 
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080}
+_LONE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _LONGEST_SOCKS_WORD: Final = 255
 """Bytes of a user name or a password (RFC 1929)."""
 
@@ -75,6 +77,10 @@ def parse_proxy(address: str, setting: str = "upstream.proxy_url") -> Proxy:
         or any(letter.isspace() for letter in host)
     ):
         raise _wrong(setting)
+    if _is_not_encoded(parts.netloc):
+        raise SettingsError(
+            f"{setting}: user and password have to be percent-encoded (@ is %40, : is %3A, / is %2F, % is %25)"
+        )
     user = unquote_to_bytes(parts.username) if parts.username else b""
     password = unquote_to_bytes(parts.password) if parts.password else b""
     if scheme == "socks5" and max(len(user), len(password)) > _LONGEST_SOCKS_WORD:
@@ -94,6 +100,12 @@ def _parts(address: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts
+
+
+def _is_not_encoded(netloc: str) -> bool:
+    """Whether a sign that has a meaning stands in user or password as itself: where they end would be a guess."""
+    userinfo = netloc.rpartition("@")[0]
+    return "@" in userinfo or _LONE_PERCENT.search(userinfo) is not None
 
 
 def _wrong(setting: str) -> SettingsError:

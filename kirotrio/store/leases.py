@@ -13,11 +13,14 @@ import socket
 import time
 from pathlib import Path
 
-from sqlalchemy import Connection, Float, cast, delete, extract, func, literal, or_, select, update
+from sqlalchemy import Connection, Float, cast, delete, extract, func, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from kirotrio.store.columns import insertion
 from kirotrio.store.schema import leases
+
+_LONGEST = 3600.0
+"""Seconds that nobody takes a lease for."""
 
 
 def new_holder() -> str:
@@ -32,20 +35,14 @@ def take(connection: Connection, name: str, holder: str, seconds: float) -> bool
     """
     now = _now(connection)
     statement = insertion(connection, leases).values(name=name, holder=holder, until=now + seconds)
-    free = or_(leases.c.until <= now, leases.c.holder == holder)
+    # One that would last longer than any was taken before this machine's clock was set back.
+    free = or_(leases.c.until <= now, leases.c.holder == holder, leases.c.until > now + max(_LONGEST, 10 * seconds))
     statement = statement.on_conflict_do_update(
         index_elements=["name"],
         set_={"holder": statement.excluded.holder, "until": statement.excluded.until},
         where=free,
     )
     return connection.execute(statement.returning(leases.c.name)).first() is not None
-
-
-def renew(connection: Connection, name: str, holder: str, seconds: float) -> bool:
-    """Prolong it to `seconds` from now; False where it ended in between, or another has it."""
-    now = _now(connection)
-    mine = (leases.c.name == name) & (leases.c.holder == holder) & (leases.c.until > now)
-    return connection.execute(update(leases).where(mine).values(until=now + seconds)).rowcount > 0
 
 
 def release(connection: Connection, name: str, holder: str) -> bool:

@@ -103,9 +103,15 @@ def _upgrade(database: Database, connection: Connection, history: History) -> Pa
     if stored == history.newest:
         return None
     if stored is not None and stored not in history.revisions:
+        way_back = (
+            "put a backup from before in its place with `kirotrio restore FILE`, which keeps it as a file"
+            if database.is_sqlite
+            else "name an empty database in store.url and put a backup from before into that one with `kirotrio "
+            "restore FILE`"
+        )
         raise SettingsError(
             f"it has revision {stored}, which kirotrio {__version__} does not know (the newest that it knows is "
-            f"{history.newest}): use the newer kirotrio that it comes from, or restore a backup that was made before"
+            f"{history.newest}): use the newer kirotrio that it comes from, or {way_back}"
         )
     kept = _copy(database.path, stored) if database.path is not None and stored is not None else None
 

@@ -2,7 +2,7 @@
 
 The file is checked first. Then one transaction keeps the present state as a backup of its own and replaces every row,
 so that this is safe beside running gateways too; leases stay, since they belong to processes that run. A SQLite file
-that is damaged is put aside, and a new one that is whole already takes its name.
+that is damaged, or a newer program's, is put aside, and a new one that is whole already takes its name.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ from kirotrio.store.vault import Vault, key_id_of, seal_with
 _REVISION = "revision"
 _OWN = (_REVISION, SECRET_KEY, RETIRED_KEYS)
 """Rows of `meta` that say something of this database, not of what it holds."""
+_BUSY = 5.0
+"""Seconds to wait for those who use a file."""
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 KeyFate = Literal["none", "same", "installed", "resealed"]
@@ -69,9 +71,9 @@ class Changes:
 
 @frozen
 class Restored:
-    """`previous`: the backup that was made of the state before, `damaged`: where an unreadable file was put; None where
-    there was none. `key`: nothing is sealed; its key is there already; it was put in place from the backup, at
-    `key_where`; or the secrets were sealed anew with the key that was here."""
+    """`previous`: the backup that was made of the state before; `damaged`, `newer`: where an unreadable file or a newer
+    program's was put; None where there was none. `key`: nothing is sealed; its key is there already; it was put in
+    place from the backup, at `key_where`; or the secrets were sealed anew with the key that was here."""
 
     manifest: Manifest
     changes: Changes
@@ -79,6 +81,7 @@ class Restored:
     key_where: str = ""
     previous: Path | None = None
     damaged: Path | None = None
+    newer: Path | None = None
 
 
 def restore(
@@ -106,10 +109,15 @@ def restore(
     ):
         work = _Restoring(source, manifest, backup, vault, data_dir)
         work.check_secrets()
-        if file is not None and is_damaged(file):
+        if file is not None and (unfit := _unfit(file, url, data_dir, deadline, history)):
+            if unfit == "newer" and not dry_run:
+                _in_one_file(file)
             with _opened("", Path(room), deadline, history) as database:
                 done = work.look(database) if dry_run else work.replace(database)
-            return done if dry_run else attrs.evolve(done, damaged=_swap(Path(room) / file.name, file))
+            if dry_run:
+                return done
+            aside = _swap(Path(room) / file.name, file, unfit)
+            return attrs.evolve(done, damaged=aside) if unfit == "damaged" else attrs.evolve(done, newer=aside)
         if not dry_run:
             with _opened(url, data_dir, deadline, history) as database:
                 return work.replace(database)
@@ -127,6 +135,40 @@ def is_damaged(path: Path) -> bool:
             return [row[0] for row in connection.execute("PRAGMA quick_check(1)")] != ["ok"]
     except sqlite3.Error as error:
         return error.sqlite_errorcode in _DAMAGED
+
+
+def _unfit(file: Path, url: str, data_dir: Path, deadline: float, history: History) -> Literal["damaged", "newer", ""]:
+    """Why this file cannot take the rows of a backup in, "" if it can or is not there."""
+    if is_damaged(file):
+        return "damaged"
+    if not file.exists():
+        return ""
+    stored = _revision_of(url, data_dir, deadline)
+    return "newer" if stored is not None and stored not in history.revisions else ""
+
+
+def _revision_of(url: str, data_dir: Path, deadline: float) -> str | None:
+    """None for an empty one, and for that of another program, which is told when it is opened."""
+    database = Database(database_url(url, data_dir), deadline=deadline)
+    try:
+        return database.reading(stored_revision)
+    except SettingsError:
+        return None
+    finally:
+        database.close()
+
+
+def _in_one_file(file: Path) -> None:
+    """Bring a database that is whole into its one file, without a log beside it. Raises SettingsError while another
+    program uses it."""
+    try:
+        with contextlib.closing(sqlite3.connect(file, timeout=_BUSY)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+    except sqlite3.Error as error:
+        raise SettingsError(
+            f"the database {file} is of a newer kirotrio, and cannot be put aside ({error}); stop the gateways that "
+            "use it, and try again"
+        ) from None
 
 
 @frozen
@@ -318,9 +360,9 @@ def _is_own(table: Table, row: Mapping[str, Any]) -> bool:
     return table is schema.meta and row["name"] in _OWN
 
 
-def _swap(fresh: Path, live: Path) -> Path:
-    """Put the file `fresh` in the place of the damaged one, whose new name is returned."""
-    aside = live.with_name(f"{live.name}.damaged-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+def _swap(fresh: Path, live: Path, unfit: str) -> Path:
+    """Put the file `fresh` in the place of the damaged or newer one, whose new name is returned."""
+    aside = live.with_name(f"{live.name}.{unfit}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
     try:
         # Never joined to the new one, which they do not belong to.
         for suffix in ("-wal", "-shm"):
@@ -335,6 +377,6 @@ def _swap(fresh: Path, live: Path) -> Path:
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise SettingsError(
-            f"{live}: the damaged database cannot be put aside ({reason}); move it away yourself"
+            f"{live}: the {unfit} database cannot be put aside ({reason}); move it away yourself"
         ) from None
     return aside

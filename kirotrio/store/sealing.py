@@ -28,9 +28,9 @@ class KeyMissing(SettingsError):
 
     def __init__(self, key_id: str, looked: str) -> None:
         super().__init__(
-            f"the secrets in the database are sealed with the key {key_id}, which is not in {looked}; copy the key "
-            "from the machine where it was made, restore a backup that holds it with `kirotrio restore FILE`, or give "
-            "those secrets up with `kirotrio store forget-secrets` and sign in again"
+            f"the key {key_id} to the secrets in the database is missing. It is not in {looked}. Copy it from the "
+            "machine where it was made, or restore a backup that holds it: `kirotrio restore FILE`. Without either, "
+            "give those secrets up with `kirotrio store forget-secrets`, and sign in again."
         )
         self.key_id = key_id
         self.looked = looked

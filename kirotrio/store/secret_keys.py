@@ -246,7 +246,7 @@ class SecretKeys:
                     return place, key
                 looked.append(place.where)
             except SettingsError as error:
-                trouble = f" ({error.message})"
+                trouble = f" ({error.message.partition(';')[0]})"  # what would help a new key does not find an old one
                 looked.append("the system's keyring")
         raise KeyMissing(key_id, f"{' nor in '.join(looked)}{trouble}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import frozen
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from kirotrio.store.columns import insertion
 from kirotrio.store.schema import accounts, snapshots
@@ -52,8 +52,3 @@ def all_snapshots(connection: Connection, topic: str | None = None) -> list[Snap
     if topic is not None:
         statement = statement.where(snapshots.c.topic == topic)
     return [Snapshot(**row._mapping) for row in connection.execute(statement)]
-
-
-def remove_older(connection: Connection, before: float) -> int:
-    """Those fetched before that time; how many there were."""
-    return connection.execute(delete(snapshots).where(snapshots.c.fetched_at < before)).rowcount

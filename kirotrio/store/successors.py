@@ -35,15 +35,6 @@ def put(
     return connection.execute(update(successors).where(same).values(sealed=sealed, updated_at=at)).rowcount > 0
 
 
-def all_digests(connection: Connection) -> list[str]:
-    return sorted(connection.execute(select(successors.c.digest)).scalars())
-
-
-def remove(connection: Connection, digest: str) -> bool:
-    """Whether there was one."""
-    return connection.execute(delete(successors).where(successors.c.digest == digest)).rowcount > 0
-
-
 def remove_older(connection: Connection, before: float) -> int:
     """Those last written before that time; how many there were."""
     return connection.execute(delete(successors).where(successors.c.updated_at < before)).rowcount

@@ -7,7 +7,8 @@ from typing import Any
 
 SCOPE_ACCOUNT = "kirotrio.account"
 
-_NAMED = re.compile(r"/a/([A-Za-z0-9._-]{1,64})(/.*)?", re.DOTALL)
+_NAMED = re.compile(r"/a/([^/]+)(/.*)?", re.DOTALL)
+"""Whatever stands there is meant as a name; which there are, the pool knows."""
 
 
 def with_account(scope: dict[str, Any]) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def with_account(scope: dict[str, Any]) -> dict[str, Any]:
     named = _NAMED.fullmatch(scope["path"])
     if named is None:
         return {**scope, SCOPE_ACCOUNT: ""}
-    # A name has no character that could stand there in another spelling, so both paths begin alike.
+    # No account's name has a character that could stand there in another spelling: for those, both paths begin alike.
     raw = scope["raw_path"][len(named[1]) + 3 :] if scope["raw_path"].startswith(f"/a/{named[1]}".encode()) else None
     path = named[2] or "/"
     return {**scope, "path": path, "raw_path": raw or path.encode(), SCOPE_ACCOUNT: named[1]}

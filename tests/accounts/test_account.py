@@ -24,7 +24,9 @@ from kirotrio.accounts.account import REFUSALS, REFUSALS_WITHIN, Account
 from kirotrio.accounts.credential import ApiKey, Credential, ExternalIdp, Oidc, Refreshable, Renewed, Social
 from kirotrio.accounts.credential_json import Unreadable
 from kirotrio.accounts.terms import Terms
+from kirotrio.accounts.tokens.refresh import SignInRefused
 from kirotrio.accounts.tokens.renewal import LONGEST_PAUSE, QUIET, TRIES
+from kirotrio.accounts.tokens.sentences import over
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable, DeadlineExceeded, KirotrioError, Overloaded, Recovery, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
@@ -335,6 +337,15 @@ async def test_a_refresh_ahead_of_time_that_fails_costs_nobody_a_good_token(
         for _ in range(5):
             assert await s.token() == "access-1"
         assert s.service.refreshes == calls, "every request tried to refresh"
+
+
+def test_a_place_is_told_only_where_it_says_more_than_the_name() -> None:
+    refusal = SignInRefused("it has expired")
+    kept, followed = MemoryStore(SOCIAL), MemoryStore(SOCIAL)
+    kept.where, followed.where = "the account work", "/home/me/token.json"
+    begun = "The sign-in of the account work"
+    assert over("work", DirectSource(kept), refusal).message.startswith(f"{begun} is over: it has expired. ")
+    assert over("work", DirectSource(followed), refusal).message.startswith(f"{begun} (/home/me/token.json) is over: ")
 
 
 async def test_an_invalid_grant_is_final_says_what_to_do_and_is_not_sent_again(autojump_clock: MockClock) -> None:

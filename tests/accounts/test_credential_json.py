@@ -18,8 +18,8 @@ from kirotrio.accounts.credential_json import (
     refresh_token_in,
     with_new_tokens,
 )
-from kirotrio.accounts.expiry import parse_expiry
 from kirotrio.errors import AccountUnavailable
+from kirotrio.kiro.times import epoch_seconds
 
 TOKEN = refresh_token("first")
 ARN = "arn:aws:codewhisperer:eu-central-1:222:profile/DEF"
@@ -72,7 +72,7 @@ def test_a_social_sign_in() -> None:
     assert found == Social(
         refresh_token=TOKEN,
         access_token="access",
-        expires_at=parse_expiry("2027-01-15T08:00:00Z"),
+        expires_at=epoch_seconds("2027-01-15T08:00:00Z"),
         profile_arn=ARN,
         provider="Google",
     )
@@ -86,7 +86,17 @@ def test_an_identity_center_sign_in_keeps_its_own_region() -> None:
     assert not found.is_builder_id
 
 
-@pytest.mark.parametrize("spelling", [{"provider": "BuilderId"}, {"startUrl": "https://view.awsapps.com/start/"}])
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"provider": "BuilderId"},
+        {"provider": "AWS builder_id"},
+        {"startUrl": "https://view.awsapps.com/start/"},
+        {"authMethod": "builder-id"},
+        {"authMethod": "BuilderID"},
+        {"authMethod": "AWS_BUILDER_ID"},
+    ],
+)
 def test_a_builder_id_needs_no_profile(spelling: dict[str, str]) -> None:
     entry = {**OIDC, "provider": "", "startUrl": "", **spelling}
     found = parse_credential(entry, where="x", profile_arn=ARN)
@@ -117,6 +127,28 @@ def test_the_method_is_read_in_any_case(method: str, kind: type) -> None:
     assert type(parse_credential(everything, where="x")) is kind
 
 
+@pytest.mark.parametrize(
+    ("method", "provider"),
+    [
+        ("identity-center", "Enterprise"),
+        ("enterprise", "Enterprise"),
+        ("IdC", ""),
+        ("iam", ""),
+        ("builder-id", "BuilderId"),
+    ],
+)
+def test_a_method_that_says_through_whom_is_the_provider(method: str, provider: str) -> None:
+    found = parse_credential({**OIDC, "provider": "", "startUrl": "", "authMethod": method}, where="x")
+    assert isinstance(found, Oidc)
+    assert found.provider == provider
+    said = parse_credential({**OIDC, "provider": "Internal", "authMethod": method}, where="x")
+    assert isinstance(said, Oidc)
+    assert said.provider == "Internal", "the provider's own word counts more"
+    google = parse_credential({**SOCIAL, "provider": "", "authMethod": "google"}, where="x")
+    assert isinstance(google, Social)
+    assert google.provider == "Google"
+
+
 @pytest.mark.parametrize("method", [{}, {"authMethod": ""}, {"authMethod": None}, {"authMethod": "never heard of"}])
 @pytest.mark.parametrize(
     ("entry", "kind"), [(SOCIAL, Social), (OIDC, Oidc), (EXTERNAL, ExternalIdp), (API_KEY, ApiKey)]
@@ -131,8 +163,8 @@ def test_the_expiry_of_the_registration_is_not_that_of_the_token() -> None:
     registration = {"clientId": "client", "clientSecret": "s3cret", "expiresAt": "2030-01-01T00:00:00Z"}
     found = parse_credential({**token, "clientIdHash": "abc"}, where="x", registration=registration)
     assert isinstance(found, Oidc)
-    assert found.expires_at == parse_expiry(OIDC["expiresAt"])
-    assert found.registration_expires_at == parse_expiry("2030-01-01T00:00:00Z")
+    assert found.expires_at == epoch_seconds(OIDC["expiresAt"])
+    assert found.registration_expires_at == epoch_seconds("2030-01-01T00:00:00Z")
 
 
 @pytest.mark.parametrize("expiry", [float("nan"), "NaN", "soon", [], None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,7 +83,7 @@ class Service:
             await trio.sleep(self.pause)
             return answer(200, {"accessToken": f"access of {new[:30]}", "refreshToken": new, "expiresIn": 3600})
         if "Profiles" in path:
-            return answer(403, {"message": "unsupported"})
+            return fault if isinstance(fault, HttpAnswer) else answer(403, {"message": "unsupported"})
         token = headers["authorization"].removeprefix("Bearer ")
         self.looks.append(token)
         if isinstance(fault, Exception):
@@ -390,6 +391,93 @@ async def test_what_is_followed_is_never_refreshed_and_its_tokens_stay(autojump_
     assert service.refreshes == []
     assert book.named("x").secrets == Secrets()
     assert (await imported([entry], book, service)).entries[0].outcome is Outcome.ALREADY_THERE
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_copy_of_what_is_followed_is_there_already(
+    autojump_clock: trio.testing.MockClock, tmp_path: Path, dry_run: bool
+) -> None:
+    token = tmp_path / "token.json"
+    token.write_text(json.dumps(social("ann")))
+    service = Service(people("ann"))
+    book = Book(there(name="ide", user_id="", follows=following("ide", str(token)), secrets=Secrets()))
+    report = await imported([social("ann", name="copy")], book, service, dry_run=dry_run)
+    assert outcomes(report) == [(Outcome.ALREADY_THERE, "ide")]
+    assert (service.refreshes, book.writes) == ([], 0), "the other program is signed out by its own token's copy"
+
+
+async def test_a_followed_place_that_is_gone_is_no_obstacle(autojump_clock: trio.testing.MockClock) -> None:
+    places = [following("ide", "/no/such/file"), "no place at all"]
+    records = [there(id=str(at), name=f"f{at}", user_id="", follows=place) for at, place in enumerate(places)]
+    report = await imported([social("ann")], Book(*records), Service(people("ann")))
+    assert outcomes(report) == [(Outcome.IMPORTED, "ann")]
+
+
+# Kinds and names
+
+CLIENT = {"clientId": "c", "clientSecret": "s"}
+
+
+@pytest.mark.parametrize(
+    ("members", "profiles", "kind"),
+    [
+        ({"authMethod": "builder-id"}, 200, "builder-id"),
+        ({}, 403, "builder-id"),
+        ({"authMethod": "IdC"}, 403, "builder-id"),
+        ({}, 200, "identity-center"),
+        ({"authMethod": "identity-center"}, 403, "identity-center"),
+        ({"startUrl": "https://d-1.awsapps.com/start"}, 403, "identity-center"),
+        ({"region": "eu-west-1"}, 403, "identity-center"),
+    ],
+)
+async def test_a_client_is_builder_ids_where_it_says_so_or_has_no_profiles(
+    autojump_clock: trio.testing.MockClock, members: dict[str, str], profiles: int, kind: str
+) -> None:
+    service, book = Service({refresh_token("ann"): ("user-ann", "")}), Book()
+    service.faults["Profiles"] = answer(profiles, {"profiles": []})
+    report = await imported([social("ann", **CLIENT, **members)], book, service)
+    assert outcomes(report) == [(Outcome.IMPORTED, kind)], "it is named after another kind"
+    assert (report.entries[0].kind, book.named(kind).kind) == (kind, kind)
+
+
+async def test_a_client_that_is_not_checked_is_not_taken_for_builder_ids(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service, book = Service(people("ann")), Book()
+    service.faults["Limits"] = answer(503, {})
+    await imported([social("ann", name="x", **CLIENT)], book, service)
+    assert book.named("x").kind == "identity-center", "profiles are refused to a token that is not good, too"
+
+
+class Uneven(Service):
+    """What is asked first is answered last."""
+
+    async def call(self, *arguments: Any, **named: Any) -> HttpAnswer:
+        self.pause = max(0.0, self.pause - 1.0)
+        return await super().call(*arguments, **named)
+
+
+@pytest.mark.parametrize("away", [{"/refreshToken": answer(503, {})}, {"Limits": answer(503, {})}])
+async def test_accounts_without_a_name_are_numbered_in_order_and_as_the_dry_run_said(
+    autojump_clock: trio.testing.MockClock, away: dict[str, HttpAnswer | Exception]
+) -> None:
+    names = [f"p{number}" for number in range(6)]
+    document = [social(name) for name in names]
+    found = []
+    for dry_run in (True, False):
+        service = Uneven(people(*names))
+        service.faults, service.pause = away, 9.0
+        found.append([entry.account for entry in (await imported(document, Book(), service, dry_run=dry_run)).entries])
+    assert found[0] == ["social", *(f"social-{number}" for number in range(2, 7))]
+    assert found[1] == found[0]
+
+
+async def test_one_that_is_refused_leaves_no_gap_in_the_numbers(autojump_clock: trio.testing.MockClock) -> None:
+    names = [f"p{number}" for number in range(4)]
+    service, book = Uneven(people(*names[1:])), Book()
+    service.pause, service.faults["Limits"] = 9.0, answer(503, {})
+    report = await imported([social(name) for name in names], book, service)
+    assert [entry.account for entry in report.entries] == ["", "social", "social-2", "social-3"]
 
 
 # Without a call, without a change

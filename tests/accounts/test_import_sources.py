@@ -145,9 +145,22 @@ def test_a_token_in_the_keychain_is_told_with_what_to_run(tmp_path: Path, state:
     assert command in reason
 
 
+@pytest.mark.parametrize("program", ["kirocli", "codewhisperer"])
+def test_a_registration_without_its_token_is_one_in_the_keychain(tmp_path: Path, program: str) -> None:
+    client = {"client_id": "client", "client_secret": "s3cret"}
+    database(tmp_path / ".local/share/kiro-cli/data.sqlite3", {f"{program}:odic:device-registration": client})
+    reason = refused(found_in(tmp_path, "kiro-cli"))
+    assert "a sign-in is there, but its token lies in the system's keychain" in reason
+    assert "`kirotrio login`" in reason
+    assert "s3cret" not in reason
+
+
 def test_a_database_without_anybody(tmp_path: Path) -> None:
     database(tmp_path / ".local/share/kiro-cli/data.sqlite3", {})
-    assert "nobody is signed in" in refused(found_in(tmp_path, "kiro-cli"))
+    reason = refused(found_in(tmp_path, "kiro-cli"))
+    assert "nobody is signed in" in reason
+    assert "keychain" in reason
+    assert "`kirotrio login`" in reason
 
 
 def test_a_file_that_is_damaged_or_not_there(tmp_path: Path) -> None:

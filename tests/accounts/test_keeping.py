@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 import pytest
 
-from kirotrio.accounts.credential import ApiKey, Social
-from kirotrio.accounts.keeping import Kept, keep_sign_in
+from kirotrio.accounts.credential import ApiKey, Oidc, Social
+from kirotrio.accounts.keeping import AnotherPerson, Kept, keep_sign_in
 from kirotrio.accounts.records import following, record_of
 from kirotrio.errors import SettingsError
 from kirotrio.store import accounts as rows
@@ -91,8 +91,35 @@ def test_an_account_that_is_named_gets_the_sign_in_unless_it_is_anothers(
     before = there(database, sealer)
     with pytest.raises(SettingsError, match="not that of the account mine"):
         keep(signed("z", "t4", email="you@x"), again="mine")
+    with pytest.raises(AnotherPerson, match="not that of the account mine") as other:
+        keep(
+            attrs.evolve(record_of("z", Oidc(refresh_token="t5", client_id="c", client_secret="s")), email="me@x"),
+            again="mine",
+        )
+    assert other.value.name == ""
+    with pytest.raises(AnotherPerson, match="is the account mine already") as other:
+        keep(signed("z", "t6", email="me@x"), again="nameless")
+    assert other.value.name == "mine"
     with pytest.raises(SettingsError, match="no account gone"):
         keep(signed("z", "t4"), again="gone")
     with pytest.raises(SettingsError, match="is the account mine already"):
         keep(signed("z", "t2"), again="nameless")
     assert there(database, sealer) == before, "a refused sign-in changes nothing"
+
+
+def test_one_person_with_two_profiles_is_two_accounts_and_stays_two(
+    keep: Any, database: Database, sealer: Sealer
+) -> None:
+    for name in ("one", "two"):
+        keep(signed(name, f"t-{name}", email="me@x", profile_arn=f"arn-{name}"))
+    assert keep(signed("z", "t3", email="me@x", profile_arn="arn-one"), again="one").how == "again"
+    assert keep(signed("z", "t4", email="me@x"), again="one").how == "again", "its profile could not be looked up"
+    with pytest.raises(AnotherPerson, match="is the account two already"):
+        keep(signed("z", "t5", email="me@x", profile_arn="arn-two"), again="one")
+    assert {name: record.profile_arn for name, record in there(database, sealer).items()} == {
+        "one": "arn-one",
+        "two": "arn-two",
+    }
+    twin = signed("twin", "t6", email="me@x", profile_arn="arn-one")
+    database.writing(lambda connection: rows.add(connection, sealer, twin))
+    assert keep(signed("z", "t7", email="me@x"), again="twin").how == "again", "that it is there twice costs it nothing"

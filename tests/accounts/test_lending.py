@@ -26,7 +26,7 @@ from kirotrio.accounts.opening import open_pool, open_shared
 from kirotrio.accounts.sources.configured import ConfiguredStore
 from kirotrio.accounts.sources.places import Places
 from kirotrio.config.settings import AccountSettings, Settings, StoreSettings, UpstreamSettings
-from kirotrio.errors import AccountUnavailable
+from kirotrio.errors import AccountUnavailable, NotFound
 from kirotrio.telemetry.log import SilentLog
 
 FIRST = refresh_token("first")
@@ -351,3 +351,38 @@ async def test_the_description_says_what_lend_would_do(tmp_path: Path) -> None:
     assert (oidc.sign_in_url, oidc.region) == ("https://oidc.us-east-1.amazonaws.com/token", "eu-central-1")
     assert (key.kind, key.chosen, key.expires_at, ide.chosen) == ("api-key", True, None, False)
     assert "ksk_abc" not in repr(key)
+
+
+@pytest.mark.parametrize(
+    ("configured", "setting"),
+    [
+        ({"refresh_token": FIRST}, "accounts.refresh_token (REFRESH_TOKEN)"),
+        ({"api_key": "ksk_0123456789"}, "accounts.api_key (KIRO_API_KEY)"),
+        ({"creds_file": "~/named.json"}, "accounts.creds_file (KIRO_CREDS_FILE)"),
+    ],
+)
+async def test_a_path_cannot_name_an_account_beside_a_sign_in_that_a_setting_names(
+    configured: dict[str, str], setting: str, tmp_path: Path
+) -> None:
+    leave(tmp_path / "named.json", "first")
+    async with accounts(tmp_path, **configured) as lender:
+        with pytest.raises(NotFound) as told:
+            await lender.pool.members(Wish(account="home"))
+    assert f"the account 'home' cannot answer while {setting} is set" in told.value.message
+    assert "take it out and start the gateway again" in told.value.message
+    assert not [value for value in configured.values() if value in told.value.message], "no value is shown"
+
+
+async def test_what_is_said_to_name_a_sign_in_is_what_is_looked_at_first(tmp_path: Path) -> None:
+    for configured, environment in (({"api_key": "k"}, {}), ({}, {"KIRO_CLI_DATABASE": "cli.sqlite3"}), ({}, {})):
+        async with accounts(tmp_path, environment=environment, **configured) as lender:
+            finder, reports = lender.pool.finder, await lender.describe()
+        assert finder.named_by.partition(" ")[0] == reports[0].setting
+        assert finder.is_named == bool(reports[0].setting)
+
+
+async def test_an_account_that_there_is_not_is_told_with_where_to_look(tmp_path: Path) -> None:
+    leave(tmp_path / ".aws/sso/cache/kiro-auth-token.json", "ide")
+    async with accounts(tmp_path) as lender:
+        with pytest.raises(NotFound, match="`kirotrio accounts` lists those there are"):
+            await lender.pool.members(Wish(account="x" * 5000))

@@ -9,7 +9,7 @@ import attrs
 import pytest
 from support.sign_in_service import SignInService, answer
 
-from kirotrio.accounts.profiles import Profile, find_profile, list_profiles
+from kirotrio.accounts.profiles import Profile, ask_profiles, find_profile, list_profiles
 from kirotrio.errors import DeadlineExceeded, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.http_answer import HttpAnswer
@@ -22,6 +22,23 @@ UNSUPPORTED = answer(403, {"message": "unsupported"})
 
 def profiles(*found: object) -> HttpAnswer:
     return answer(200, {"profiles": list(found)})
+
+
+@pytest.mark.parametrize(
+    ("us", "eu", "refused"),
+    [
+        (UNSUPPORTED, UNSUPPORTED, True),
+        (UNSUPPORTED, answer(400, {}), False),
+        (UNSUPPORTED, profiles(), False),
+        (UNSUPPORTED, profiles(EU), False),
+    ],
+)
+async def test_the_question_is_refused_only_where_every_region_does(
+    us: HttpAnswer, eu: HttpAnswer, refused: bool
+) -> None:
+    service = SignInService("none")
+    service.profiles = lambda url: us if "us-east-1" in url else eu
+    assert (await ask_profiles(service, CREDENTIALS, deadline=5)).refused is refused
 
 
 async def look(

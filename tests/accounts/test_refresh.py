@@ -157,7 +157,7 @@ async def test_a_firewall_does_not_end_a_sign_in(credential: Refreshable, reply:
     ("reply", "retry_after"),
     [
         (answer(429, b"", retry_after="7"), 7.0),
-        (answer(429, b"", retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), None),
+        (answer(429, b"", retry_after="Wed, 21 Oct 2026 07:28:00 GMT"), 0.0),
         (answer(500, {"message": "Oops, something went wrong. Please try again later."}), None),
         (answer(503, b""), None),
         (answer(408, b""), None),

@@ -168,6 +168,7 @@ EVIL = [
     "https://login.microsoftonline.com:8443/t",
     "https://127.0.0.1/t",
     "https://evil.example\\.microsoftonline.com/t",
+    "https://login.microsoftonline.com/t\x1b]8;;x\x07/v2.0",
 ]
 
 

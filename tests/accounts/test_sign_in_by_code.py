@@ -19,7 +19,8 @@ from kirotrio.accounts.sign_in import SignedIn, SignInFailed, SignInPlan, sign_i
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.sign_in.polling import granted
 from kirotrio.accounts.tokens.refresh import NetworkRefused, refresh
-from kirotrio.config.settings import DeadlineSettings, Settings
+from kirotrio.accounts.worth.usage import read_document
+from kirotrio.config.settings import DeadlineSettings, Settings, UpstreamSettings
 from kirotrio.errors import AccountUnavailable, DeadlineExceeded, Recovery, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
 from kirotrio.simulator import SOCIAL_ARN, Simulator
@@ -136,6 +137,8 @@ async def test_a_social_sign_in_knows_its_provider_profile_and_person(
     assert signed.credential.provider == "Github"
     assert signed.profile_arn == SOCIAL_ARN
     assert (signed.email, signed.user_id) == ("person@example.com", "d-0000000000.person")
+    assert read_document(signed.usage, signed.usage_at).plan == signed.plan != "", "it is worth keeping"
+    assert signed.usage_at == NOW
     begun = json.loads(http.to("/oauth/device/authorization")[0].body)
     assert begun == {"clientId": "kiro-cli", "loginProvider": "Github"}
 
@@ -347,6 +350,62 @@ async def test_a_person_who_gives_up_ends_the_call_under_way(http: DirectHttp, a
     asked = len(http.sent)
     await trio.sleep(100)
     assert len(http.sent) == asked, "nothing goes on behind the back of whoever gave up"
+
+
+def _begun(**changes: str) -> HttpAnswer:
+    page = "https://app.kiro.dev/device"
+    members = {"deviceCode": "d", "userCode": "ABCD-EFGH", "verificationUri": page, **changes}
+    return answer(200, members)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"userCode": "AB\x1b[2JCD"},
+        {"userCode": "AB\x1b]8;;http://a.b\x07CD"},
+        {"userCode": "AB\nCD"},
+        {"userCode": "\u202eABCD"},
+        {"userCode": "A" * 65},
+        {"verificationUri": "https://app.kiro.dev/\x1b[2Jdevice"},
+        {"verificationUri": "https://app.kiro.dev/\x9bdevice"},
+        {"verificationUri": "https://app.kiro.dev/ device"},
+        {"verificationUri": "https://app.kiro.dev/" + "a" * 2048},
+        {"verificationUri": "https://app.kiro.dev@evil.example/device"},
+        {"verificationUri": "http://app.kiro.dev/device"},
+        {"verificationUri": "file:///etc/passwd"},
+        {"verificationUri": "javascript:alert(1)"},
+        {"verificationUri": "https:///device"},
+        {"verificationUri": "https://app.kiro.dev:x/device"},
+        {"verificationUri": "//app.kiro.dev/device"},
+        {"verificationUriComplete": "file:///etc/passwd"},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("plan", [BUILDER_ID, SOCIAL], ids=lambda plan: plan.kind)
+async def test_what_no_terminal_may_show_is_not_shown(
+    plan: SignInPlan, http: DirectHttp, autojump_clock: MockClock, changes: dict[str, str]
+) -> None:
+    path = "/oauth/device/authorization" if plan is SOCIAL else "/device_authorization"
+    http.script[path] = [_begun(**changes)]
+    person = Person()
+    with pytest.raises(SignInFailed, match=r"nothing was kept.*upstream\.auth_url") as failed:
+        await signed_in(plan, http, person)
+    assert failed.value.reason == "unusable"
+    assert not person.codes
+    assert failed.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://localhost:3000/device", "http://127.0.0.1/device", "http://[::1]:1/device", "http://kiro.test:81/device"],
+)
+def test_without_tls_a_page_is_on_this_machine_or_where_the_settings_say(address: str) -> None:
+    person = Person()
+    calls = Calls(None, Settings(upstream=UpstreamSettings(auth_url="http://kiro.test:81")), person, lambda: NOW)  # type: ignore[arg-type]
+    calls.show_code("ABCD", address, "", 60)
+    assert person.codes[0][1] == address
+    with pytest.raises(SignInFailed):
+        calls.show_code("ABCD", "http://kiro.test:82/device", "", 60)
 
 
 def test_nothing_shows_a_token() -> None:

@@ -36,20 +36,22 @@ async def test_a_good_key_is_tried_with_its_token_type_and_kept(http: DirectHttp
 
 
 @pytest.mark.parametrize(
-    "key",
+    ("key", "wrong"),
     [
-        "",
-        "aoa-no-key",
-        "ksk_",
-        "ksk_short",
-        "ksk_with blank inside",
-        "ksk_abcdefgh...",
-        "ksk_abcdefg…",
-        "ksk_äöüäöüäöü",
+        ("", "begins with ksk_"),
+        ("aoa-no-key", "begins with ksk_"),
+        ("ksk_", "too short"),
+        ("ksk_wrong", "too short"),
+        ("ksk_" + "x" * 1025, "too long"),
+        ("ksk_with blank inside", "has a blank"),
+        ("ksk_abcdefgh...", "was cut"),
+        ("ksk_abcdefg…", "was cut"),
+        ("ksk_äöüäöüäöü", "that no key has"),
+        ("ksk_abcdefgh\x1b[2J", "that no key has"),
     ],
 )
-async def test_what_is_no_key_is_not_sent_anywhere(http: DirectHttp, key: str) -> None:
-    with pytest.raises(SignInFailed) as failed:
+async def test_what_is_no_key_is_not_sent_anywhere(http: DirectHttp, key: str, wrong: str) -> None:
+    with pytest.raises(SignInFailed, match=wrong) as failed:
         await tried(http, key)
     assert failed.value.reason == "unusable"
     assert not http.sent

@@ -116,6 +116,7 @@ async def test_the_doctor_looks_at_every_account_and_rotates_nothing(tmp_path: P
         assert any(line.startswith("ok     store: ") and "5 accounts" in line for line in lines), text
         assert any("chmod 600" in line and "kirotrio.db can be read" in line for line in lines), text
         assert text.count("WRONG") == 2, text
+        assert text.count("  clock: ") == 1, text
         paths = [request["path"] for request in await requests(desk)]
         assert paths, "the doctor asked nobody at all"
         assert not [path for path in paths if "oken" in path], "a health check rotates nothing"

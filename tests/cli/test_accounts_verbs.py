@@ -56,7 +56,7 @@ def test_without_accounts_it_says_how_to_get_one(run: Run, stores: Stores) -> No
     assert listed(run) == {}
 
 
-def test_each_state_is_told_with_its_reason_and_no_secret(run: Run, stores: Stores) -> None:
+def test_each_state_is_told_with_its_reason_and_no_secret(run: Run, stores: Stores, home: Path) -> None:
     now = time.time()
     kept(stores, "fine", email="me@example.com", expires_at=now + 3600)
     kept(stores, "off", enabled=False)
@@ -65,7 +65,9 @@ def test_each_state_is_told_with_its_reason_and_no_secret(run: Run, stores: Stor
     kept(stores, "key", credential=ApiKey("ksk_secret_secret"))
     over = Oidc(refresh_token=TOKEN, client_id="c", client_secret="client-secret", registration_expires_at=now - 1)
     kept(stores, "over", credential=over)
-    kept(stores, "followed", follows=following("ide", "/home/me/token.json"))
+    kept(stores, "followed", follows=following("ide", str(home / "token.json")))
+    (home / "token.json").write_text(json.dumps({"refreshToken": TOKEN, "authMethod": "social"}))
+    kept(stores, "gone", follows=following("ide", "/home/me/token.json"))
     row = cooldowns.CooldownRow(account_id=resting.id, blame="quota", reason="used", began_at=now, until=now + 86_400)
     model = attrs.evolve(row, account_id=resting.id, model="opus", blame="model", until=now + 2e6)
     stores.writing(lambda connection: [cooldowns.put(connection, row), cooldowns.put(connection, model)])
@@ -80,6 +82,7 @@ def test_each_state_is_told_with_its_reason_and_no_secret(run: Run, stores: Stor
         "key": "ready",
         "over": "signed out",
         "followed": "ready",
+        "gone": "sign-in missing",
     }
     assert accounts["resting"]["until"] == pytest.approx(now + 86_400), "a pause of one model is not the account's"
     assert accounts["marked"]["until"] is None
@@ -87,6 +90,8 @@ def test_each_state_is_told_with_its_reason_and_no_secret(run: Run, stores: Stor
     assert "marked: Kiro has locked it; write to them" in table.stdout
     assert "`kirotrio login --again over`" in table.stdout
     assert "`kirotrio accounts enable off`" in table.stdout
+    assert "no sign-in is in /home/me/token.json any more" in table.stdout
+    assert "`kirotrio login --again gone`" in table.stdout
     assert "kept in /home/me/token.json" in table.stdout
     assert "me@example.com" in table.stdout
     for secret in (TOKEN, "at-fine", "ksk_secret", "client-secret"):
@@ -129,6 +134,22 @@ def test_a_sign_in_that_a_setting_names_is_told_to_answer_alone(run: Run, stores
     assert "accounts.api_key names a sign-in" in done.stdout
     assert "no account is asked while it is set" in done.stdout
     assert "ksk_0123456789" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"REFRESH_TOKEN": "xyz"}, "accounts.refresh_token names a sign-in that cannot be used: the refresh token has"),
+        ({"KIRO_CREDS_FILE": "/no/such/file"}, "/no/such/file: accounts.creds_file names it, and no sign-in is there"),
+    ],
+)
+def test_a_named_sign_in_that_cannot_be_used_does_not_answer(
+    named: dict[str, str], said: str, run: Run, stores: Stores
+) -> None:
+    kept(stores, "work")
+    (line,) = [line for line in run("accounts", **named).stdout.splitlines() if line.startswith(said)]
+    assert line.endswith(". Nothing answers until then; no account is asked while it is set.")
+    assert "It answers" not in line
 
 
 def test_a_sign_in_of_another_program_is_shown_where_nothing_is_kept(run: Run, stores: Stores, home: Path) -> None:
@@ -244,7 +265,10 @@ def test_values_of_one_account_are_set_and_given_back(run: Run, stores: Stores) 
         ("--region", "moon"),
         ("--flavour", "sour"),
         ("--endpoint", "box"),
+        ("--endpoint", "https://me:swordfish@box/x"),
         ("--proxy", "ftp://box"),
+        ("--proxy", "http://me:sword@fish@box:1"),
+        ("--proxy", "http://me:swordfish%zz@box:1"),
         ("--proxy", ""),
         ("--priority", "-1"),
         ("--max-concurrent", "-1"),
@@ -253,7 +277,9 @@ def test_values_of_one_account_are_set_and_given_back(run: Run, stores: Stores) 
 )
 def test_wrong_values_are_wrong_usage(arguments: tuple[str, ...], run: Run, stores: Stores) -> None:
     kept(stores, "work")
-    assert run("accounts", "set", "work", *arguments).exit_code == 2
+    done = run("accounts", "set", "work", *arguments)
+    assert done.exit_code == 2
+    assert "fish" not in done.output
 
 
 def test_a_token_goes_in_by_standard_input_alone(run: Run, stores: Stores) -> None:
@@ -290,3 +316,44 @@ def test_a_followed_database_is_not_imported_once_more(run: Run, stores: Stores,
     assert run("accounts", "add", "--follow", str(path), "--name", "cli", **nobody).exit_code == 0
     done = run("accounts", "import", "--follow", str(path), **nobody)
     assert done.stdout.splitlines()[-1] == "1 already there", "two accounts would use one refresh token up"
+
+
+def test_a_token_that_is_followed_is_not_added_or_imported_as_a_copy(run: Run, stores: Stores, home: Path) -> None:
+    path = home / "token.json"
+    path.write_text(json.dumps({"refreshToken": TOKEN, "authMethod": "social"}))
+    nobody = {"KIROTRIO_UPSTREAM_URL": "http://127.0.0.1:1", "KIROTRIO_AUTH_URL": "http://127.0.0.1:1"}
+    assert run("accounts", "add", "--follow", str(path), "--name", "ide", **nobody).exit_code == 0
+    for arguments in (["--copy", str(path)], ["--dry-run", str(path)], ["--no-check", str(path)]):
+        (entry,) = json.loads(run("accounts", "import", "--json", *arguments, **nobody).stdout)["entries"]
+        assert (entry["outcome"], entry["account"]) == ("already_there", "ide")
+    added = run("accounts", "add", stdin=f"{TOKEN}\n".encode(), **nobody)
+    assert "This sign-in is the account ide already" in added.stdout
+    assert list(listed(run)) == ["ide"]
+
+
+@pytest.mark.parametrize("refreshed", [True, False])
+def test_what_was_copied_before_it_is_followed_stays_one_account(
+    run: Run, stores: Stores, home: Path, refreshed: bool
+) -> None:
+    path = home / "token.json"
+    path.write_text(json.dumps({"refreshToken": f"{TOKEN}work", "authMethod": "social"}))
+    record = kept(stores, "work")
+    if refreshed:
+        newer = attrs.evolve(record.secrets, refresh_token=f"{TOKEN}successor")
+        stores.writing(lambda connection: rows.update(connection, stores.vault, record.id, secrets=newer))
+    nobody = {"KIROTRIO_UPSTREAM_URL": "http://127.0.0.1:1", "KIROTRIO_AUTH_URL": "http://127.0.0.1:1"}
+    done = run("accounts", "add", "--follow", str(path), **nobody)
+    assert "is the account work already" in done.stdout
+    (account,) = stores.accounts()
+    held = f"{TOKEN}successor" if refreshed else ""
+    assert account.secrets.refresh_token == held, "the token in the file was used up, and the one that is good is lost"
+
+
+def test_the_table_of_an_import_is_not_too_wide_without_a_terminal(run: Run, stores: Stores, home: Path) -> None:
+    document = home / f"{'long-' * 20}name.json"
+    document.write_text(
+        json.dumps([{"refreshToken": "cut...", "name": "n" * 60}, {"refreshToken": TOKEN, "priority": -1}])
+    )
+    done = run("accounts", "import", "--dry-run", "--no-check", str(document))
+    assert max(map(len, done.stdout.splitlines())) <= 140
+    assert "whole of" in " ".join(done.stdout.split()), "a part of the reason is missing"

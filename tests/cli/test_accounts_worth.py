@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
+import re
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -19,8 +22,19 @@ from rich.console import Console
 
 from kirotrio.accounts.credential import ApiKey, Social
 from kirotrio.accounts.records import record_of
+from kirotrio.cli.accounts import listing
+from kirotrio.cli.accounts.listing import Line
 from kirotrio.cli.accounts.states import State
-from kirotrio.cli.accounts.worth import LEGEND, ModelsOf, Worth, bar, models_as_json, print_models, print_worth
+from kirotrio.cli.accounts.worth import (
+    LEGEND,
+    ModelsOf,
+    Worth,
+    bar,
+    models_as_json,
+    print_models,
+    print_worth,
+    worth_as_json,
+)
 from kirotrio.config.settings import StoreSettings
 from kirotrio.errors import AccountSuspended, UpstreamFailed
 from kirotrio.kiro.models import STATIC_CATALOGUE, Catalogue, parse_models
@@ -28,6 +42,7 @@ from kirotrio.kiro.usage import AccountUsage, Allowance, Overage
 from kirotrio.simulator import DEMO_API_KEY, DEMO_REFRESH_TOKEN, Extra, Simulator, Subscription
 from kirotrio.store.account_record import AccountRecord
 from kirotrio.store.accounts import add, find, update
+from kirotrio.store.cooldowns import all_cooldowns
 from kirotrio.store.migrate import open_store
 from kirotrio.store.vault import open_vault
 
@@ -75,6 +90,14 @@ def test_a_row_tells_everything() -> None:
     assert text.isascii(), "whoever reads a pipe gets plain ASCII"
 
 
+def test_json_has_no_rest_of_binary_fractions() -> None:
+    uneven = attrs.evolve(USAGE, allowances=(Allowance("base", "Credit", used=417.43, limit=1000.0),))
+    assert uneven.as_json()["allowances"][0]["left"] != 582.57, "or this shows nothing"
+    told = worth_as_json(Worth(WORK, READY, uneven), NOW)["usage"]
+    assert told["allowances"][0]["left"] == 582.57
+    assert (told["used"], told["resets_at"], told["plan"]) == (417.43, USAGE.resets_at, "KIRO PRO")
+
+
 def test_a_terminal_gets_bars_and_colours() -> None:
     text = drawn(print_worth, [Worth(WORK, State("signed out"), USAGE)], NOW, terminal=True)
     assert "██░░░░░░░░" in text
@@ -90,6 +113,36 @@ def test_a_narrow_terminal_has_the_rest_of_a_row_on_a_line_of_its_own(width: int
     assert "trial 10/50 until 2027-01-17, bonus over, overage 3/20 (0.12 USD), e-mail me@example.com" in " ".join(
         " ".join(lines).split()
     )
+
+
+@pytest.mark.parametrize("width", [24, 30, 40, 60])
+def test_no_value_is_broken_in_however_narrow_a_terminal(width: int) -> None:
+    said = drawn(print_worth, [Worth(WORK, READY, USAGE)], NOW, terminal=True, width=width).split()
+    for word in ("35.5/150", "10/50", "2027-01-17,", "3/20", "2027-01-24", "me@example.com"):
+        assert word in [*said, *(f"{told}," for told in said), *(told.rstrip(",") for told in said)], word
+    models = [ModelsOf(WORK, STATIC_CATALOGUE, NOW)]
+    wide = set(drawn(print_models, models, NOW).split())
+    narrow = {word.strip(",:") for word in drawn(print_models, models, NOW, terminal=True, width=width).split()}
+    assert {word for word in wide if word[0].isdigit()} <= narrow
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80])
+def test_the_list_of_accounts_breaks_no_value(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = attrs.evolve(WORK, expires_at=NOW + 3600)
+    lines = [
+        Line(record, State("used up", NOW + DAY, "used"), "KIRO PRO", "me@example.com", NOW - 7200),
+        Line(attrs.evolve(WORK, name="other"), READY, "", "", None),
+    ]
+    drawn_list = drawn(lambda console: _list_on(console, lines, monkeypatch), terminal=True, width=width)
+    text = re.sub("\x1b\\[[0-9;]*m", "", drawn_list)
+    words = {word.strip(",:") for word in text.split()}
+    assert {"work", "social", "KIRO", "me@example.com", "2027-01-16", "2027-01-15", "2", "other", "ready"} <= words
+    assert max(map(len, text.splitlines())) <= width
+
+
+def _list_on(console: Console, lines: list[Line], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "console_of_output", lambda: console)
+    listing._print(lines, NOW)
 
 
 def test_accounts_of_which_little_is_known_have_rows_too() -> None:
@@ -265,6 +318,43 @@ async def test_one_account_in_trouble_does_not_hide_the_others(desk: Desk) -> No
     assert done.returncode == 1
     assert b"kirotrio: work: Kiro has suspended the account" in done.stderr
     assert b"KIRO POWER" in done.stdout
+
+
+@pytest.mark.parametrize("verb", [("usage", "--refresh"), ("models", "work", "--refresh"), ("test", "work")])
+async def test_a_suspension_is_kept_whichever_verb_meets_it(desk: Desk, verb: tuple[str, ...]) -> None:
+    desk.simulator.refuse("demo-social", "TEMPORARILY_SUSPENDED")
+    done = await desk.run(*verb)
+    assert done.returncode == 1
+    assert b"suspended" in done.stderr
+    work, key = desk.in_store(lambda connection, vault: [find(connection, vault, name) for name in ("work", "key")])
+    assert (work.mark, key.mark) == ("suspended", ""), "as a gateway marks it"
+    assert "suspended" in work.mark_reason
+
+
+async def test_a_used_up_account_rests_until_its_reset(desk: Desk) -> None:
+    desk.simulator.fail_next("ListAvailableModels", "MONTHLY_REQUEST_COUNT")
+    await desk.run("test", "work")
+    (row,) = desk.in_store(lambda connection, _: all_cooldowns(connection))
+    assert (row.blame, row.model) == ("quota", "")
+    assert row.until == pytest.approx(desk.simulator.book.accounts[0].subscription.resets_at, abs=1.0)
+
+
+async def test_a_look_that_is_refused_says_nothing_of_requests(desk: Desk) -> None:
+    desk.simulator.refuse("demo-social", "FEATURE_NOT_SUPPORTED")
+    assert (await desk.run("models", "work", "--refresh")).returncode == 1
+    assert desk.in_store(lambda connection, _: all_cooldowns(connection)) == []
+
+
+async def test_what_cannot_be_kept_is_shown_all_the_same(desk: Desk) -> None:
+    desk.simulator.refuse(desk.simulator.book.accounts[2].name, "TEMPORARILY_SUSPENDED")
+    desk.environ["KIROTRIO_DEADLINES_STORE"] = "0.5"
+    with contextlib.closing(sqlite3.connect(desk.data / "kirotrio.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = await desk.run("usage", "key", "--refresh", "--json")
+        other.execute("ROLLBACK")
+    (key,) = json.loads(done.stdout)
+    assert key["state"] == "suspended"
+    assert b"kirotrio: key: what was refused could not be kept" in done.stderr
 
 
 async def test_an_account_that_cannot_be_opened_has_a_row(desk: Desk) -> None:

@@ -54,6 +54,26 @@ def test_a_file_that_is_there_needs_force(run: Run, data: Path, tmp_path: Path) 
     assert run("backup", "--force", str(tmp_path / "b")).exit_code == 0
 
 
+def test_a_backup_does_not_go_to_standard_output(run: Run, data: Path, home: Path) -> None:
+    done = run("backup", "-")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "name a file" in done.stderr
+    assert list(home.glob("-")) == [], "a file of this name was written"
+
+
+def test_of_a_backup_with_another_key_it_says_which_key_is_used_now(run: Run, data: Path, tmp_path: Path) -> None:
+    database = open_database("", tmp_path / "other")
+    fill(database, open_vault(database, StoreSettings(key_source="file"), tmp_path / "other"), "theirs")
+    database.close()
+    assert run("backup", "--with-key", str(tmp_path / "b"), KIROTRIO_DATA_DIR=str(tmp_path / "other")).exit_code == 0
+    for arguments, said in (
+        (["--dry-run"], "would be sealed anew with the one in use here"),
+        ([], "are sealed anew with the one in use here"),
+    ):
+        done = run("restore", *arguments, str(tmp_path / "b"), KIROTRIO_DATA_DIR=str(data))
+        assert f"came sealed with another key; they {said}" in done.stdout
+
+
 @pytest.mark.parametrize("verb", ["backup", "restore"])
 def test_without_a_file_the_usage_is_wrong(run: Run, data: Path, verb: str) -> None:
     done = run(verb)

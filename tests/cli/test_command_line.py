@@ -289,6 +289,13 @@ class TestSettings:
         assert rows["server.drain"] == ["server.drain", "5", "seconds", "30", "environment KIROTRIO_SERVER_DRAIN"]
         assert "upstream.region" not in rows
 
+    def test_large_and_small_numbers_are_written_out(self, run: Run) -> None:
+        done = run("settings", "store", "--set", "store.look_every=0.00001", "--set", "store.max_pending=10000000")
+        rows = {line.split()[0]: line.split() for line in done.stdout.splitlines()}
+        assert rows["store.keep_requests"][1] == "2592000"
+        assert rows["store.look_every"][1] == "0.00001"
+        assert rows["store.max_pending"][1] == "10000000"
+
     @pytest.mark.parametrize("form", [(), ("--json",), ("--meaning",)])
     def test_secrets_are_hidden(self, form: tuple[str, ...], run: Run) -> None:
         secret = "swordfish-swordfish"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,14 @@ class TestReach:
     async def test_without_a_date_nothing_is_said_of_the_clock(self, headers: dict[str, str]) -> None:
         assert only(await self.told(HttpAnswer(200, headers, b""))).subject == "reach box"
 
+    def test_the_clock_is_told_of_once_as_the_worst_sees_it(self) -> None:
+        good, bad = Finding("ok", "clock", "agrees"), Finding("wrong", "clock", "4000 seconds ahead")
+        reached = Finding("ok", "reach box", "answers")
+        assert checks.one_clock([good, reached, good]) == [reached, good]
+        assert checks.one_clock([good, reached, bad, good]) == [reached, bad]
+        *others, clock = checks.one_clock([reached])
+        assert (others, clock.subject, clock.state) == ([reached], "clock", "note"), "a line says that nobody told"
+
     async def test_what_to_do_depends_on_what_failed(self) -> None:
         network = UpstreamFailed("could not connect to box")
         assert "KIROTRIO_PROXY_URL" in only(await self.told(network)).sentence
@@ -268,3 +277,22 @@ def test_a_wrong_setting_is_a_finding(run: Run) -> None:
     done = run("doctor", KIROTRIO_PORT="x")
     assert done.exit_code == 1
     assert done.stdout.startswith("WRONG  configuration: server.port (environment KIROTRIO_PORT)")
+
+
+def test_a_followed_sign_in_that_is_gone_is_wrong(run: Run, tmp_path: Path) -> None:
+    token = tmp_path / "token.json"
+    token.write_text(json.dumps({"refreshToken": "r" * 120, "authMethod": "social"}))
+    nobody = {"KIROTRIO_UPSTREAM_URL": "http://127.0.0.1:1", "KIROTRIO_AUTH_URL": "http://127.0.0.1:1"}
+    where = {"KIROTRIO_DATA_DIR": str(tmp_path / "data"), "KIROTRIO_STORE_KEY_SOURCE": "file"}
+    run("accounts", "add", "--follow", str(token), "--name", "ide", **nobody, **where)
+    assert "ok     account ide" in run("doctor").stdout
+    for content, said in ((None, f"no sign-in is in {token} any more"), ("[", "cannot be used")):
+        token.unlink(missing_ok=True)
+        if content is not None:
+            token.write_text(content)
+        done = run("doctor")
+        (line,) = [line for line in done.stdout.splitlines() if "account ide" in line]
+        assert line.startswith("WRONG")
+        assert said in line
+        assert "`kirotrio login --again ide`" in line
+        assert done.exit_code == 1

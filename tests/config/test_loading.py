@@ -259,6 +259,31 @@ class TestValues:
         loaded = load({"KIROTRIO_MODELS_ALIAS": "fast=claude-haiku-4.5, big = claude-opus-4.5,"})
         assert loaded.settings.models.alias == {"fast": "claude-haiku-4.5", "big": "claude-opus-4.5"}
 
+    @pytest.mark.parametrize("variable", ["KIROTRIO_UPSTREAM_URL", "KIROTRIO_AUTH_URL", "KIROTRIO_PORTAL_URL"])
+    @pytest.mark.parametrize(
+        ("address", "surplus"),
+        [
+            ("https://me:swordfish@box/x", "a user or a password"),
+            ("https://swordfish@box", "a user or a password"),
+            ("https://me:sword/fish@box", "a user or a password"),
+            ("https://box/x?key=swordfish", "a query"),
+            ("https://box?", "a query"),
+            ("https://box/#swordfish", "a fragment"),
+            ("https://me:swordfish@box/x?y#z", "a user or a password and a query and a fragment"),
+        ],
+    )
+    def test_an_address_of_a_service_is_host_port_and_path_alone(
+        self, variable: str, address: str, surplus: str
+    ) -> None:
+        message = refusal(environ={variable: address})
+        assert f"an address with {surplus} cannot be used" in message
+        assert "a port and a path may follow" in message
+        assert "fish" not in message
+
+    def test_the_path_of_such_an_address_stays(self) -> None:
+        for address in ("http://box:1/kiro/", "https://[::1]:2/a@b"):
+            assert load({"KIROTRIO_UPSTREAM_URL": address}).settings.upstream.url == address
+
     @given(st.sampled_from([option for option in options().values() if option.secret]), st.text(min_size=6))
     def test_no_refusal_shows_a_secret(self, option: Any, value: str) -> None:
         outcome = attempt(environ={option.variable: value})

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import trio
@@ -15,6 +16,7 @@ from support.servers import OK, saying, server, transport
 
 from kirotrio.errors import DeadlineExceeded, Recovery, SettingsError, UpstreamFailed
 from kirotrio.kiro import client
+from kirotrio.kiro.proxies import parse_proxy
 
 LAST = OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
 """The answer of a server that says that it closes."""
@@ -304,6 +306,16 @@ def test_a_wrong_address_names_the_setting_and_shows_nothing():
         with pytest.raises(SettingsError, match=r"^upstream\.proxy_url: ") as raised:
             transport(proxy_url=address)
         assert not said_anywhere(raised.value, "secret-word"), address
+
+
+@pytest.mark.parametrize("secret", ["p@ss", "p%zz", "p%", "p%4", "a@b:c", "%G0"])
+@pytest.mark.parametrize("place", ["me:{}", "{}:word", "{}"])
+def test_what_is_not_percent_encoded_is_refused_with_what_to_do(place, secret):
+    with pytest.raises(SettingsError, match=r"^upstream\.proxy_url: .* percent-encoded \(@ is %40") as raised:
+        transport(proxy_url=f"http://{place.format(secret)}@127.0.0.1:1")
+    assert not said_anywhere(raised.value, secret)
+    encoded = quote(secret, safe="")
+    assert parse_proxy(f"http://me:{encoded}@127.0.0.1:1").password == secret.encode()
 
 
 async def test_a_wrong_address_of_an_account_is_an_error_at_its_calls(tls):

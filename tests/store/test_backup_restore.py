@@ -416,6 +416,63 @@ def test_stopped_at_any_step_a_damaged_database_is_there_or_a_whole_one(
     assert last > 30, "hardly anything was counted"
 
 
+def _newer(place: Place, longer: History) -> Database:
+    database = open_store(place.url, place.data_dir, deadline=5, history=longer)
+    fill(database, vault_in(place.data_dir, source="file"), "theirs")
+    return database
+
+
+def test_a_newer_database_is_put_aside_with_all_that_is_in_it(
+    pair: tuple[Path, Path], tmp_path: Path, longer: History
+) -> None:
+    place = Place("sqlite", "", tmp_path / "data")
+    newer = _newer(place, longer)
+    before = dump(newer)
+    newer.close()
+    files = sorted(entry.name for entry in place.data_dir.iterdir())
+    assert restored(pair[0], place, dry_run=True).changes.added == ("home",)
+    assert sorted(entry.name for entry in place.data_dir.iterdir()) == files
+    done = restored(pair[0], place)
+    assert opened_tokens(place) == {"home": "token home"}
+    assert done.damaged is None
+    assert done.newer is not None
+    assert not left_over(place.data_dir)
+    (tmp_path / "back").mkdir(mode=0o700)
+    done.newer.rename(tmp_path / "back" / "kirotrio.db")
+    kept = open_store("", tmp_path / "back", deadline=5, history=longer)
+    assert dump(kept) == before, "something of the newer database is lost"
+    kept.close()
+
+
+def test_a_newer_database_in_use_is_left_alone(
+    pair: tuple[Path, Path], tmp_path: Path, longer: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kirotrio.store.restore._BUSY", 0.0)
+    place = Place("sqlite", "", tmp_path / "data")
+    newer = _newer(place, longer)
+    before, keys = dump(newer), keys_of(place)
+    with pytest.raises(SettingsError, match="stop the gateways"):
+        restored(pair[0], place)
+    assert (dump(newer), keys_of(place)) == (before, keys)
+    newer.close()
+
+
+def test_what_to_do_with_a_newer_database_can_be_done(
+    pair: tuple[Path, Path], place: Place, tmp_path: Path, longer: History, request: pytest.FixtureRequest
+) -> None:
+    _newer(place, longer).close()
+    with pytest.raises(SettingsError) as refused:
+        place.open()
+    assert "`kirotrio restore FILE`" in refused.value.message
+    if not place.is_sqlite:
+        assert "name an empty database in store.url" in refused.value.message
+        with pytest.raises(SettingsError, match=r"empty database in store\.url"):
+            restored(pair[0], place)
+        place = Place("postgresql", request.getfixturevalue("postgresql").empty_database(), place.data_dir)
+    restored(pair[0], place)
+    assert opened_tokens(place) == {"home": "token home"}
+
+
 def test_a_file_of_another_program_is_not_replaced(pair: tuple[Path, Path], tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

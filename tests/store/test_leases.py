@@ -14,7 +14,7 @@ from support.engines import Place, emptied
 
 from kirotrio.store import leases
 from kirotrio.store.database import Database
-from kirotrio.store.leases import holder_of, new_holder, release, release_dead, renew, take
+from kirotrio.store.leases import holder_of, new_holder, release, release_dead, take
 
 HOLDERS = ("a:1:x", "b:2:y", "c:3:z")
 each_example = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -28,7 +28,7 @@ def taken(database: Database, by: str, seconds: float = 60.0, name: str = "refre
     return database.writing(lambda connection: take(connection, name, by, seconds))
 
 
-@given(steps=st.lists(st.tuples(st.sampled_from(["take", "brief", "renew", "release"]), st.sampled_from(HOLDERS))))
+@given(steps=st.lists(st.tuples(st.sampled_from(["take", "brief", "release"]), st.sampled_from(HOLDERS))))
 @each_example
 def test_leases_behave_as_a_variable_with_one_owner(database: Database, steps: list[tuple[str, str]]) -> None:
     emptied(database)
@@ -48,9 +48,6 @@ def test_leases_behave_as_a_variable_with_one_owner(database: Database, steps: l
                     assert owner is not None
                     assert not mine
                     assert not ended
-            case "renew":
-                renewed = database.writing(lambda connection, who=who: renew(connection, "refresh", who, 60))
-                assert renewed == (mine and not ended)
             case "release":
                 released = database.writing(lambda connection, who=who: release(connection, "refresh", who))
                 assert released == mine

@@ -120,8 +120,6 @@ def test_newest_snapshot_wins(database: Database, put: list[Snapshot]) -> None:
     assert usage == [expected[key] for key in sorted(expected) if key[1] == "usage"]
     got = database.reading(lambda connection: snapshots.get(connection, "one", "models"))
     assert got == expected.get(("one", "models"))
-    old = sum(each.fetched_at < 3 for each in expected.values())
-    assert database.writing(lambda connection: snapshots.remove_older(connection, 3.0)) == old
 
 
 def test_successor_is_replaced_by_who_saw_it(database: Database) -> None:
@@ -141,9 +139,6 @@ def test_successor_is_replaced_by_who_saw_it(database: Database) -> None:
     assert got() == b"first"
     assert put(b"second", b"first", now=9.0)
     assert got() == b"second"
-    assert database.reading(successors.all_digests) == ["d" * 64]
     assert database.writing(lambda connection: successors.remove_older(connection, 9.0)) == 0
-    assert database.writing(lambda connection: successors.remove(connection, "d" * 64))
+    assert database.writing(lambda connection: successors.remove_older(connection, 10.0)) == 1
     assert got() is None
-    assert put(b"again", None, now=1.0)
-    assert database.writing(lambda connection: successors.remove_older(connection, 9.0)) == 1

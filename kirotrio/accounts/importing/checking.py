@@ -6,17 +6,18 @@ import enum
 from collections.abc import Awaitable, Callable
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from kirotrio.accounts.calling import credentials_for
-from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
+from kirotrio.accounts.credential import ApiKey, Credential, Oidc, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
-from kirotrio.accounts.profiles import find_profile
+from kirotrio.accounts.profiles import Answers, ask_profiles
 from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.tokens.refresh import SignInRefused, refresh
 from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountSuspended, KirotrioError, Recovery
+from kirotrio.kiro.endpoints import DEFAULT_REGION
 
 LAST_SECONDS = 60.0
 """A token this close to its end is not worth a try."""
@@ -83,7 +84,8 @@ class Check:
     async def _look(self, credential: Credential, terms: Terms) -> Checked | None:
         """None where the access token is refused."""
         try:
-            credential = await self._with_profile(credential, terms)
+            answers = await self._profiles(credential, terms)
+            credential = _with_profile(credential, answers)
             usage = await ask_usage(
                 self._http, credentials_for(credential, terms, account=_NAME), self._settings, now=self._now
             )
@@ -93,22 +95,23 @@ class Check:
             if error.recovery is Recovery.REFRESH_TOKEN:
                 return None
             return Checked(Health.UNCHECKED, credential, f"not checked: {error.message}")
+        if answers.refused:
+            credential = _as_builder_id(credential)
         return Checked(Health.GOOD, credential, email=usage.email, user_id=usage.user_id)
 
-    async def _with_profile(self, credential: Credential, terms: Terms) -> Credential:
-        """Kinds that need a profile get the one that is found; it is looked for again when it is needed, if none is."""
+    async def _profiles(self, credential: Credential, terms: Terms) -> Answers:
+        """Of kinds that need one; it is looked for again when it is needed, if none is found."""
         if isinstance(credential, ApiKey) or not credential.needs_profile or credential.profile_arn:
-            return credential
+            return Answers()
         try:
-            found = await find_profile(
+            return await ask_profiles(
                 self._http,
                 credentials_for(credential, terms, account=_NAME),
                 user_agent=terms.user_agent,
                 deadline=terms.deadline,
             )
         except KirotrioError:
-            return credential
-        return credential.with_profile(found) if found else credential
+            return Answers()
 
     async def _refreshed(self, credential: Refreshable, terms: Terms, keep: Keep) -> Refreshable:
         # From the moment the call leaves, the service may have rotated the token: nobody may leave before it is kept.
@@ -139,6 +142,20 @@ class Check:
             return True
         ends = credential.expires_at
         return bool(credential.access_token) and ends is not None and self._now() < ends - LAST_SECONDS
+
+
+def _with_profile(credential: Credential, answers: Answers) -> Credential:
+    if isinstance(credential, ApiKey) or not answers.profiles:
+        return credential
+    return credential.with_profile(answers.profiles[0].arn)
+
+
+def _as_builder_id(credential: Credential) -> Credential:
+    """A client's sign-in of which nothing says through whom it was made, and which has no profiles although its token
+    is good (KIRO_PROTOCOL 6.2)."""
+    if not isinstance(credential, Oidc) or credential.provider or credential.start_url:
+        return credential
+    return evolve(credential, provider="BuilderId") if credential.sign_in_region == DEFAULT_REGION else credential
 
 
 class _NotNow(Exception):

@@ -9,11 +9,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from attrs import field, frozen
 
-from kirotrio.accounts.credential import Credential, Oidc, Social
+from kirotrio.accounts.credential import Credential, Social
 from kirotrio.accounts.credential_json import checked_refresh_token, fits_a_header, kind_of, parse_credential
 from kirotrio.accounts.importing.fields import can_be_shown, plain, secrets_in
 from kirotrio.accounts.importing.shapes import Found
 from kirotrio.accounts.records import NO_PROXY
+from kirotrio.accounts.records import kind_of as account_kind
 from kirotrio.config.options import options
 from kirotrio.config.values import FALSE, TRUE, Refused, parse
 from kirotrio.errors import AccountUnavailable
@@ -22,7 +23,7 @@ from kirotrio.telemetry.redact import Redactor
 
 _SOCIAL: Final = frozenset({"google", "github"})
 _OIDC: Final = frozenset(
-    {"builderid", "enterprise", "internal", "awsidc", "idc", "identitycenter", "iamidentitycenter"}
+    {"builderid", "awsbuilderid", "enterprise", "internal", "awsidc", "idc", "identitycenter", "iamidentitycenter"}
 )
 """What is written as the provider, in lower case and without dashes."""
 _LOWEST_PRIORITY: Final = 1_000_000
@@ -299,6 +300,4 @@ def default_name(credential: Credential) -> str:
     """What to call an account that nobody gave a name."""
     if isinstance(credential, Social) and credential.provider:
         return credential.provider
-    if isinstance(credential, Oidc):
-        return "builder-id" if credential.is_builder_id else "identity-center"
-    return credential.kind
+    return account_kind(credential)

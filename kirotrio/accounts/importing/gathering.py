@@ -131,7 +131,10 @@ def _database(path: Path, follow: bool) -> list[Entry | Refusal]:
 def _without_token(remembered: Mapping[str, str]) -> str:
     """kiro-cli keeps some tokens in the system's keychain, where no other program is meant to look (5.5 b)."""
     if not remembered:
-        return "nobody is signed in there; run `kiro-cli login`, or `kirotrio login`"
+        return (
+            "nobody is signed in there, or the token lies in the system's keychain, where it cannot be imported from; "
+            "sign in with `kirotrio login`"
+        )
     start_url, region = _plain_text(remembered.get(_START_URL, "")), _plain_text(remembered.get(_REGION, ""))
     command = "kirotrio login"
     if start_url.rstrip("/") == BUILDER_ID_START_URL:

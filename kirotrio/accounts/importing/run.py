@@ -1,14 +1,18 @@
-"""The import itself: what is there already is told apart, the rest is checked, at most three at a time, and kept."""
+"""The import itself: what is there already is told apart, the rest is checked, at most three at a time, and kept.
+
+Whatever order the checks end in, accounts are settled in that of the documents: so are they named, and so is the second
+of two of one person told so.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 import attrs
 import trio
-from attrs import define
+from attrs import define, field
 
 from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
@@ -16,7 +20,16 @@ from kirotrio.accounts.importing.book import AccountBook, Rehearsal
 from kirotrio.accounts.importing.checking import Check, Checked, Health
 from kirotrio.accounts.importing.entries import Entry, Refusal, default_name
 from kirotrio.accounts.importing.report import EntryReport, ImportReport, Outcome
-from kirotrio.accounts.records import kind_of, person_among, record_of, terms_of, with_credential
+from kirotrio.accounts.records import (
+    free_name,
+    kind_of,
+    person_among,
+    record_of,
+    secret_of,
+    terms_of,
+    with_credential,
+)
+from kirotrio.accounts.sources.kept import followed_tokens
 from kirotrio.config.settings import Settings
 from kirotrio.errors import Blame, KirotrioError, SettingsError, StoreUnavailable
 from kirotrio.store.accounts import AccountRecord, AlreadyThere
@@ -31,10 +44,13 @@ _PAUSE: Final = 1.0
 @define
 class _Case:
     """One account on its way. `kept` is its row once there is one; `whose` an account that is known to be the same
-    person's and to need new tokens."""
+    person's and to need new tokens. `before` is set once all that stand before it are settled, `settled` when it is.
+    """
 
     entry: Entry
     record: AccountRecord
+    before: trio.Event
+    settled: trio.Event = field(factory=trio.Event)
     kept: AccountRecord | None = None
     whose: AccountRecord | None = None
 
@@ -62,9 +78,10 @@ class Import:
         self._check = Check(http, settings, now) if check else None
         self._dry_run = dry_run
         self._now = now
-        self._limiter = trio.CapacityLimiter(AT_A_TIME)
+        self._places = trio.Semaphore(AT_A_TIME)
         self._turn = trio.Lock()
         self._records: dict[str, AccountRecord] = {}
+        self._followed: dict[str, str] = {}
         self._told: list[EntryReport | None] = [None] * len(items)
         self._failure: KirotrioError | None = None
 
@@ -80,27 +97,40 @@ class Import:
         Cancellation ends it soon: a refresh under way is finished and what it brought is kept.
         """
         self._records = {record.id: record for record in await self._book.all()}
+        self._followed = await followed_tokens(self._records.values())
         first: dict[str, int] = {}
+        under_way: list[_Case] = []
+        before = trio.Event()
+        before.set()
         async with trio.open_nursery() as nursery:
             for index, item in enumerate(self._items):
                 if isinstance(item, Refusal):
                     self._told[index] = EntryReport(item.source, item.path, Outcome.REFUSED, item.name, "", item.reason)
                     continue
-                token = _secret_of(item.credential)
+                token = secret_of(item.credential)
                 if token in first:
                     where = _where(self._items[first[token]])
                     self._tell(index, Outcome.ALREADY_THERE, "", f"the same sign-in as {where}")
                     continue
                 first[token] = index
-                if (case := await self._new(index, item, token)) is not None:
-                    nursery.start_soon(self._take, index, case, nursery.cancel_scope)
+                await self._places.acquire()
+                under_way = [case for case in under_way if not case.settled.is_set()]
+                case = await self._new(index, item, token, before, [case.record.name for case in under_way])
+                if case is None:
+                    self._places.release()
+                    continue
+                before = case.settled
+                under_way.append(case)
+                nursery.start_soon(self._take, index, case, nursery.cancel_scope)
         if self._failure is not None:
             raise self._failure
         return self.report
 
-    async def _new(self, index: int, entry: Entry, token: str) -> _Case | None:
-        """None where no call is needed to tell that it is there already."""
-        name = await self._book.known(token)
+    async def _new(
+        self, index: int, entry: Entry, token: str, before: trio.Event, names: Collection[str]
+    ) -> _Case | None:
+        """None where no call is needed to tell that it is there already. `names` are those of the ones under way."""
+        name = await self._book.known(token) or self._followed.get(token)
         if name is None and entry.follows:
             name = next((known.name for known in self._records.values() if known.follows == entry.follows), None)
         if name is not None:
@@ -112,7 +142,9 @@ class Import:
         if same is not None and not self._takes(same, entry.credential, Health.GOOD):
             self._tell(index, Outcome.ALREADY_THERE, same.name, _why_not(same))
             return None
-        return _Case(entry, record, whose=same)
+        # One that is kept before those ahead of it are settled leaves them the smaller numbers.
+        taken = {*names, *(known.name for known in self._records.values())}
+        return _Case(entry, attrs.evolve(record, name=free_name(record.name, taken)), before, whose=same)
 
     async def _take(self, index: int, case: _Case, everything: trio.CancelScope) -> None:
         entry = case.entry
@@ -120,22 +152,25 @@ class Import:
         async def keep(fresh: Refreshable) -> None:
             await self._keep_rotated(index, case, fresh)
 
-        async with self._limiter:
-            try:
-                checked = Checked(Health.UNCHECKED, entry.credential, "not checked")
-                if self._check is not None:
-                    terms = terms_of(case.record, self._settings)
-                    may_refresh = not (self._dry_run or entry.follows)
-                    checked = await self._check(entry.credential, terms, keep, may_refresh=may_refresh)
-                async with self._turn:
-                    await self._settle(index, case, checked)
-            except AlreadyThere as error:
-                self._tell(index, Outcome.ALREADY_THERE, error.name, "")
-            except SettingsError as error:
-                self._tell(index, Outcome.REFUSED, "", error.message)
-            except StoreUnavailable as error:
-                self._failure = self._failure or error
-                everything.cancel()
+        try:
+            checked = Checked(Health.UNCHECKED, entry.credential, "not checked")
+            if self._check is not None:
+                terms = terms_of(case.record, self._settings)
+                may_refresh = not (self._dry_run or entry.follows)
+                checked = await self._check(entry.credential, terms, keep, may_refresh=may_refresh)
+            await case.before.wait()
+            async with self._turn:
+                await self._settle(index, case, checked)
+        except AlreadyThere as error:
+            self._tell(index, Outcome.ALREADY_THERE, error.name, "")
+        except SettingsError as error:
+            self._tell(index, Outcome.REFUSED, "", error.message)
+        except StoreUnavailable as error:
+            self._failure = self._failure or error
+            everything.cancel()
+        finally:
+            case.settled.set()
+            self._places.release()
 
     async def _keep_rotated(self, index: int, case: _Case, fresh: Refreshable) -> None:
         """What a refresh brought, kept before anything else happens. Called in a shield."""
@@ -146,7 +181,7 @@ class Import:
         self._tell(index, outcome, kept.name, "kept with its new tokens; whose it is was not asked any more")
 
     async def _kept(self, case: _Case, fresh: Refreshable, *, tries: int) -> AccountRecord:
-        former = _secret_of(case.entry.credential)
+        former = secret_of(case.entry.credential)
         try:
             kept = None
             if case.whose is not None:
@@ -183,7 +218,7 @@ class Import:
         if used_up or self._takes(same, checked.credential, checked.health):
             await self._change(
                 _renewed(same, case.entry, found, checked.credential),
-                former=_secret_of(case.entry.credential) if case.kept is not None else "",
+                former=secret_of(case.entry.credential) if case.kept is not None else "",
                 instead_of=case.kept.id if case.kept is not None else "",
             )
             self._tell(index, Outcome.RENEWED, same.name, _what_changed(same, found), good)
@@ -196,15 +231,15 @@ class Import:
     async def _keep(self, index: int, case: _Case, found: AccountRecord, checked: Checked) -> None:
         detail = " ".join((*case.entry.notes, checked.reason)).strip()
         if case.kept is None:
-            found = attrs.evolve(found, name=_called(case.entry, found))
+            found = attrs.evolve(found, name=_called(case.entry, found, checked.credential))
             kept = await self._book.add(found)
             self._records[kept.id] = kept
             outcome = Outcome.IMPORTED
         else:
-            called = "" if case.whose is not None else _called(case.entry, found)
+            called = "" if case.whose is not None else _called(case.entry, found, checked.credential)
             kept = await self._change(found, called=called) or found
             outcome = Outcome.RENEWED if case.whose is not None else Outcome.IMPORTED
-        self._tell(index, outcome, kept.name, detail, checked.health is Health.GOOD)
+        self._tell(index, outcome, kept.name, detail, checked.health is Health.GOOD, kept.kind)
 
     async def _change(
         self, record: AccountRecord, *, called: str = "", former: str = "", instead_of: str = ""
@@ -235,16 +270,21 @@ class Import:
         newer = ends is not None and ends > (same.expires_at or 0.0)
         return bool(same.mark or same.follows) and (newer or (bool(same.mark) and health is Health.GOOD))
 
-    def _tell(self, index: int, outcome: Outcome, account: str, detail: str, checked: bool = False) -> None:
+    def _tell(
+        self, index: int, outcome: Outcome, account: str, detail: str, checked: bool = False, kind: str = ""
+    ) -> None:
+        """`kind`: where it is better known than from the document."""
         item = self._items[index]
-        kind = kind_of(item.credential) if isinstance(item, Entry) else ""
+        if not kind and isinstance(item, Entry):
+            kind = kind_of(item.credential)
         self._told[index] = EntryReport(item.source, item.path, outcome, account, kind, detail, checked)
 
 
-def _called(entry: Entry, record: AccountRecord | None = None) -> str:
-    """What the account shall be called: as it was, else after its person, else after its kind."""
+def _called(entry: Entry, record: AccountRecord | None = None, credential: Credential | None = None) -> str:
+    """What the account shall be called: as it was, else after its person, else after its kind. `record` and
+    `credential`: as it is known after the check."""
     email = record.email if record is not None else ""
-    return entry.name or entry.email or email or default_name(entry.credential)
+    return entry.name or entry.email or email or default_name(credential or entry.credential)
 
 
 def _renewed(same: AccountRecord, entry: Entry, found: AccountRecord, credential: Credential) -> AccountRecord:
@@ -284,10 +324,6 @@ def _why_not(same: AccountRecord) -> str:
 
 def _hint(known: AccountRecord) -> str:
     return f"it does not serve at present; run `kirotrio login --again {known.name}`" if known.mark else ""
-
-
-def _secret_of(credential: Credential) -> str:
-    return credential.key if isinstance(credential, ApiKey) else credential.refresh_token
 
 
 def _where(item: Entry | Refusal) -> str:

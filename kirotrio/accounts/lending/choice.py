@@ -82,6 +82,10 @@ class Choice:
         if old in self._turns:
             self._turns[new] = self._turns.pop(old)
 
+    def forget(self, name: str) -> None:
+        """The account is gone. Its sessions find another when they come."""
+        self._turns.pop(name, None)
+
     def _count(self, name: str) -> None:
         self._turn += 1
         self._turns[name] = self._turn

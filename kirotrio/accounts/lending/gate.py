@@ -32,6 +32,13 @@ _SHARE = 0.2
 """Of the latest answer in the mean of how long answers take."""
 
 
+@define(eq=False)
+class Place:
+    """What a request holds. One that is given back without being `used` leaves its start to the next."""
+
+    used: bool = True
+
+
 @frozen
 class GateLimits:
     """`max_concurrent` requests at one time and `per_minute` generations begun a minute, 0 for any number;
@@ -103,28 +110,31 @@ class Gate:
             waiter.scope.deadline = -math.inf
 
     @asynccontextmanager
-    async def place(self, deadline: float) -> AsyncIterator[None]:
+    async def place(self, deadline: float) -> AsyncIterator[Place]:
         """Hold a place for one request, and begin its first generation at the account's pace.
 
         Waits at most `deadline` seconds. Raises RateLimited, with the time after which it is worth asking again, where
         the queue is full or the turn would come too late, if that is certain at once. Cancellation gives everything
         back that was waited for.
         """
-        await self._enter(deadline, wants_place=True)
-        entered = trio.current_time()
+        waiter = await self._enter(deadline, wants_place=True)
+        entered, place = trio.current_time(), Place()
         try:
-            yield
+            yield place
         finally:
-            held = trio.current_time() - entered
-            self._mean = held if self._mean is None else self._mean + _SHARE * (held - self._mean)
-            self._taken -= 1
-            self._settle()
+            if place.used:
+                held = trio.current_time() - entered
+                self._mean = held if self._mean is None else self._mean + _SHARE * (held - self._mean)
+                self._taken -= 1
+                self._settle()
+            else:
+                self._withdraw(waiter)
 
     async def pace(self, deadline: float) -> None:
         """Wait until one more generation may begin, for a request that holds a place. Otherwise as `place`."""
         await self._enter(deadline, wants_place=False)
 
-    async def _enter(self, deadline: float, *, wants_place: bool) -> None:
+    async def _enter(self, deadline: float, *, wants_place: bool) -> _Waiter:
         await trio.lowlevel.checkpoint_if_cancelled()
         self._number += 1
         waiter = _Waiter(self._number, wants_place, trio.current_time() + deadline)
@@ -133,7 +143,7 @@ class Gate:
         if waiter.granted.is_set():
             # Nothing was waited for: let others run, but do not lose what is granted.
             await trio.lowlevel.cancel_shielded_checkpoint()
-            return
+            return waiter
         try:
             if wants_place and len(self._places) > self._limits.max_queue > 0:
                 raise self._full()
@@ -143,6 +153,7 @@ class Gate:
         except BaseException:
             self._withdraw(waiter)
             raise
+        return waiter
 
     async def _wait(self, waiter: _Waiter) -> None:
         while not waiter.granted.is_set():

@@ -13,6 +13,7 @@ import trio
 from attrs import define, evolve, field
 
 from kirotrio.accounts.lending.choice import Candidate
+from kirotrio.accounts.lending.gate import Place
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.lending.states import AccountState, moment, nobody, suspected
@@ -38,6 +39,7 @@ class Loan:
     _failures: dict[str, KirotrioError] = field(factory=dict, init=False)
     """Of the accounts that were asked for this request, by key."""
     _held: AsyncExitStack = field(factory=AsyncExitStack, init=False)
+    _place: Place = field(factory=Place, init=False)
     _paced: bool = field(default=False, init=False)
     """Whether the start that came with the place is used up."""
     _sent_at: float = field(default=0.0, init=False)
@@ -178,6 +180,7 @@ class Loan:
             member
             for member in self._members
             if member.enabled
+            and not member.gone
             and (model := self._model_on(member)) is not None
             and self.pool.cooldowns.against(member.key, model.id, now) is None
         ]
@@ -212,6 +215,7 @@ class Loan:
             usable = [member for member in self._usable() if member.key not in self._failures]
             if self.member in usable:
                 return
+            self._place.used = False
             await self._held.aclose()
             self._refuse_suspected()
 
@@ -229,8 +233,8 @@ class Loan:
         for member in members:
             if member.gate.is_free:
                 with contextlib.suppress(RateLimited):
-                    await self._held.enter_async_context(member.gate.place(0.0))
-                    self._settled(member)
+                    place = await self._held.enter_async_context(member.gate.place(0.0))
+                    self._settled(member, place)
                     return True
         return False
 
@@ -238,44 +242,48 @@ class Loan:
         """A place on whichever of these has one first; `latest` is Trio's time."""
         began = trio.current_time()
         deadline = max(latest - began, 0.0)
-        taken: list[tuple[Member, AsyncExitStack]] = []
+        taken: list[tuple[Member, Place, AsyncExitStack]] = []
         full: dict[str, KirotrioError] = {}
 
         async def wait(member: Member) -> None:
             async with AsyncExitStack() as held:
                 try:
-                    await held.enter_async_context(member.gate.place(deadline))
+                    place = await held.enter_async_context(member.gate.place(deadline))
                 except RateLimited as error:
                     full[member.key] = error
                     self.pool.log.info("no place on an account", account=member.name, error=error.message)
                     return
-                if not taken:
-                    taken.append((member, held.pop_all()))
-                    nursery.cancel_scope.cancel()
+                if taken:
+                    place.used = False
+                    return
+                taken.append((member, place, held.pop_all()))
+                nursery.cancel_scope.cancel()
 
         try:
             async with trio.open_nursery() as nursery:
                 for member in members:
                     nursery.start_soon(wait, member)
         except BaseException:
-            for _, held in taken:
+            for _, place, held in taken:
+                place.used = False
                 await held.aclose()  # nothing waits in there
             raise
         if not taken:
             raise full[members[0].key] if len(self._members) == 1 else self._nobody(full)
-        ((member, held),) = taken
+        ((member, place, held),) = taken
         if waited := trio.current_time() - began:
             self.pool.log.debug("waited for a place", account=member.name, seconds=round(waited, 3))
         self._held = held
-        self._settled(member)
+        self._settled(member, place)
 
-    def _settled(self, member: Member) -> None:
-        self._member, self._model, self._paced = member, self._model_on(member), False
+    def _settled(self, member: Member, place: Place) -> None:
+        self._member, self._place = member, place
+        self._model, self._paced = self._model_on(member), False
 
     def _nobody(self, full: Mapping[str, KirotrioError] | None = None) -> KirotrioError:
         """The error for a request that none of the accounts can answer. `full`: those that have no place, by key."""
         failures = {**self._failures, **(full or {})}
-        states = [self._state(member, failures.get(member.key)) for member in self._members]
+        states = [self._state(member, failures.get(member.key)) for member in self._members if not member.gone]
         return nobody(states, self.wish.model, now=self.pool.now())
 
     def _state(self, member: Member, failure: KirotrioError | None) -> AccountState:

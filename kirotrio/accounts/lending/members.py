@@ -18,6 +18,8 @@ class Member:
     gate: Gate
     record: AccountRecord | None = None
     """Its row; None for one that is not kept here."""
+    gone: bool = False
+    """It was removed; what it is answering goes on to its end."""
     stamp: object = None
     """Of the other program's file that it follows, when it was last looked at."""
 

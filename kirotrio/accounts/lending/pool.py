@@ -25,7 +25,7 @@ from kirotrio.accounts.lending.choice import Choice
 from kirotrio.accounts.lending.gate import Gate, GateLimits
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.wish import Wish
-from kirotrio.accounts.records import terms_of
+from kirotrio.accounts.records import NAME_LENGTH, terms_of
 from kirotrio.accounts.shared import Known, Shared, StoredSuccessors
 from kirotrio.accounts.sources.kept import kept_source
 from kirotrio.accounts.sources.places import Places
@@ -109,7 +109,7 @@ class Pool:
         if wish.account:
             members = [member for member in members if member.name == wish.account]
             if not members:
-                raise NotFound(f"there is no account named {wish.account!r}; `kirotrio accounts` lists those there are")
+                raise NotFound(self._unknown(wish.account))
         if wish.allowed is not None:
             members = [member for member in members if member.name in wish.allowed]
             if not members:
@@ -117,6 +117,15 @@ class Pool:
                     "this key may not use that account" if wish.account else "no account is this key's"
                 )
         return members
+
+    def _unknown(self, name: str) -> str:
+        name = name[:NAME_LENGTH]
+        if setting := self.finder.named_by:
+            return (
+                f"the account {name!r} cannot answer while {setting} is set: the sign-in named there answers alone; "
+                "take it out and start the gateway again"
+            )
+        return f"there is no account named {name!r}; `kirotrio accounts` lists those there are"
 
     async def _pool(self) -> list[Member]:
         if self._kept and not self.finder.is_named:
@@ -165,6 +174,7 @@ class Pool:
             if not member.account.busy and not member.gate.busy and not member.gate.waiting:
                 del self._personal[digest]
                 self.cooldowns.forget(member.key)
+                self._forget(member.name)
 
     def _member(
         self, name: str, source: Source, terms: Terms, turn: str, record: AccountRecord | None = None
@@ -251,8 +261,9 @@ class Pool:
 
     def present(self) -> list[Member]:
         """The members that are known now, for what looks after them."""
-        found = [self._found] if self._found is not None else []
-        return [*(() if self.finder.is_named else self._kept.values()), *found]
+        if self._kept and not self.finder.is_named:
+            return list(self._kept.values())
+        return [self._found] if self._found is not None else []
 
     def everyone(self) -> list[Member]:
         """The same, and those that came with requests."""
@@ -301,6 +312,9 @@ class Pool:
         before = member.record if member is not None else None
         if member is None or before is None or _is_another(before, record):
             if member is not None:
+                if member.account.is_refreshing:
+                    self._revision = None  # once that is done: two of one account would refresh at one time
+                    return None
                 self._drop(record.id)
             try:
                 store, sealer = self.shared.database, self.shared.sealer
@@ -318,12 +332,16 @@ class Pool:
         member.gate.limits = self._limits(record)
         return member if before.secrets != record.secrets else None
 
+    def _forget(self, name: str) -> None:
+        self.models.forget(name)
+        self.usage.forget(name)
+        self.choice.forget(name)
+
     def _rename(self, member: Member, record: AccountRecord) -> None:
         """Places, tokens and what is under way stay with it, and so do the sessions that it answers."""
         store, sealer = self.shared.database, self.shared.sealer
-        self.models.forget(member.name)
-        self.usage.forget(member.name)
         self.choice.rename(member.name, record.name)
+        self._forget(member.name)
         member.account.rename(
             record.name, kept_source(record, store, sealer, write_back=self.settings.accounts.write_back)
         )
@@ -332,8 +350,8 @@ class Pool:
     def _drop(self, account_id: str) -> None:
         """Requests that it is answering go on to their end."""
         member = self._kept.pop(account_id)
-        self.models.forget(member.name)
-        self.usage.forget(member.name)
+        member.gone = True
+        self._forget(member.name)
 
     def is_kept_fresh(self, member: Member) -> bool:
         """Whether its token shall be refreshed ahead of time."""

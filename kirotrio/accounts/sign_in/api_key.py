@@ -7,14 +7,16 @@ import re
 from kirotrio.accounts.credential import ApiKey
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.sign_in.values import SignInFailed
-from kirotrio.accounts.worth.usage import ask_usage
+from kirotrio.accounts.sign_in.worth import Told, asked_worth
 from kirotrio.errors import AccountSuspended, KirotrioError
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.endpoints import endpoints, headers_for
 from kirotrio.kiro.errors import from_response
-from kirotrio.kiro.usage import AccountUsage
 
-_KEY = re.compile(r"ksk_[!-~]{8,1024}")
+_PREFIX = "ksk_"
+_SIGNS = re.compile(r"[!-~]*")
+_SHORTEST, _LONGEST = 12, 1028
+"""Characters of a whole key, with its prefix."""
 
 
 def checked_key(key: str) -> ApiKey:
@@ -22,21 +24,33 @@ def checked_key(key: str) -> ApiKey:
     text = key.strip()
     if "..." in text or "…" in text:
         raise SignInFailed("The API key was cut (it contains dots): copy the whole of it", "unusable")
-    if not _KEY.fullmatch(text):
-        raise SignInFailed(
-            "That is no Kiro API key: one begins with ksk_ and has no blanks in it. Make one in the Kiro portal.",
-            "unusable",
-        )
+    if wrong := _what_is_wrong(text):
+        raise SignInFailed(wrong, "unusable")
     return ApiKey(text)
 
 
-async def tried(calls: Calls, credentials: Credentials) -> AccountUsage | None:
+def _what_is_wrong(text: str) -> str:
+    """A sentence on why this is no key, "" for what may be one. Never with the key in it."""
+    if not text.startswith(_PREFIX):
+        return f"That is no Kiro API key: one begins with {_PREFIX}. Make one in the Kiro portal."
+    if len(text.split()) > 1:
+        return "The API key has a blank or a line break in it: copy the whole of it, and nothing else."
+    if not _SIGNS.fullmatch(text):
+        return "The API key has characters in it that no key has: copy it once more from the Kiro portal."
+    if len(text) < _SHORTEST:
+        return "The API key is too short: copy the whole of it from the Kiro portal."
+    if len(text) > _LONGEST:
+        return "The API key is too long: copy it alone, and nothing that stands beside it."
+    return ""
+
+
+async def tried(calls: Calls, credentials: Credentials) -> Told | None:
     """One cheap call with the key: what the account is worth, None where Kiro takes the key and does not tell.
 
     Raises SignInFailed where Kiro refuses the key, else as the call.
     """
     try:
-        return await ask_usage(calls.http, credentials, calls.settings, now=calls.now)
+        return await asked_worth(calls, credentials)
     except AccountSuspended as error:
         raise _refused(error) from error
     except KirotrioError as error:
@@ -53,7 +67,7 @@ async def tried(calls: Calls, credentials: Credentials) -> AccountUsage | None:
     )
     if answer.status == 200:
         return None
-    refused = from_response(answer.status, answer.headers, answer.body)
+    refused = from_response(answer.status, answer.headers, answer.body, now=calls.now())
     raise _refused(refused) if answer.status in (400, 401, 402, 403, 404) else refused
 
 

@@ -11,6 +11,7 @@ import trio
 from attrs import frozen
 
 from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.accounts.sign_in.addresses import checked_page, checked_user_code
 from kirotrio.accounts.sign_in.values import Prompt, SignInFailed
 from kirotrio.accounts.tokens.answers import error_name, json_object, plain_name, retry_after
 from kirotrio.accounts.tokens.refresh import NetworkRefused
@@ -42,6 +43,18 @@ class Calls:
     @property
     def auth_url(self) -> str:
         return self.settings.upstream.auth_url
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The addresses that the settings themselves name."""
+        upstream = self.settings.upstream
+        return tuple(base for base in (upstream.auth_url, upstream.portal_url) if base)
+
+    def show_code(self, user_code: str, address: str, complete_address: str, seconds: float) -> None:
+        """Show what a service's answer wants shown, if a terminal may. Raises SignInFailed."""
+        for url in filter(None, (address, complete_address)):
+            checked_page(url, self.bases)
+        self.prompt.code(checked_user_code(user_code), address, complete_address, seconds)
 
     @property
     def patience(self) -> float:

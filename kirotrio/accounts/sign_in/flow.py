@@ -19,13 +19,12 @@ from kirotrio.accounts.profiles import list_profiles
 from kirotrio.accounts.sign_in import api_key, external, oidc, social
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.sign_in.values import Prompt, SignedIn, SignInFailed, SignInPlan
+from kirotrio.accounts.sign_in.worth import Told, asked_worth
 from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.tokens.answers import text_in
-from kirotrio.accounts.worth.usage import ask_usage
 from kirotrio.config.settings import Settings
 from kirotrio.errors import KirotrioError, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
-from kirotrio.kiro.usage import AccountUsage
 
 
 async def sign_in(
@@ -47,8 +46,7 @@ async def sign_in(
     calls = Calls(http, settings, prompt, now, proxy_url)
     if plan.kind == "api-key":
         key = api_key.checked_key(plan.api_key)
-        usage = await api_key.tried(calls, _credentials(calls, key))
-        return _signed_in(key, usage)
+        return _signed_in(key, await api_key.tried(calls, _credentials(calls, key)))
     claims: Mapping[str, Any] = {}
     credential: Refreshable
     match plan.kind, plan.method:
@@ -63,7 +61,7 @@ async def sign_in(
         case _:
             credential = await oidc.by_browser(plan, calls)
     credential = await _with_profile(calls, credential)
-    return _signed_in(credential, await _usage(calls, credential), claims)
+    return _signed_in(credential, await _worth(calls, credential), claims)
 
 
 async def _with_profile(calls: Calls, credential: Refreshable) -> Refreshable:
@@ -93,10 +91,10 @@ async def _with_profile(calls: Calls, credential: Refreshable) -> Refreshable:
     return credential.with_profile(chosen.arn)
 
 
-async def _usage(calls: Calls, credential: Refreshable) -> AccountUsage | None:
+async def _worth(calls: Calls, credential: Refreshable) -> Told | None:
     """Whose account it is. What cannot be had is no reason to throw good tokens away."""
     try:
-        return await ask_usage(calls.http, _credentials(calls, credential), calls.settings, now=calls.now)
+        return await asked_worth(calls, _credentials(calls, credential))
     except KirotrioError:
         return None
 
@@ -107,13 +105,16 @@ def _credentials(calls: Calls, credential: Credential) -> Credentials:
     return credentials_for(credential, terms, account="new")
 
 
-def _signed_in(credential: Credential, usage: AccountUsage | None, claims: Mapping[str, Any] | None = None) -> SignedIn:
+def _signed_in(credential: Credential, worth: Told | None, claims: Mapping[str, Any] | None = None) -> SignedIn:
     """`claims` are the ID token's; what Kiro itself says of the person goes before them."""
     told = claims or {}
+    usage = worth.usage if worth else None
     return SignedIn(
         credential,
         profile_arn="" if isinstance(credential, ApiKey) else credential.profile_arn,
         email=(usage.email if usage else "") or text_in(told, "email", "preferred_username"),
         user_id=(usage.user_id if usage else "") or text_in(told, "oid", "sub"),
         plan=usage.plan if usage else "",
+        usage=worth.document if worth else None,
+        usage_at=usage.fetched_at if usage else 0.0,
     )

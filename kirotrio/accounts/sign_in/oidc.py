@@ -75,7 +75,7 @@ async def by_device(plan: SignInPlan, calls: Calls) -> Oidc:
     if not (code and user_code and address):
         raise unusable_answer("a code to confirm")
     seconds = min(lifetime(entry.get("expiresIn"), _CODE_LIFETIME), calls.patience)
-    calls.prompt.code(user_code, address, text_in(entry, "verificationUriComplete"), seconds)
+    calls.show_code(user_code, address, text_in(entry, "verificationUriComplete"), seconds)
     poll = {**client.members, "deviceCode": code, "grantType": DEVICE_GRANT}
     answer = await granted(
         calls,

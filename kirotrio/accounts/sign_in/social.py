@@ -39,7 +39,7 @@ async def by_device(plan: SignInPlan, calls: Calls) -> Social:
     if not (code and user_code and address):
         raise unusable_answer("a code to confirm")
     seconds = min(_seconds(entry.get("expiresInMilliseconds"), _CODE_LIFETIME), calls.patience)
-    calls.prompt.code(user_code, address, text_in(entry, "verificationUriComplete"), seconds)
+    calls.show_code(user_code, address, text_in(entry, "verificationUriComplete"), seconds)
     poll_url = social_url("/oauth/device/poll", region, calls.auth_url)
     answer = await granted(
         calls,

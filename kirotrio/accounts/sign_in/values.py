@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from kirotrio.accounts.credential import Credential
 from kirotrio.accounts.profiles import Profile
+from kirotrio.conversation.request import Json
 from kirotrio.errors import Cause, KirotrioError
 
 SignInKind: TypeAlias = Literal["social", "builder-id", "identity-center", "api-key", "external"]
@@ -47,19 +48,23 @@ class Prompt(Protocol):
         """Something that explains why it takes longer: a clause in plain words."""
 
     async def choose_profile(self, profiles: Sequence[Profile]) -> Profile:
-        """One of these, of which there are two or more. Cancellation ends the sign-in."""
+        """One of these, of which there are two or more; or the one that an account has had, to keep the sign-in all the
+        same. Cancellation ends the sign-in."""
 
 
 @frozen
 class SignedIn:
     """A finished sign-in. `profile_arn`, `email`, `user_id` and `plan` (its title) are "" where the sign-in did not
-    tell them."""
+    tell them. `usage` is what Kiro said of the account's worth at `usage_at` (epoch seconds), as it is kept; None where
+    it told nothing."""
 
     credential: Credential
     profile_arn: str = ""
     email: str = ""
     user_id: str = ""
     plan: str = ""
+    usage: dict[str, Json] | None = field(default=None, repr=False)
+    usage_at: float = 0.0
 
 
 class SignInFailed(KirotrioError):

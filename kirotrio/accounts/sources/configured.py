@@ -27,7 +27,7 @@ _SALT = 16
 
 
 class Successors(Protocol):
-    """Where successors are kept. Every method blocks and raises OSError where it cannot."""
+    """Where successors are kept. Every method blocks; raises OSError or StoreUnavailable where it cannot."""
 
     @property
     def where(self) -> str: ...

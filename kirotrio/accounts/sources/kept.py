@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from attrs import frozen
@@ -10,10 +12,11 @@ from sqlalchemy import Connection
 
 from kirotrio.accounts.credential import Credential, Refreshable
 from kirotrio.accounts.credential_json import Unreadable
-from kirotrio.accounts.records import credential_of
+from kirotrio.accounts.records import credential_of, secret_of
 from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
 from kirotrio.accounts.sources.source import Source
+from kirotrio.errors import AccountUnavailable
 from kirotrio.store import accounts as rows
 from kirotrio.store.accounts import AccountRecord
 from kirotrio.store.database import Database
@@ -77,6 +80,36 @@ def kept_source(record: AccountRecord, database: Database, sealer: Sealer, *, wr
     if not record.follows:
         return Source(KeptStore(database, sealer, record.id, record.name))
     return Source(followed_store(record, write_back=write_back))
+
+
+async def followed_tokens(records: Iterable[AccountRecord]) -> dict[str, str]:
+    """What the followed places hold now: refresh token or key -> name of the account that follows it.
+
+    The store has no digest of them, since their rows hold none. A place that cannot be read holds nothing.
+    """
+    held: dict[str, str] = {}
+    for record in records:
+        if record.follows:
+            with contextlib.suppress(AccountUnavailable):
+                credential = await Source(followed_store(record, write_back=False)).read()
+                if credential is not None:
+                    held[secret_of(credential)] = record.name
+    return held
+
+
+async def missing_sign_in(record: AccountRecord) -> str:
+    """Why the place that this account follows has no sign-in now, as a sentence with what to run; "" if it has one,
+    or if the account follows none."""
+    if not record.follows:
+        return ""
+    again = f"`kirotrio login --again {record.name}`"
+    try:
+        store = followed_store(record, write_back=False)
+        if await Source(store).read() is not None:
+            return ""
+    except AccountUnavailable as error:
+        return f"the sign-in that it follows cannot be used ({error.message}); mend it there, or run {again}"
+    return f"no sign-in is in {store.where} any more, which it follows; {store.remedy}, or run {again}"
 
 
 def followed_store(record: AccountRecord, *, write_back: bool) -> IdeStore | CliStore:

@@ -31,6 +31,7 @@ _TOKENS = {
     "codewhisperer:odic:token": ("idc", "codewhisperer:odic:device-registration"),
 }
 """Key of a token, in the order of preference -> its kind, and the key of the client's registration."""
+_REGISTRATIONS = tuple(key for _, key in _TOKENS.values() if key)
 _PROFILE = "api.codewhisperer.profile"
 _SIGNED_IN = ("auth.idc.start-url", "auth.idc.region")
 _BUSY = 5.0
@@ -56,7 +57,7 @@ class CliStore:
         if not self.path.exists():
             return None
         with closing(self._open_to_read()) as database:
-            rows = _texts(database, "auth_kv", (*_TOKENS, *(key for _, key in _TOKENS.values() if key)))
+            rows = _texts(database, "auth_kv", (*_TOKENS, *_REGISTRATIONS))
             profile = _texts(database, "state", (_PROFILE,)).get(_PROFILE)
         first_problem: AccountUnavailable | None = None
         for key, (kind, registration_key) in _TOKENS.items():
@@ -73,7 +74,7 @@ class CliStore:
     def all_tokens(self) -> dict[str, Credential | AccountUnavailable]:
         """Every token of the table under its key, or why it is not usable. Raises OSError or sqlite3.Error."""
         with closing(self._open_to_read()) as database:
-            rows = _texts(database, "auth_kv", (*_TOKENS, *(key for _, key in _TOKENS.values() if key)))
+            rows = _texts(database, "auth_kv", (*_TOKENS, *_REGISTRATIONS))
             profile = _texts(database, "state", (_PROFILE,)).get(_PROFILE)
         found: dict[str, Credential | AccountUnavailable] = {}
         for key, (kind, registration_key) in _TOKENS.items():
@@ -86,9 +87,11 @@ class CliStore:
 
     def signed_in_to(self) -> dict[str, str]:
         """What the program remembers of a sign-in beside its token, which may lie in the system's keychain instead:
-        `auth.idc.start-url`, `auth.idc.region` and the profile. Raises OSError or sqlite3.Error."""
+        `auth.idc.start-url`, `auth.idc.region`, the profile, and under their keys the registrations of clients, without
+        what is in them. Raises OSError or sqlite3.Error."""
         with closing(self._open_to_read()) as database:
-            return _texts(database, "state", (*_SIGNED_IN, _PROFILE))
+            clients = _texts(database, "auth_kv", _REGISTRATIONS)
+            return {**dict.fromkeys(clients, ""), **_texts(database, "state", (*_SIGNED_IN, _PROFILE))}
 
     def watched(self) -> tuple[Path, ...]:
         # With a write-ahead log, the database's own file changes much later.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from kirotrio.accounts.credential import Renewed
 from kirotrio.accounts.credential_json import fits_a_header
 from kirotrio.accounts.endpoints import real_arn
 from kirotrio.errors import Recovery, UpstreamFailed
+from kirotrio.kiro.errors import retry_after_seconds
 from kirotrio.kiro.http_answer import HttpAnswer
 
 DEFAULT_LIFETIME = 3600.0
@@ -66,8 +68,7 @@ def plain_name(name: str) -> str:
 
 def retry_after(answer: HttpAnswer) -> float | None:
     """Seconds that the answer asks for, None where it does not."""
-    value = answer.headers.get("retry-after", "").strip()
-    return float(value) if re.fullmatch(r"[0-9]{1,6}", value) else None
+    return retry_after_seconds(answer.headers.get("retry-after"), time.time())
 
 
 def json_object(answer: HttpAnswer) -> dict[str, Any] | None:

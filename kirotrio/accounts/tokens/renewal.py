@@ -105,7 +105,11 @@ class Token:
     @property
     def busy(self) -> bool:
         """Whether something is under way that must not be done by two at a time, or has still to be written."""
-        return self._renewal.in_flight or self._unsaved is not None
+        return self.is_refreshing or self._unsaved is not None
+
+    @property
+    def is_refreshing(self) -> bool:
+        return self._renewal.in_flight
 
     @property
     def is_due(self) -> bool:

@@ -16,8 +16,10 @@ def not_now(account: str, problem: str) -> AccountUnavailable:
 
 
 def over(account: str, source: Source, refusal: SignInRefused) -> AccountUnavailable:
+    whose = f"the account {account}"
+    place = "" if source.where == whose else f" ({source.where})"
     return AccountUnavailable(
-        f"The sign-in of the account {account} ({source.where}) is over: {refusal.reason}. To go on, {source.remedy}.",
+        f"The sign-in of {whose}{place} is over: {refusal.reason}. To go on, {source.remedy}.",
         upstream_status=refusal.upstream_status,
         blame=Blame.SIGN_IN,
     )

@@ -114,7 +114,9 @@ class ModelLists:
             proxy_url=credentials.proxy_url,
         )
         if answer.status != 200:
-            raise from_response(answer.status, answer.headers, answer.body, account=credentials.account)
+            raise from_response(
+                answer.status, answer.headers, answer.body, now=time.time(), account=credentials.account
+            )
         try:
             page = orjson.loads(answer.body)
         except ValueError as error:

@@ -94,6 +94,9 @@ class Remembered(Generic[_T]):
         """The account is gone, or is another one by now."""
         for memory in (self._values, self._fetched_at, self._troubles, self._looks, self._due):
             memory.pop(account, None)
+        lock = self._locks.get(account)
+        if lock is not None and not lock.locked():
+            del self._locks[account]
 
     async def recall(self, account: str) -> _T | None:
         """What is known, from the snapshot where nothing newer is. Asks nobody; never raises."""

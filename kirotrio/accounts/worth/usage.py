@@ -130,7 +130,7 @@ async def ask_limits(http: HttpCalls, credentials: Credentials, settings: Settin
     if answer.status == 400 and arn:
         answer = await _limits(http, credentials, settings, "", lookup)
     if answer.status != 200:
-        raise from_response(answer.status, answer.headers, answer.body, account=credentials.account)
+        raise from_response(answer.status, answer.headers, answer.body, now=time.time(), account=credentials.account)
     try:
         return orjson.loads(answer.body)
     except ValueError as error:

@@ -103,6 +103,7 @@ async def _refresh_token(
     from kirotrio.accounts.credential_json import checked_refresh_token
     from kirotrio.accounts.keeping import Kept, keep_sign_in
     from kirotrio.accounts.records import free_name, record_of
+    from kirotrio.accounts.sources.kept import followed_tokens
     from kirotrio.accounts.worth.usage import ask_usage
     from kirotrio.cli.probing import kept_account
     from kirotrio.kiro.client import Transport
@@ -112,6 +113,8 @@ async def _refresh_token(
     holder = stores.reading(lambda connection: rows.known_digest(connection, token))
     if holder is not None:
         return Kept(stores.account(holder), "known"), "It was used here before, so nothing is changed."
+    if (follower := (await followed_tokens(stores.accounts())).get(token)) is not None:
+        return Kept(stores.account(follower), "known"), "It is followed already, so nothing is changed."
     taken = [account.name for account in stores.accounts()]
     record = record_of(name or free_name("social", taken), Social(refresh_token=token), proxy_url=proxy)
     kept = stores.writing(lambda connection: keep_sign_in(connection, stores.vault, record))
@@ -165,17 +168,24 @@ def _with_person(
 
 async def _follow(loaded: LoadedSettings, stores: Stores, follow: str, name: str | None, proxy: str) -> Kept:
     """An account whose tokens stay in another program's store."""
-    from kirotrio.accounts.keeping import keep_sign_in
-    from kirotrio.accounts.records import credentials_of, following, free_name, record_of
+    from kirotrio.accounts.keeping import Kept, keep_sign_in
+    from kirotrio.accounts.records import credentials_of, following, free_name, record_of, secret_of, token_of
     from kirotrio.accounts.sources.source import Source
     from kirotrio.accounts.worth.usage import ask_usage
     from kirotrio.kiro.client import Transport
+    from kirotrio.store import accounts as rows
 
     store, kind = _store_named(follow, may_write=loaded.settings.accounts.write_back)
     source = Source(store)
     credential = await source.read()
     if credential is None:
         raise SettingsError(f"no sign-in is in {store.where}; {store.remedy}, then try again")
+    secret, again = secret_of(credential), ""
+    if (holder := stores.reading(lambda connection: rows.known_digest(connection, secret))) is not None:
+        there = stores.account(holder)
+        if not there.follows and token_of(there) != secret:
+            return Kept(there, "known")  # its copy was refreshed, which has used up what stands in that place
+        again = "" if there.follows else holder
     if obstacle := await source.obstacle():
         click.echo(f"kirotrio: its token is used to its end and not refreshed: {obstacle}", err=True)
     # Asked with the token as it stands there; one that has expired is not refreshed for this.
@@ -195,7 +205,7 @@ async def _follow(loaded: LoadedSettings, stores: Stores, follow: str, name: str
         proxy_url=proxy,
         follows=following(kind, str(store.path.absolute()), _row_of(store, credential)),
     )
-    return stores.writing(lambda connection: keep_sign_in(connection, stores.vault, record))
+    return stores.writing(lambda connection: keep_sign_in(connection, stores.vault, record, again=again))
 
 
 def _row_of(store: IdeStore | CliStore, credential: Credential) -> str:

@@ -88,7 +88,7 @@ class Priority(click.ParamType[int]):
     "--endpoint",
     type=OwnValue("upstream.url", ""),
     metavar="URL|default",
-    help="Replaces scheme and host of its data calls.",
+    help="Replaces scheme and host of its data calls; its path goes in front.",
 )
 @click.option(
     "--proxy",

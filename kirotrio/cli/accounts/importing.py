@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from kirotrio.accounts.importing.report import ImportReport
 
 
+_WIDEST = 140
+"""Columns of the table where no terminal says how wide it is."""
+
+
 @click.command(
     "import",
     short_help="Take over accounts of other programs.",
@@ -123,14 +127,14 @@ def _print(report: ImportReport) -> None:
     terminal = sys.stdout.isatty()
     table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, highlight=False)
     for heading in ("outcome", "account", "kind", "from", "detail"):
-        table.add_column(heading, overflow="fold", no_wrap=not terminal or heading in ("outcome", "account"))
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("outcome", "account"))
     for entry in report.entries:
         detail = entry.detail or ("Kiro accepts it" if entry.checked else "")
         table.add_row(
             *map(_plain, (entry.outcome.value, entry.account or "-", entry.kind or "-", entry.where, detail or "-"))
         )
     if report.entries:
-        console.print(table)
+        console.print(table, width=None if terminal else _WIDEST)
     click.echo(report.summary)
 
 

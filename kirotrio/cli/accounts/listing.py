@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from kirotrio.store.account_record import AccountRecord
 
 
+_HEADINGS = ("name", "kind", "plan", "e-mail", "state", "last used", "token expires")
+_FIRST = ("state", "kind", "plan", "last used", "token expires")
+"""What stands in the table where there is no room for all, the most needed first."""
+
+
 @frozen
 class Line:
     """One account of the store. `plan` is "" where it was never asked. `last_used`: when its last request began (epoch
@@ -46,8 +51,8 @@ def list_(loaded: LoadedSettings, as_json: bool) -> int:
     """
     now = time.time()
     with with_store(loaded) as stores:
-        known, reports = run_to_end(functools.partial(_look, loaded, stores))
-        lines = _lines(known, stores, now)
+        known, missing, reports = run_to_end(functools.partial(_look, loaded, stores))
+        lines = _lines(known, missing, stores, now)
         found = _answering(reports, alone=not lines)
     if as_json:
         described = [_described(line) for line in lines]
@@ -60,17 +65,20 @@ def list_(loaded: LoadedSettings, as_json: bool) -> int:
     return 0
 
 
-async def _look(loaded: LoadedSettings, stores: Stores) -> tuple[Known, list[SourceReport]]:
-    """All that the store holds of the accounts, and every place outside of it that is looked at."""
+async def _look(loaded: LoadedSettings, stores: Stores) -> tuple[Known, dict[str, str], list[SourceReport]]:
+    """All that the store holds of the accounts; by id, what is missing where they follow; and every place outside of
+    the store that is looked at."""
+    from kirotrio.accounts.sources.kept import missing_sign_in
     from kirotrio.cli.probing import finder, shared
 
     known = await shared(loaded, stores).known(None)
     assert known is not None  # noqa: S101 - None is only said of a revision that was seen
-    return known, await finder(loaded, stores).describe()
+    missing = {record.id: await missing_sign_in(record) for record in known.records}
+    return known, missing, await finder(loaded, stores).describe()
 
 
-def _lines(known: Known, stores: Stores, now: float) -> list[Line]:
-    from kirotrio.cli.accounts.states import state_of
+def _lines(known: Known, missing: dict[str, str], stores: Stores, now: float) -> list[Line]:
+    from kirotrio.cli.accounts.states import state_of, without_sign_in
     from kirotrio.store.request_records import last_used
 
     plans, used = _plans(stores), stores.reading(last_used)
@@ -81,7 +89,8 @@ def _lines(known: Known, stores: Stores, now: float) -> list[Line]:
         at = used.get(record.name)
         if at is not None and at < record.created_at:
             at = None  # another's, which had this name before
-        lines.append(Line(record, state_of(record, pauses, now), plan, record.email or email, at))
+        state = without_sign_in(state_of(record, pauses, now), missing[record.id])
+        lines.append(Line(record, state, plan, record.email or email, at))
     return lines
 
 
@@ -117,8 +126,7 @@ def _notes(lines: list[Line], found: SourceReport | None) -> list[str]:
     if notes and lines:
         notes = ["", *notes]
     if found is not None and found.setting:
-        what = f"{found.setting} names a sign-in ({found.where}): {found.kind or found.state}"
-        notes += [*([""] if lines else []), f"{what}. It answers; no account is asked while it is set."]
+        notes += [*([""] if lines else []), f"{_named(found)}; no account is asked while it is set."]
     elif found is not None:
         notes += [
             f"No account is kept here yet. What answers is the sign-in of another program: {found.kind} in "
@@ -130,19 +138,24 @@ def _notes(lines: list[Line], found: SourceReport | None) -> list[str]:
     return notes
 
 
-def _print(lines: list[Line], now: float) -> None:
-    import sys
+def _named(found: SourceReport) -> str:
+    """What a setting names, and whether it answers."""
+    place = "" if found.where == found.setting else f" ({found.where})"
+    if found.state == "found":
+        return f"{found.setting} names a sign-in{place}: {found.kind}. It answers"
+    if found.state == "absent":
+        return f"{found.where}: {found.problem}. Nothing answers until then"
+    return f"{found.setting} names a sign-in{place} that cannot be used: {found.problem}. Nothing answers until then"
 
+
+def _print(lines: list[Line], now: float) -> None:
     from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from kirotrio.cli.accounts.states import span, told_expiry
+    from kirotrio.cli.tables import print_table
 
-    terminal = sys.stdout.isatty()
-    table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, highlight=False)
-    for heading in ("name", "kind", "plan", "e-mail", "state", "last used", "token expires"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "name" or not terminal)
+    rows = []
     for line in lines:
         record = line.record
         cells = (
@@ -154,8 +167,9 @@ def _print(lines: list[Line], now: float) -> None:
             f"{span(now - line.last_used)} ago" if line.last_used is not None else "-",
             told_expiry(record, now),
         )
-        table.add_row(*map(Text, cells), style=None if line.state.serves else "dim")
-    console_of_output().print(table)
+        rows.append([Text(cell, style="" if line.state.serves else "dim") for cell in cells])
+    console = console_of_output()
+    print_table(console, _HEADINGS, rows, first=_FIRST, box=box.SIMPLE_HEAD if console.is_terminal else None)
 
 
 def _described(line: Line) -> dict[str, Any]:

@@ -61,6 +61,11 @@ def state_of(record: AccountRecord, pauses: Iterable[Cooldown], now: float) -> S
     return State("ready")
 
 
+def without_sign_in(state: State, missing: str) -> State:
+    """The same of an account whose followed place has no sign-in, which `missing` is a sentence on; "" if it has."""
+    return State("sign-in missing", reason=missing) if missing and state.serves else state
+
+
 def told_expiry(record: AccountRecord, now: float) -> str:
     """How long the access token is good for, and by whom it is kept."""
     if record.kind == "api-key":

@@ -26,7 +26,8 @@ def test(loaded: LoadedSettings, name: str, as_json: bool) -> int:
     """Ask the account NAME one cheap question, and show its answer, the time it took and the credits spent.
 
     It is asked of the model with the lowest rate, with the account's own region, flavour, endpoint and proxy. A token
-    that has expired or is refused is refreshed, as the gateway would do.
+    that has expired or is refused is refreshed, as the gateway would do. What a refusal says of the account, as that it
+    is suspended, is kept for all gateways on this store.
     """
     with with_store(loaded) as stores:
         record = stores.account(name)
@@ -38,14 +39,15 @@ def test(loaded: LoadedSettings, name: str, as_json: bool) -> int:
 async def _try(loaded: LoadedSettings, stores: Stores, record: AccountRecord) -> Trial:
     import trio
 
-    from kirotrio.cli.probing import kept_account, try_account
+    from kirotrio.cli.probing import Refusals, kept_account, try_account
     from kirotrio.kiro.client import Transport
     from kirotrio.telemetry.log import SilentLog
 
     settings = loaded.settings
     async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as nursery:
         account = kept_account(loaded, stores, record, transport, nursery)
-        trial = await try_account(account, transport, settings, SilentLog())
+        refusals = Refusals(loaded, stores, transport)
+        trial = await try_account(account, record, refusals, SilentLog())
         nursery.cancel_scope.cancel()
     return trial
 
@@ -68,7 +70,7 @@ def _as_json(trial: Trial) -> str:
             "rate": trial.rate,
             "answer": trial.answer,
             "seconds": round(trial.seconds, 3),
-            "credits": trial.credits,
+            "credits": round(trial.credits, 6) if trial.credits is not None else None,
             "token_refreshed": trial.refreshed,
         },
         indent=2,

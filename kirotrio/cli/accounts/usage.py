@@ -41,7 +41,8 @@ def usage(loaded: LoadedSettings, names: tuple[str, ...], as_json: bool, refresh
     """Show plan, credits, trial, bonus, overage, reset date, e-mail and state of all accounts, or of those named.
 
     Figures older than accounts.usage_every are asked for anew; a token that has expired is refreshed for that, as the
-    gateway would do. The exit code is 1 if an account cannot be asked.
+    gateway would do. What a refusal says of the account, as that it is suspended, is kept for all gateways on this
+    store. The exit code is 1 if an account cannot be asked.
     """
     from kirotrio.cli.accounts.worth import print_worth, worth_as_json
 
@@ -107,7 +108,7 @@ async def _worth(
     from kirotrio.accounts.worth.usage_book import UsageBook
     from kirotrio.cli.accounts.states import state_of
     from kirotrio.cli.accounts.worth import Worth
-    from kirotrio.cli.probing import shared
+    from kirotrio.cli.probing import Refusals, shared
     from kirotrio.telemetry.log import SilentLog
 
     known = await shared(loaded, stores).known(None)
@@ -116,9 +117,11 @@ async def _worth(
     async def look(transport: Transport, snapshots: Snapshots, record: AccountRecord, account: Opened) -> Worth:
         book = UsageBook(transport, loaded.settings, SilentLog(), snapshots=snapshots)
         problem = await _mended(account, functools.partial(book.refresh, record.name), anew=anew)
+        own = [pause for account_id, pause in pauses if account_id == record.id]
         if problem is not None:
             await book.recall(record.name)
-        own = [pause for account_id, pause in pauses if account_id == record.id]
+            met = await Refusals(loaded, stores, transport).met(record, problem, _credentials(account))
+            own += [met] if met is not None else []
         standing = state_of(record, own, time.time())
         return Worth(record, standing, book.known(record.name), problem)
 
@@ -130,6 +133,7 @@ async def _models(
 ) -> list[ModelsOf]:
     from kirotrio.accounts.worth.model_lists import ModelLists
     from kirotrio.cli.accounts.worth import ModelsOf
+    from kirotrio.cli.probing import Refusals
     from kirotrio.telemetry.log import SilentLog
 
     async def look(transport: Transport, snapshots: Snapshots, record: AccountRecord, account: Opened) -> ModelsOf:
@@ -137,6 +141,7 @@ async def _models(
         problem = await _mended(account, functools.partial(lists.refresh, record.name), anew=anew)
         if problem is not None:
             await lists.recall(record.name)
+            await Refusals(loaded, stores, transport).met(record, problem, _credentials(account))
         return ModelsOf(record, lists.known(record.name), lists.fetched_at(record.name), problem)
 
     return await _each(loaded, stores, records, look)
@@ -164,6 +169,15 @@ async def _mended(opened: Opened, look: Callable[..., Awaitable[object]], *, ane
     except KirotrioError as error:
         return error
     return None
+
+
+def _credentials(opened: Opened) -> Callable[[], Awaitable[Credentials]]:
+    """Opening it fails when the credentials are asked for, not before."""
+
+    async def credentials() -> Credentials:
+        return await opened().credentials()
+
+    return credentials
 
 
 async def _each(

@@ -9,10 +9,10 @@ from typing import Any
 from attrs import frozen
 from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from kirotrio.cli.accounts.states import State, span
+from kirotrio.cli.tables import print_table
 from kirotrio.errors import AccountSuspended, KirotrioError
 from kirotrio.kiro.merging import merged
 from kirotrio.kiro.model_table import PROVEN, ModelProfile, Origin
@@ -25,9 +25,10 @@ _BAR = 10
 _MARKS: dict[Origin, str] = {"account": "", "table": "*", "assumed": "?"}
 LEGEND = "no mark: the account's own list   *: kirotrio's table   ?: assumed, nobody has said"
 _HEADINGS = ("account", "plan", "credits", "trial", "bonus", "overage", "resets", "e-mail", "state", "as of")
-_FIRST = ("account", "plan", "credits", "resets", "state")
-"""What stands in the table where there is no room for all."""
-_ENDLESS = 10_000
+_FIRST = ("credits", "state", "plan", "resets")
+"""What stands in the table where there is no room for all, the most needed first."""
+_MODEL_HEADINGS = ("model", "window", "output", "thinking", "efforts", "rate", "images")
+_FIRST_OF_MODELS = ("window", "output", "rate", "thinking", "images")
 
 
 @frozen
@@ -55,28 +56,13 @@ class ModelsOf:
 
 
 def print_worth(console: Console, worth: Sequence[Worth], now: float) -> None:
-    """One row for each account. Bars are ASCII where no terminal shows colours; a terminal that is too narrow for a row
-    has the rest of it as a line below the table."""
+    """One row for each account. Bars are ASCII where no terminal shows colours."""
     fancy = is_fancy(console)
-    rows = [dict(zip(_HEADINGS, _cells(one, now, fancy=fancy), strict=True)) for one in worth]
-    table = _worth_table(console, _HEADINGS, rows, fancy=fancy)
-    room = console.options.update(width=_ENDLESS)
-    if not console.is_terminal or console.measure(table, options=room).maximum <= console.width:
-        console.print(table)
-        return
-    console.print(_worth_table(console, _FIRST, rows, fancy=fancy))
+    rows = [[Text(cell) for cell in _cells(one, now, fancy=fancy)] for one in worth]
     for row in rows:
-        rest = [f"{heading} {row[heading]}" for heading in _HEADINGS if heading not in _FIRST and row[heading] != "-"]
-        if rest:
-            console.print(Text(f"{row['account']}: {', '.join(rest)}"))
-
-
-def _worth_table(console: Console, headings: Sequence[str], rows: Iterable[dict[str, str]], *, fancy: bool) -> Table:
-    table = _table(console, headings, fancy=fancy)
-    for row in rows:
-        style = {"active": "", "disabled": "dim"}.get(row["state"], "red")
-        table.add_row(*(Text(row[name], style=style if name == "state" else "") for name in headings))
-    return table
+        state = row[_HEADINGS.index("state")]
+        state.stylize({"active": "", "disabled": "dim"}.get(state.plain, "red"))
+    print_table(console, _HEADINGS, rows, first=_FIRST, box=_box(fancy=fancy))
 
 
 def _cells(one: Worth, now: float, *, fancy: bool) -> list[str]:
@@ -115,10 +101,19 @@ def worth_as_json(one: Worth, now: float) -> dict[str, Any]:
         "kind": one.record.kind,
         "enabled": one.record.enabled,
         "state": state_of(one),
-        "usage": one.usage.as_json() if one.usage is not None else None,
+        "usage": _rounded(one.usage.as_json()) if one.usage is not None else None,
         "age": round(now - one.usage.fetched_at, 3) if one.usage is not None else None,
         "problem": one.problem.message if one.problem is not None else None,
     }
+
+
+def _rounded(value: Any) -> Any:
+    """Without what reckoning with binary fractions leaves behind far after the point."""
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def bar(part: float, *, fancy: bool) -> str:
@@ -167,12 +162,8 @@ def _reset(at: float | None, now: float) -> str:
 def print_models(console: Console, lists: Sequence[ModelsOf], now: float) -> None:
     """The models of one account, or of several together, with a mark at each value that is not the account's own."""
     catalogue = _together(lists)
-    headings = ("model", "window", "output", "thinking", "efforts", "rate", "images")
-    table = _table(console, headings, fancy=is_fancy(console))
-    for model in catalogue.models:
-        if model.listed:
-            table.add_row(*map(Text, _model_cells(model)))
-    console.print(table)
+    rows = [[Text(cell) for cell in _model_cells(model)] for model in catalogue.models if model.listed]
+    print_table(console, _MODEL_HEADINGS, rows, first=_FIRST_OF_MODELS, box=_box(fancy=is_fancy(console)))
     console.print(Text(LEGEND))
     for one in lists:
         told = "not asked yet" if one.fetched_at is None else f"asked {span(now - one.fetched_at)} ago"
@@ -233,11 +224,8 @@ def is_fancy(console: Console) -> bool:
     return console.is_terminal and not console.is_dumb_terminal and colours and console.encoding.startswith("utf")
 
 
-def _table(console: Console, headings: Iterable[str], *, fancy: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD if fancy else None, pad_edge=False, highlight=False)
-    for number, heading in enumerate(headings):
-        table.add_column(heading, overflow="fold", no_wrap=number == 0 or not console.is_terminal)
-    return table
+def _box(*, fancy: bool) -> box.Box | None:
+    return box.SIMPLE_HEAD if fancy else None
 
 
 def _number(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterable
 from typing import Literal
@@ -152,7 +153,9 @@ class SearchTool:
                 )
                 if answer.status == 200:
                     return read_search(answer.body)
-                raise from_response(answer.status, answer.headers, answer.body, account=credentials.account)
+                raise from_response(
+                    answer.status, answer.headers, answer.body, now=time.time(), account=credentials.account
+                )
             except KirotrioError as error:
                 if number >= _TRIES or error.recovery in repaired:
                     raise
