@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 import trio
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from support.week import MINUTE, NAMES, USERS, Happening, Week, run_week
 from support.week_watch import DAY, HOUR
@@ -210,6 +210,7 @@ def _some(length: float) -> st.SearchStrategy[Happening]:
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+@example(happenings=[switched_off("builder", 2 * HOUR, 4 * HOUR), unregistered("builder", 3 * HOUR, HOUR)], seed=547)
 @given(happenings=st.lists(_some(DAY / 2), min_size=2, max_size=6), seed=st.integers(0, 1000))
 def test_nothing_promised_breaks_whatever_happens(
     estimator: TokenEstimator, happenings: list[Happening], seed: int

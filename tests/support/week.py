@@ -151,7 +151,7 @@ class Week:
     async def switch(self, name: str, *, on: bool) -> None:
         await self.change(lambda connection, shared: rows.set_enabled(connection, _id_of(connection, shared, name), on))
         if on:
-            self.watch.let_in(name)
+            self.watch.let_in(name, switched_on=True)
         else:
             self.watch.switched_off(name)
 

@@ -31,6 +31,8 @@ ENDS_SOON = 60.0
 asking: ContextVar[Trace | None] = ContextVar("asking", default=None)
 """The request on whose behalf something happens; None for what happens beside them."""
 
+SWITCHED_OFF = "switched off"
+
 
 @define(eq=False)
 class Trace:
@@ -156,14 +158,14 @@ class Watch:
 
     def switched_off(self, name: str) -> None:
         since = trio.current_time() + self.step_behind
-        self.closed[name].append(Closed("switched off", since, math.inf, math.inf))
+        self.closed[name].append(Closed(SWITCHED_OFF, since, math.inf, math.inf))
 
-    def let_in(self, name: str) -> None:
-        """A person has ended what only a person ends."""
+    def let_in(self, name: str, *, switched_on: bool = False) -> None:
+        """A person has ended what only a person ends; what was switched off is so until it is switched on."""
         now = trio.current_time()
         self.closed[name] = [
             attrs.evolve(closed, until=min(closed.until, now), opens=now + self.step_behind)
-            if closed.opens == math.inf
+            if closed.opens == math.inf and (closed.why == SWITCHED_OFF) == switched_on
             else closed
             for closed in self.closed[name]
         ]

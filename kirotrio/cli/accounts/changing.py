@@ -155,7 +155,7 @@ def enable(loaded: LoadedSettings, names: tuple[str, ...]) -> int:
     """Let the accounts serve again that were disabled, paused, or marked as suspended or signed out.
 
     A pause has its reason: if that still holds, the next request begins another. Nobody is signed in by this: where
-    the sign-in is over, `kirotrio login --again NAME` does that, and enables the account too.
+    the sign-in is over, `kirotrio login --again NAME` does that, and ends the mark as well.
     """
     from kirotrio.store import accounts as rows
     from kirotrio.store import cooldowns
