@@ -20,6 +20,7 @@ from kirotrio.store import cooldowns, leases, snapshots, successors
 from kirotrio.store.accounts import AccountRecord
 from kirotrio.store.cooldowns import CooldownRow
 from kirotrio.store.database import Database
+from kirotrio.store.revisions import begin_change, bump
 from kirotrio.store.sealing import Sealer
 from kirotrio.store.snapshots import Snapshot
 
@@ -175,7 +176,12 @@ def _put(connection: Connection, change: Change) -> None:
     if cooldown is None:
         return
     if cooldown.needs_person:
-        rows.set_mark(connection, change.account, cooldown.blame.value, cooldown.reason, now=cooldown.began_at)
+        # Whoever signed in anew or enabled it meanwhile has ended what was met before. If not, it is met again.
+        if not rows.set_mark(
+            connection, change.account, cooldown.blame.value, cooldown.reason, unless_changed_since=cooldown.began_at
+        ):
+            begin_change(connection)
+            bump(connection)  # so that this gateway reads what stands there instead
     elif there is None or there.until < cooldown.until:
         row = CooldownRow(
             account_id=change.account,

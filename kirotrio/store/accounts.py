@@ -147,9 +147,26 @@ def update(
     return find(connection, sealer, account_id)
 
 
-def set_mark(connection: Connection, account_id: str, mark: str, reason: str, *, now: float | None = None) -> bool:
-    """Keep it from serving until a person acts. False where the account is gone, here and below."""
+def set_mark(
+    connection: Connection,
+    account_id: str,
+    mark: str,
+    reason: str,
+    *,
+    unless_changed_since: float | None = None,
+    now: float | None = None,
+) -> bool:
+    """Keep it from serving until a person acts. False where the account is gone, here and below.
+
+    With `unless_changed_since`: only what is as it was at that time, which the mark bears then.
+    """
     at = time.time() if now is None else now
+    if unless_changed_since is not None:
+        begin_change(connection)
+        at = unless_changed_since
+        changed_at = connection.execute(select(accounts.c.updated_at).where(accounts.c.id == account_id)).scalar()
+        if changed_at is None or changed_at > at:
+            return False
     return _alter(connection, account_id, {"mark": mark, "mark_reason": reason, "marked_at": at}, now)
 
 

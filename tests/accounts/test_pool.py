@@ -261,6 +261,23 @@ async def test_a_renamed_account_keeps_what_is_known_against_it(pool: Pooled, au
         assert (await scene.ask(account="a")).status == 404
 
 
+async def test_a_mark_that_is_written_late_does_not_undo_what_a_person_did(
+    pool: Pooled, autojump_clock: MockClock
+) -> None:
+    async with pool(A, B, accounts=PRIORITY) as scene:
+        scene.simulator.refuse("a", "TEMPORARILY_SUSPENDED")
+        await scene.ask()
+        scene.simulator.refuse("a", "")
+        await trio.sleep(1)
+        await scene.change("a", lambda connection, account: rows.set_enabled(connection, account, True))
+        assert scene.blames("a") == [Blame.SUSPENDED], "not yet written, and kept for that long"
+        await scene.pool.write()
+        await scene.pool.look()
+        assert scene.blames("a") == []
+        await scene.ask()
+        assert scene.names == "aba"
+
+
 async def test_a_rename_leaves_requests_sessions_and_places_as_they_are(
     pool: Pooled, autojump_clock: MockClock
 ) -> None:

@@ -132,7 +132,7 @@ def test_a_missing_key_is_a_finding_and_the_ways_out_work(run: Run, data: Path, 
     (data / KEY_FILE).unlink()
     done = run("store", "info")
     assert done.exit_code == 1
-    assert "which is not in" in done.stdout
+    assert "It is not in" in done.stdout
     assert run("store", "rotate-key").exit_code == 1
     assert run("restore", str(tmp_path / "b")).exit_code == 0
     assert run("store", "info").exit_code == 0
