@@ -411,3 +411,13 @@ def test_our_own_refusals_say_nothing_of_the_account() -> None:
     assert known.note("work", RateLimited("the queue is full", retry_after=9.0), NOW) is None
     assert known.note("work", AccountUnavailable("none"), NOW) is None
     assert known.note("work", AccountSuspended("locked"), NOW) is not None
+
+
+def test_a_pause_is_over_once_the_clock_was_set_back() -> None:
+    known, now = Cooldowns(AccountSettings()), 1_900_000_000.0
+    known.note("a", RateLimited("too many", blame=Blame.RATE), now)
+    known.note("b", KirotrioError("locked", blame=Blame.SUSPENDED), now)
+    for back in (3600.0, 365 * 86_400.0):
+        assert known.against("a", "", now - back) is None, "it would last for so long"
+        assert known.against("b", "", now - back) is not None, "a person ends this one"
+    assert known.against("a", "", now - 5) is not None, "clocks of gateways may differ"

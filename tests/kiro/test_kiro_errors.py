@@ -340,3 +340,27 @@ def test_too_many_images_says_to_send_fewer() -> None:
     error = from_response(400, {}, b'{"message":"Too many images in the request.","reason":"IMAGE_COUNT_EXCEEDED"}')
     assert error.cause is Cause.BODY_INVALID
     assert "Send fewer" in error.message
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "message", "blame"),
+    [
+        (
+            429,
+            "USER_REQUEST_RATE_EXCEEDED",
+            "Due to suspicious activity, we are imposing temporary limits",
+            "SUSPICIOUS",
+        ),
+        (
+            403,
+            "FEATURE_NOT_SUPPORTED",
+            "Your User ID (x) temporarily is suspended. We've locked your account",
+            "SUSPENDED",
+        ),
+    ],
+)
+def test_a_suspicion_or_a_suspension_is_not_missed_whatever_reason_comes_with_it(
+    status: int, reason: str, message: str, blame: str
+) -> None:
+    body = orjson.dumps({"message": message, "reason": reason})
+    assert from_response(status, {}, body).blame is Blame[blame]

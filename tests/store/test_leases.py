@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -157,3 +158,15 @@ def test_process_of_another_user_counts_as_alive(database: Database, monkeypatch
     taken(database, f"{ours.split(':')[0]}:1:n")
     monkeypatch.setattr(leases.os, "kill", refused)
     assert database.writing(lambda connection: release_dead(connection, ours)) == []
+
+
+def test_a_lease_from_before_the_clock_was_set_back_is_free(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("the server's clock is not ours to set")
+    now = time.time()
+    assert taken(database, "a:1:x", 60.0)
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    assert taken(database, "b:2:y", 60.0), "it would stand for a day"
+    assert not taken(database, "a:1:x", 60.0)
