@@ -276,6 +276,7 @@ def refusals(value: Any) -> list[tuple[str, str]]:
         ({"refreshToken": TOKEN, "priority": "first"}, ".priority", "whole number"),
         ({"refreshToken": TOKEN, "disabled": "perhaps"}, ".disabled", "true or false"),
         ({"refreshToken": TOKEN, "proxyUrl": "ftp://x"}, ".proxyUrl", "socks5://"),
+        ({"refreshToken": TOKEN, "proxyUrl": "http://user:p@ss@h:1"}, ".proxyUrl", "percent-encoded"),
         ({"refreshToken": TOKEN, "provider": "x" * 65}, ".provider", "at most 64"),
         ({"refreshToken": TOKEN, "tokenEndpoint": "https://evil.example/t", "clientId": "a"}, "", "not sent"),
         ({"name": "x"}, "", "neither refreshToken nor apiKey"),

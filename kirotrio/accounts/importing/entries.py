@@ -17,8 +17,9 @@ from kirotrio.accounts.records import NO_PROXY
 from kirotrio.accounts.records import kind_of as account_kind
 from kirotrio.config.options import options
 from kirotrio.config.values import FALSE, TRUE, Refused, parse
-from kirotrio.errors import AccountUnavailable
+from kirotrio.errors import AccountUnavailable, SettingsError
 from kirotrio.kiro.endpoints import DATA_REGIONS
+from kirotrio.kiro.proxies import parse_proxy
 from kirotrio.telemetry.redact import Redactor
 
 _SOCIAL: Final = frozenset({"google", "github"})
@@ -257,11 +258,19 @@ def _proxy(fields: Mapping[str, Any]) -> str:
         raise _Unfit("proxyUrl", reason) from None
     user, password = fields.get("proxyUsername"), fields.get("proxyPassword")
     if user is None and password is None:
-        return address
+        return _usable(address)
     if not isinstance(user, str) or not isinstance(password, str | None):
         raise _Unfit("proxyUsername", "the proxy's user and password have to be text")
     signed_in = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-    return urlunsplit(parts._replace(netloc=f"{signed_in}@{parts.netloc.rpartition('@')[2]}"))
+    return _usable(urlunsplit(parts._replace(netloc=f"{signed_in}@{parts.netloc.rpartition('@')[2]}")))
+
+
+def _usable(proxy_url: str) -> str:
+    try:
+        parse_proxy(proxy_url, "it")
+    except SettingsError as error:
+        raise _Unfit("proxyUrl", error.message.removeprefix("it: ")) from None
+    return proxy_url
 
 
 def _email(fields: Mapping[str, Any]) -> str:
