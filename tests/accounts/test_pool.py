@@ -425,7 +425,7 @@ async def test_the_first_refusal_tells_as_much_as_the_next(
         assert abs(first.retry_after - second.retry_after) <= 1, (first.message, second.message)
         (pause,) = scene.pauses("a")
         if pause.blame in (Blame.QUOTA, Blame.SHORT_QUOTA):
-            assert f"asked again from {moment(pause.until, scene.pool.now())}" in first.message
+            assert f" {moment(pause.until, scene.pool.now())}." in first.message
 
 
 async def test_a_model_that_is_refused_is_told_with_its_account_and_its_time(

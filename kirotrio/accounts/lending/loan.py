@@ -138,17 +138,18 @@ class Loan:
         if error.blame is Blame.SUSPICIOUS and self.wish.session:
             pool.choice.bind(self.wish.session, member.name)
         now = pool.now()
-        pause = pool.cooldowns.note(member.key, error, now, model=self.model.id)
+        pause, reset = pool.cooldowns.note(member.key, error, now, model=self.model.id), None
         if error.blame is Blame.QUOTA:
             # Only now, since others must not be sent to it while the date is asked for.
-            resets_at = await pool.usage.next_reset(member.name, member.account.credentials)
-            if resets_at is not None:
+            reset = await pool.usage.next_reset(member.name, member.account.credentials)
+            if reset is not None:
                 now = pool.now()
                 pool.cooldowns.lift(member.key, now, Blame.QUOTA)
-                pause = pool.cooldowns.note(member.key, error, now, resets_at=resets_at)
+                pause = pool.cooldowns.note(member.key, error, now, resets_at=reset)
         if pause is not None and not pause.needs_person:
             if error.blame in (Blame.QUOTA, Blame.SHORT_QUOTA):
-                error.message = f"{error.message} The account is asked again from {moment(pause.until, now)}."
+                what = "The account is asked again from" if reset is None else "The next reset is at"
+                error.message = f"{error.message} {what} {moment(pause.until, now)}."
             error.retry_after = max(pause.until - now, 0.0)
 
     async def switch(self) -> bool:
