@@ -33,13 +33,15 @@ for name, way in ways.items():
     called = ask(calling, tools=tools).choices[0]
     result = {"role": "tool", "tool_call_id": called.message.tool_calls[0].id, "content": "SUNNY-" + name}
     last = ask(calling, called.message, result, tools=tools).choices[0].message.content
+    told[name] = {"text": ask("hello").choices[0].message.content, "streamed": streamed, "last": last,
+        "finish": called.finish_reason, "call": called.message.tool_calls[0].function.name}
+for name, way in ways.items():  # at the end: whoever was asked too often pauses
     try:
-        ask("[[status=USER_REQUEST_RATE_EXCEEDED]] x")
-        error = ""
+        litellm.completion(messages=[{"role": "user", "content": "[[status=USER_REQUEST_RATE_EXCEEDED]] x"}],
+            api_key=os.environ["KEY"], num_retries=0, **way)
+        told[name]["error"] = ""
     except litellm.RateLimitError:
-        error = "rate limit"
-    told[name] = {"text": ask("hello").choices[0].message.content, "streamed": streamed, "error": error,
-        "last": last, "finish": called.finish_reason, "call": called.message.tool_calls[0].function.name}
+        told[name]["error"] = "rate limit"
 print(json.dumps(told))
 """
 
