@@ -1,0 +1,225 @@
+"""How each kind of scenario is measured, against the gateway or the floor."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from benchmarks import bodies
+from benchmarks.leaving import MODES, STATES, ask, leave_once, state
+from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, free_port, pss_mb, start_own
+from benchmarks.scenarios import Scenario
+
+Figures = dict[str, float]
+
+
+class Failed(Exception):
+    """A measurement whose work was not done: its figures would be of something else."""
+
+
+@define
+class Stand:
+    """Everything that runs: the upstream and the load for both sides, the gateway and the floor to choose from."""
+
+    upstream: Program
+    load: Load
+    gateway: GatewayCommand
+    quick: bool
+    floor_cpu: int
+    others_cpu: int
+    running: dict[str, Program] = field(factory=dict)
+
+    def target(self, side: str) -> Program:
+        """The gateway or the floor that answers; started and warmed up on first need."""
+        if side not in self.running:
+            self.running[side] = self.fresh(side)
+            for api in bodies.PATHS:
+                for stream in (True, False):
+                    order = {"api": api, "stream": stream, "answer": "events=50", "connections": 4}
+                    self.send(self.running[side], order, 24)
+        return self.running[side]
+
+    def fresh(self, side: str) -> Program:
+        if side == "floor":
+            return start_own("floor", self.floor_cpu, str(self.upstream.port))
+        return self.gateway.start(self.upstream.port)
+
+    def send(self, target: Program, order: dict[str, Any], requests: int) -> dict[str, Any]:
+        """Have the load carry out an order. Raises Failed where an answer is missing."""
+        seen = self.load.order(do="requests", port=target.port, key=target.key, **{**order, "requests": requests})
+        if seen["failures"] or seen["answers"] != requests:
+            raise Failed(f"{seen['answers']} of {requests} answers; {seen['failure']}".strip())
+        return seen
+
+    def stop(self) -> None:
+        for program in (*self.running.values(), self.upstream):
+            program.stop()
+        self.load.stop()
+
+
+def measure(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    """The figures of one scenario in one pass. Raises Failed."""
+    return _KINDS[scenario.kind](stand, scenario, side)
+
+
+def _order(stand: Stand, scenario: Scenario) -> tuple[dict[str, Any], int, int]:
+    """What to send, how many requests of it, and how many events each brings."""
+    order = dict(scenario.order)
+    words = dict(word.split("=") for word in order["answer"].split())
+    return order, scenario.quick if stand.quick else scenario.whole, int(words["events"])
+
+
+def _requests(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    order, requests, _ = _order(stand, scenario)
+    target = stand.target(side)
+    stand.send(target, order, min(requests, order["connections"]))
+    before = cpu_seconds(target.pid)
+    seen = stand.send(target, order, requests)
+    spent = cpu_seconds(target.pid) - before
+    return {"cpu ms/request": spent * 1000 / requests, "wall": seen["wall"]}
+
+
+def _events(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    order, requests, events = _order(stand, scenario)
+    target = stand.target(side)
+    before = cpu_seconds(target.pid)
+    seen = stand.send(target, order, requests)
+    spent = cpu_seconds(target.pid) - before
+    sent = requests * events
+    # A read that cuts a piece in two may hide it from a timed load; one in a hundred is more than ever was.
+    least = sent if not order.get("timed") else sent * 0.99
+    if min(seen["pieces"], seen["deltas"]) < least:
+        raise Failed(f"of {sent} events {seen['pieces']} arrived, {seen['deltas']} of them as an event of their own")
+    figures = {"cpu µs/event": spent * 1e6 / sent, "wall": seen["wall"], "first p50": seen["first_p50"]}
+    return figures | ({"late p50": seen["late_p50"], "late p99": seen["late_p99"]} if order.get("timed") else {})
+
+
+def _paced(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    """Streams in the middle of their answers: what an event costs and how late it is, requests apart."""
+    target = stand.target(side)
+    opened = _open(stand, scenario, target)
+    try:
+        before = cpu_seconds(target.pid)
+        seen = stand.load.order(do="look", seconds=scenario.quick if stand.quick else scenario.whole)
+        spent = cpu_seconds(target.pid) - before
+    finally:
+        _let_go(stand)
+    if opened["begun"] < scenario.order["connections"] or seen["failures"] or seen["deltas"] < seen["pieces"] * 0.99:
+        raise Failed(f"{opened['begun']} began, {seen['deltas']} of {seen['pieces']} whole; {seen['failure']}".strip())
+    late = {"late p50": seen["late_p50"], "late p99": seen["late_p99"]}
+    return {"cpu µs/event": spent * 1e6 / max(1, seen["pieces"]), **late, "events/s": seen["pieces"] / seen["wall"]}
+
+
+def _open(stand: Stand, scenario: Scenario, target: Program) -> dict[str, Any]:
+    order = {**scenario.order, "requests": scenario.order["connections"], "within": 10 if stand.quick else 40}
+    return stand.load.order(do="hold", port=target.port, key=target.key, **order)
+
+
+def _let_go(stand: Stand) -> float:
+    """Have the clients leave; seconds until the upstream has nothing open, ten where that does not come."""
+    left = stand.load.order(do="leave")["at"]
+    deadline = time.monotonic() + 10
+    while state(stand.upstream.port)["open"] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    now = state(stand.upstream.port)
+    return float(max(0.0, now["last_closed"] - left)) if not now["open"] else 10.0
+
+
+def _held(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    """Streams that stay open: how many at once, what each costs, and how soon they are gone after the clients."""
+    target = stand.fresh(side)
+    try:
+        stand.send(target, {"api": "messages", "answer": "events=5", "connections": 8}, 16)
+        before = pss_mb(target.pid)
+        _open(stand, scenario, target)
+        seen = stand.load.order(do="look", seconds=scenario.quick if stand.quick else scenario.whole)
+        memory = pss_mb(target.pid)
+        held = min(state(stand.upstream.port)["open"], seen["begun"]) - seen["failures"]
+        return {"held": held, "memory": (memory - before) * 1000 / max(1, held), "closed": _let_go(stand)}
+    finally:
+        target.stop()
+
+
+def _first_answer(stand: Stand, target: Program) -> None:
+    body = bodies.question("messages", "events=20", stream=True)
+    status, said = ask(target.port, bodies.PATHS["messages"], key=target.key, body=body)
+    if status != 200:
+        raise Failed(f"status {status}: {said[:200]!r}")
+
+
+def _idle(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    target = stand.fresh(side)
+    try:
+        _first_answer(stand, target)
+        time.sleep(0.5)
+        figures = {"without tokenizer": pss_mb(target.pid)}
+        body = bodies.question("messages", "events=1", stream=False)
+        status, said = ask(target.port, "/v1/messages/count_tokens", key=target.key, body=body)
+        if status != 200:
+            raise Failed(f"count_tokens: status {status}: {said[:200]!r}")
+        time.sleep(0.5)
+        return {**figures, "with tokenizer": pss_mb(target.pid)}
+    finally:
+        target.stop()
+
+
+def _leaving(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    target = stand.target(side)
+    rounds = scenario.quick if stand.quick else scenario.whole
+    figures: Figures = {}
+    for mode in MODES:
+        for situation in STATES:
+            for how in ("FIN", "RST"):
+                times = [
+                    leave_once(target, stand.upstream.port, mode, situation, reset=how == "RST") for _ in range(rounds)
+                ]
+                figures[f"{mode} {situation} {how}"] = statistics.median(times)
+                figures[f"{mode} {situation} {how} worst"] = max(times)
+    return figures
+
+
+def _cold(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    """From the start of the process to the first 200 of /health, in a new data folder and again in the same."""
+    with tempfile.TemporaryDirectory(prefix="kirotrio-bench-") as folder:
+        first, _ = _cold_start(stand, Path(folder))
+        starts = [_cold_start(stand, Path(folder)) for _ in range(1 if stand.quick else 3)]
+    figures = {"new folder": first, "health": statistics.median(health for health, _ in starts)}
+    return {**figures, "answer": statistics.median(answer for _, answer in starts)}
+
+
+def _cold_start(stand: Stand, folder: Path) -> tuple[float, float]:
+    port = free_port()
+    started = time.monotonic()
+    target = stand.gateway.start(stand.upstream.port, folder=folder, port=port, wait=False)
+    try:
+        while True:
+            try:
+                if ask(port, "/health", timeout=2)[0] == 200:
+                    break
+            except OSError:
+                time.sleep(0.002)
+            if time.monotonic() - started > 20 or target.process.poll() is not None:
+                raise Failed("the gateway did not answer /health")
+        health = time.monotonic() - started
+        target.key = (folder / "client-key").read_text().strip()
+        _first_answer(stand, target)
+        return health, time.monotonic() - started
+    finally:
+        target.stop()
+
+
+_KINDS: dict[str, Callable[[Stand, Scenario, str], Figures]] = {
+    "requests": _requests,
+    "events": _events,
+    "paced": _paced,
+    "held": _held,
+    "idle": _idle,
+    "leaving": _leaving,
+    "cold": _cold,
+}

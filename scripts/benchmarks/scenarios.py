@@ -1,0 +1,171 @@
+"""The table of issue 5 as data: what each scenario sends, how its figures are called and what they have to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+
+@frozen
+class Figure:
+    """One figure: its unit, what it has to stay below, and the stretch where there is one."""
+
+    unit: str
+    target: float | None = None
+    stretch: float | None = None
+    least: bool = False
+    """The target is a least value."""
+
+
+@frozen
+class Scenario:
+    """One row. `kind` names the function of `measure` that carries it out, `order` is what it needs for that.
+
+    `whole` and `quick` are how many requests, or
+    seconds where streams stay open; `passes`: measured in every pass, or in the first alone.
+    """
+
+    name: str
+    work: str
+    kind: str
+    figures: Mapping[str, Figure]
+    order: Mapping[str, Any]
+    whole: int = 0
+    quick: int = 0
+    floor: bool = True
+    passes: bool = True
+
+
+_REQUEST = "cpu ms/request"
+_EVENT = "cpu µs/event"
+
+
+def _requests(name: str, work: str, order: Mapping[str, Any], counts: tuple[int, int], figure: Figure) -> Scenario:
+    return Scenario(name, work, "requests", {_REQUEST: figure}, order, counts[0], counts[1])
+
+
+def _events(
+    name: str, work: str, order: Mapping[str, Any], counts: tuple[int, int], events: int, **figures: Figure
+) -> Scenario:
+    named = {key.replace("_", " "): figure for key, figure in figures.items() if key != "cpu"}
+    named = {_EVENT: figures["cpu"], **named}
+    order = {**order, "answer": f"events={events} " + order.get("answer", "")}
+    return Scenario(name, work, "events", named, order, counts[0], counts[1])
+
+
+def _burst(name: str, api: str, target: float) -> Scenario:
+    work = f"500 events of 12 characters at once, 4 connections, {api}"
+    return _events(name, work, {"api": api, "connections": 4}, (80, 16), 500, cpu=Figure("µs", target))
+
+
+def _paced(name: str, streams: int, late: float | None, cpu: Figure) -> Scenario:
+    """Measured for so many seconds, once all streams have begun."""
+    order = {"api": "messages", "connections": streams, "answer": "events=1000000 gap_ms=25", "timed": True}
+    figures = {_EVENT: cpu, "late p99": Figure("ms", late)}
+    return Scenario(name, f"{streams} streams, an event each 25 ms", "paced", figures, order, whole=4, quick=1)
+
+
+def _long(name: str, size: int, counts: tuple[int, int], target: float | None, *, fresh: bool) -> Scenario:
+    order = {"api": "messages", "connections": 1, "conversation": size, "fresh": fresh, "answer": "events=5"}
+    new = "all of it new" if fresh else "only the last message new"
+    return _requests(name, f"{size / 1e6:g} MB body, {new}, 5 events", order, counts, Figure("ms", target))
+
+
+_SMALL = {"api": "messages", "connections": 8, "answer": "events=20"}
+_TWENTY = (400, 80)
+
+SCENARIOS: tuple[Scenario, ...] = (
+    _requests(
+        "S1", "20 events, JSON answer, 8 connections", {**_SMALL, "stream": False}, _TWENTY, Figure("ms", 2.5, 1.8)
+    ),
+    _requests("S1s", "20 events, streamed, 8 connections", _SMALL, _TWENTY, Figure("ms", 2.5)),
+    _burst("S2", "messages", 7),
+    _burst("S2o", "chat", 9),
+    _burst("S2r", "responses", 9),
+    _burst("S7", "cc", 7),
+    _paced("S2p", 40, 10, Figure("µs", 110, 80)),
+    Scenario(
+        "S3",
+        "200 streams × 100 events, 20 ms",
+        "events",
+        {
+            "wall": Figure("s", 2.7, 2.3),
+            "first p50": Figure("ms", 300),
+            "late p99": Figure("ms", 100),
+            _EVENT: Figure("µs"),
+        },
+        {"api": "messages", "connections": 200, "answer": "events=100 gap_ms=20", "timed": True},
+        200,
+        200,
+    ),
+    Scenario(
+        "S4",
+        "1000 streams, one event a second",
+        "held",
+        {
+            "held": Figure("streams", 1000, least=True),
+            "memory": Figure("kB/stream", 75, 50),
+            "closed": Figure("s", 1.0),
+        },
+        {"api": "messages", "connections": 1000, "answer": "events=100000 gap_ms=1000", "timed": True, "ramp": 0.02},
+        5,
+        2,
+        passes=False,
+    ),
+    Scenario(
+        "S4i",
+        "memory (PSS) after the first answer",
+        "idle",
+        {"without tokenizer": Figure("MB", 60), "with tokenizer": Figure("MB", 110)},
+        {},
+        floor=False,
+    ),
+    Scenario(
+        "S5",
+        "the client leaves (FIN, RST)",
+        "leaving",
+        {
+            f"{mode} {state} {how}": Figure("ms", 5)
+            for mode in ("live", "buffered", "json")
+            for state in ("flowing", "silent", "no-head")
+            for how in ("FIN", "RST")
+        },
+        {},
+        20,
+        3,
+        passes=False,
+    ),
+    _long("S6", 1_500_000, (12, 3), 25, fresh=True),
+    _long("S6n", 1_500_000, (12, 3), 12, fresh=False),
+    Scenario(
+        "S8",
+        "cold start to the first 200",
+        "cold",
+        {"health": Figure("s", 0.6, 0.45), "new folder": Figure("s"), "answer": Figure("s")},
+        {},
+        floor=False,
+    ),
+    _paced("S9-10", 10, None, Figure("µs")),
+    _paced("S9-100", 100, None, Figure("µs")),
+    _paced("S9-400", 400, None, Figure("µs")),
+    _long("S9-0.1MB", 100_000, (60, 10), None, fresh=True),
+    _long("S9-6MB", 6_000_000, (4, 1), None, fresh=True),
+)
+
+
+def chosen(names: str) -> tuple[Scenario, ...]:
+    """The scenarios of these names, separated by commas (`S9` means all that begin so with a dash); all for "".
+
+    Raises KeyError for a name that there is not.
+    """
+    wanted = [name.strip().lower() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if not any(_is(scenario, name) for scenario in SCENARIOS):
+            raise KeyError(name)
+    return tuple(one for one in SCENARIOS if not wanted or any(_is(one, name) for name in wanted))
+
+
+def _is(scenario: Scenario, name: str) -> bool:
+    return scenario.name.lower() == name or scenario.name.lower().startswith(name + "-")
