@@ -134,7 +134,7 @@ async def test_of_two_places_that_come_free_at_once_the_start_on_the_other_is_gi
         async with trio.open_nursery() as nursery:
             for session in ("one", "two"):
                 nursery.start_soon(partial(scene.ask, "[[first_ms=3000]] hi", session=session))
-            await trio.sleep(0.5)
+            await trio.sleep(0.5)  # on the mock clock: both have their places by then
             nursery.start_soon(partial(scene.ask, session="three"))
         assert len(scene.asked) == 3
         assert sum(len(member.gate._starts) for member in scene.pool.present()) == 3

@@ -401,7 +401,8 @@ async def test_what_no_terminal_may_show_is_not_shown(
 )
 def test_without_tls_a_page_is_on_this_machine_or_where_the_settings_say(address: str) -> None:
     person = Person()
-    calls = Calls(None, Settings(upstream=UpstreamSettings(auth_url="http://kiro.test:81")), person, lambda: NOW)  # type: ignore[arg-type]
+    settings = Settings(upstream=UpstreamSettings(auth_url="http://kiro.test:81"))
+    calls = Calls(None, settings, person, lambda: NOW)  # type: ignore[arg-type] - no call is made
     calls.show_code("ABCD", address, "", 60)
     assert person.codes[0][1] == address
     with pytest.raises(SignInFailed):

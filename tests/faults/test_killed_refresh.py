@@ -23,6 +23,8 @@ from support.several import Kept, kept
 from kirotrio.simulator import Simulator
 from kirotrio.simulator.accounts import RefreshTokenUnknown
 
+# Dying inside one call takes a process whose own code this file can change before it runs, and a dozen of them take
+# support.forks, which is made of fork. What the store and the service find afterwards is the same on every system.
 pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this system does not fork")
 
 _PROLOGUE = """
@@ -105,7 +107,7 @@ def _kill_from_outside(simulator: Simulator, kill: Callable[[], None], *, before
     refresh = simulator.book.refresh
 
     def killing(*given: Any, **named: Any) -> Any:
-        simulator.book.refresh = refresh  # type: ignore[method-assign]
+        simulator.book.refresh = refresh  # type: ignore[method-assign] - put back
         if before:
             kill()
             raise RefreshTokenUnknown  # which nobody is there to read
@@ -113,7 +115,7 @@ def _kill_from_outside(simulator: Simulator, kill: Callable[[], None], *, before
         kill()
         return grant
 
-    simulator.book.refresh = killing  # type: ignore[method-assign]
+    simulator.book.refresh = killing  # type: ignore[method-assign] - this one book's
 
 
 def turns(w: World) -> list[str]:
@@ -174,7 +176,7 @@ async def test_a_service_that_goes_on_taking_the_old_token_costs_nothing(
     """KIRO_PROTOCOL 5.2: the old refresh token "may be invalidated"."""
     account = nearly_over()
     async with world(tmp_path, account) as w:
-        w.simulator.book._bury = lambda refresh_token: None  # type: ignore[method-assign]
+        w.simulator.book._bury = lambda refresh_token: None  # type: ignore[method-assign] - see above
         await w.keep(account)
         await killed_at(w, point, nest)
         gateway = await w.gateway()

@@ -159,7 +159,7 @@ async def ready(process: Forked) -> str:
     with trio.fail_after(30):
         while not (match := re.search(r"ready on (\S+)\n", process.out)):
             assert not process.has_ended, f"it ended before it was ready: {process.said}"
-            await trio.sleep(0.01)
+            await trio.sleep(0.01)  # what another process writes into a file has no event here
     return match[1]
 
 
@@ -177,7 +177,7 @@ def watch_refreshes(simulator: Simulator, seen: list[str]) -> None:
         seen.append("rotated")
         return grant
 
-    book.refresh = watched  # type: ignore[method-assign]
+    book.refresh = watched  # type: ignore[method-assign] - this one book's
 
 
 def hold_refreshes(gateway: Local) -> tuple[trio.Event, trio.Event]:
@@ -192,7 +192,7 @@ def hold_refreshes(gateway: Local) -> tuple[trio.Event, trio.Event]:
             await go_on.wait()
         return await call(method, url, **options)
 
-    http.call = held  # type: ignore[method-assign]
+    http.call = held  # type: ignore[method-assign] - this one gateway's
     return began, go_on
 
 

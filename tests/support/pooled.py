@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import orjson
@@ -21,6 +20,7 @@ import pytest
 import trio
 from attrs import define, field, frozen
 from sqlalchemy import Connection
+from support.in_memory import Asking, InMemory
 from support.scripted import RecordingSink
 from support.several import Kept, keep
 from support.sign_in_service import wall_clock
@@ -236,22 +236,13 @@ async def pooled(
             shared.database.close()
 
 
-class _Upstream:
+class _Upstream(InMemory["_Stream"]):
     """What a `Transport` does, in memory."""
 
     scene: Scene
 
-    async def call(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        deadline: float,
-        proxy_url: str | None = None,
-    ) -> HttpAnswer:
-        call = _call(method, url, headers or {}, body)
+    async def called(self, asking: Asking) -> HttpAnswer:
+        call = asking.call
         self.scene.calls.append((call.path, self.whose(call)))
         await trio.sleep(self.scene.slow.get(call.path, 0.0))
         if call.path in self.scene.down:
@@ -260,16 +251,8 @@ class _Upstream:
         assert isinstance(reply, Reply), "a plain call has a plain answer"
         return HttpAnswer(reply.status, dict(reply.headers), reply.body)
 
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        proxy_url: str | None = None,
-    ) -> _Stream:
-        call = _call(method, url, headers, body)
+    def streamed(self, asking: Asking) -> _Stream:
+        call = asking.call
         self.scene.asked.append(Asked(self.whose(call), trio.current_time(), orjson.loads(call.body)))
         return _Stream(self.scene.simulator.answer(call))
 
@@ -320,9 +303,3 @@ class _Stream:
         while piece := await self.receive():
             pieces.append(piece)
         return b"".join(pieces)
-
-
-def _call(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Call:
-    parts = urlsplit(url)
-    lower = {name.lower(): value for name, value in headers.items()}
-    return Call(method, parts.path, dict(parse_qsl(parts.query)), lower, body or b"")

@@ -13,6 +13,7 @@ from typing import Any, Self
 import orjson
 import trio
 from attrs import define, field, frozen
+from support.in_memory import Asking, InMemory
 
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.worth.model_lists import ModelLists
@@ -73,7 +74,7 @@ def refusing(status: int, **body: Any) -> Script:
     return Script([orjson.dumps(body)], status=status, headers={"content-type": "application/json"})
 
 
-class ScriptedTransport:
+class ScriptedTransport(InMemory["ScriptedStream"]):
     """Plays one script per call, the last one again and again. Records what it was sent and how calls ended."""
 
     def __init__(self, *scripts: Script) -> None:
@@ -93,38 +94,21 @@ class ScriptedTransport:
         self.open = 0
         self.closed_at: list[float] = []
 
-    async def call(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        deadline: float,
-        proxy_url: str | None = None,
-    ) -> HttpAnswer:
+    async def called(self, asking: Asking) -> HttpAnswer:
         await trio.lowlevel.checkpoint()
-        self.plain_urls.append(url)
+        self.plain_urls.append(asking.url)
         for piece, answer in self.plain.items():
-            if piece in url:
+            if piece in asking.url:
                 if callable(answer):
-                    with trio.fail_after(deadline):
-                        return await answer(orjson.loads(body or b"null"), headers or {})
+                    with trio.fail_after(asking.deadline or 0.0):
+                        return await answer(orjson.loads(asking.body or b"null"), asking.headers)
                 return HttpAnswer(200, {}, orjson.dumps(answer))
         raise UpstreamFailed("the script has no answer to this", recovery=Recovery.RETRY)
 
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        proxy_url: str | None = None,
-    ) -> ScriptedStream:
-        self.bodies.append(orjson.loads(body or b"{}"))
-        self.headers.append(headers)
-        self.urls.append(url)
+    def streamed(self, asking: Asking) -> ScriptedStream:
+        self.bodies.append(orjson.loads(asking.body or b"{}"))
+        self.headers.append(asking.headers)
+        self.urls.append(asking.url)
         self.called_at.append(trio.current_time())
         script = self._scripts.pop(0) if len(self._scripts) > 1 else self._scripts[0]
         self.streams.append(ScriptedStream(self, script))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import trio
 from attrs import define, evolve, field
+from support.in_memory import Asking, InMemory
 from support.sign_in_service import EPOCH
 from support.week_watch import Watch
 
@@ -22,24 +22,15 @@ WAY = 0.2
 
 
 @define(eq=False)
-class WatchedService:
+class WatchedService(InMemory["WatchedStream"]):
     """`tells`: seconds of the `Retry-After` that an account's refusals bring."""
 
     simulator: Simulator
     watch: Watch
     tells: dict[str, float] = field(factory=dict)
 
-    async def call(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        deadline: float,
-        proxy_url: str | None = None,
-    ) -> HttpAnswer:
-        call = _call(method, url, headers or {}, body)
+    async def called(self, asking: Asking) -> HttpAnswer:
+        call = asking.call
         await trio.sleep(WAY)
         owner = self._owner(call)
         if owner:
@@ -60,16 +51,8 @@ class WatchedService:
             return next(account.name for account in self.simulator.book.accounts if account.client_id == client_id)
         return ""
 
-    def stream(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None = None,
-        proxy_url: str | None = None,
-    ) -> WatchedStream:
-        return WatchedStream(self, _call(method, url, headers, body))
+    def streamed(self, asking: Asking) -> WatchedStream:
+        return WatchedStream(self, asking.call)
 
     def answer(self, call: Call, account: Account) -> Answer:
         answer = self.simulator.answer(call)
@@ -136,12 +119,6 @@ class WatchedStream:
 
     async def read(self, ceiling: int) -> bytes:
         return await self.receive()
-
-
-def _call(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Call:
-    parts = urlsplit(url)
-    lower = {name.lower(): value for name, value in headers.items()}
-    return Call(method, parts.path, dict(parse_qsl(parts.query)), lower, body or b"")
 
 
 def _said(reply: Reply) -> dict[str, Any]:

@@ -13,7 +13,6 @@ own deadline.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import random
 from collections.abc import Callable
 
@@ -28,7 +27,7 @@ from kirotrio.accounts.tokens import sentences
 from kirotrio.accounts.tokens.refresh import SignInRefused, refresh_by
 from kirotrio.accounts.tokens.single_flight import SingleFlight
 from kirotrio.accounts.tokens.turns import Turns, Whose
-from kirotrio.accounts.tokens.validity import Validity, token_of
+from kirotrio.accounts.tokens.validity import Validity, digest_of, token_of
 from kirotrio.errors import (
     AccountUnavailable,
     DeadlineExceeded,
@@ -285,7 +284,7 @@ class Token:
                 return
             sent = held
             try:
-                if over := self._dead.get(_digest(held.refresh_token)):
+                if over := self._dead.get(digest_of(held.refresh_token)):
                     sent = await self._before_successors(over)
                 if obstacle := await self._source.obstacle():
                     raise sentences.hindered(self._source, obstacle)
@@ -294,7 +293,7 @@ class Token:
             except SignInRefused as refusal:
                 # Perhaps because somebody else has rotated it: one more look tells (KIRO_PROTOCOL 5.2).
                 self._log.warning("refresh token refused", account=self._whose.name, reason=refusal.reason)
-                self._dead[_digest(sent.refresh_token)] = refusal
+                self._dead[digest_of(sent.refresh_token)] = refusal
             except (AccountUnavailable, UpstreamFailed, DeadlineExceeded) as error:
                 if not self._validity.alive(held):
                     raise
@@ -339,7 +338,7 @@ class Token:
         """The sign-in as it was written down, which may have begun another life where its kept successor is dead (a
         service that has forgotten what it gave out). Raises AccountUnavailable where it is dead as well."""
         original = await self._source.original()
-        if original is None or _digest(original.refresh_token) in self._dead:
+        if original is None or digest_of(original.refresh_token) in self._dead:
             raise sentences.over(self._whose.name, self._source, over)
         return original
 
@@ -396,7 +395,3 @@ class Token:
         seconds = round((new.expires_at or 0.0) - self._now())
         self._log.info("token refreshed", account=self._whose.name, kind=new.kind, seconds=seconds)
         return True
-
-
-def _digest(refresh_token: str) -> str:
-    return hashlib.sha256(refresh_token.encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
@@ -59,3 +60,8 @@ class Validity:
 def token_of(credential: Credential) -> str:
     """What stands in the `Authorization` header."""
     return credential.key if isinstance(credential, ApiKey) else credential.access_token
+
+
+def digest_of(refresh_token: str) -> str:
+    """What a refresh token is known by once it is of no use any more."""
+    return hashlib.sha256(refresh_token.encode()).hexdigest()
