@@ -8,7 +8,7 @@ seconds and come from the caller.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -151,6 +151,20 @@ class Change:
     ended_before: float = -math.inf
 
 
+@frozen
+class News:
+    """What was met of one account, or one model on it, for other processes of the same gateway: `cooldown`, the
+    `strikes`-th of its blame in a row where those grow; or that what began before `ended_before` is over, or that what
+    happened before `forgiven_before` does not make later pauses longer."""
+
+    account: str
+    model: str
+    cooldown: Cooldown | None = None
+    ended_before: float = -math.inf
+    forgiven_before: float = -math.inf
+    strikes: int = 0
+
+
 @define
 class _Strikes:
     count: int
@@ -167,6 +181,8 @@ class Cooldowns:
     _known: dict[tuple[str, str], Cooldown] = field(factory=dict, init=False)
     _changes: dict[tuple[str, str], Change] = field(factory=dict, init=False)
     _strikes: dict[tuple[str, Blame], _Strikes] = field(factory=dict, init=False)
+    met: Callable[[News], None] | None = field(default=None, init=False)
+    """Told of whatever is met here."""
 
     def note(
         self, account: str, error: KirotrioError, now: float, *, model: str = "", resets_at: float | None = None
@@ -186,12 +202,25 @@ class Cooldowns:
         known = self._known.get(key)
         if known is not None and known.holds(now) and known.until >= cooldown.until:
             return known
-        self._known[key] = cooldown
-        pending = self._changes.pop(key, None)  # so that the order is that of the latest
-        ended_before = -math.inf if pending is None else pending.ended_before
-        self._changes[key] = Change(account, cooldown.model, cooldown, ended_before)
-        self._bound(now)
+        self._begin(key, cooldown, now)
+        if self.met is not None:
+            strikes = repeats + 1 if cooldown.blame in _GROWING else 0
+            self.met(News(account, cooldown.model, cooldown, strikes=strikes))
         return cooldown
+
+    def hear(self, news: News, now: float) -> None:
+        """Take over what another process has met, as if it had been met here. Whoever comes to it first writes it."""
+        key, cooldown = (news.account, news.model), news.cooldown
+        known = self._known.get(key)
+        if cooldown is None:
+            if known is not None and known.began_at < news.ended_before:
+                self._drop(key, news.ended_before)
+            self._forgive(news.account, news.forgiven_before)
+        elif cooldown.holds(now):
+            if news.strikes:
+                self._strikes[news.account, cooldown.blame] = _Strikes(news.strikes, cooldown.began_at, cooldown.until)
+            if known is None or not known.holds(now) or known.until < cooldown.until:
+                self._begin(key, cooldown, now)
 
     def served(self, account: str, model: str, sent_at: float) -> None:
         """The account has answered a request that was sent at `sent_at`: what began before that is disproved."""
@@ -200,10 +229,8 @@ class Cooldowns:
             disproved = known is not None and (known.blame in _DISPROVED or known.blame is Blame.MODEL)
             if known is not None and disproved and known.began_at < sent_at:
                 self._end(key, sent_at)
-        for blame in _GROWING:
-            strikes = self._strikes.get((account, blame))
-            if strikes is not None and strikes.last_at < sent_at:
-                del self._strikes[account, blame]
+        if self._forgive(account, sent_at) and self.met is not None:
+            self.met(News(account, "", forgiven_before=sent_at))
 
     def against(self, account: str, model: str, now: float) -> Cooldown | None:
         """What keeps this account from being asked for this model now; of several the one that ends last."""
@@ -224,6 +251,8 @@ class Cooldowns:
         for whose, blame in list(self._strikes):
             if whose == account and (not blames or blame in blames):
                 del self._strikes[whose, blame]
+                if self.met is not None:
+                    self.met(News(account, "", forgiven_before=now))
 
     def forget(self, account: str) -> None:
         """The account is gone, and so is whatever the database holds of it: nothing is left to write."""
@@ -264,7 +293,30 @@ class Cooldowns:
                 merged[key] = mine
         self._known = merged
 
+    def _begin(self, key: tuple[str, str], cooldown: Cooldown, now: float) -> None:
+        self._known[key] = cooldown
+        pending = self._changes.pop(key, None)  # so that the order is that of the latest
+        ended_before = -math.inf if pending is None else pending.ended_before
+        self._changes[key] = Change(*key, cooldown, ended_before)
+        self._bound(now)
+
+    def _forgive(self, account: str, sent_at: float) -> bool:
+        """Repeats are over for an account that answered what was sent then; whether there were any."""
+        over = [
+            (account, blame)
+            for blame in _GROWING
+            if (strikes := self._strikes.get((account, blame))) is not None and strikes.last_at < sent_at
+        ]
+        for key in over:
+            del self._strikes[key]
+        return bool(over)
+
     def _end(self, key: tuple[str, str], ended_before: float) -> None:
+        self._drop(key, ended_before)
+        if self.met is not None:
+            self.met(News(*key, ended_before=ended_before))
+
+    def _drop(self, key: tuple[str, str], ended_before: float) -> None:
         self._known.pop(key, None)
         self._changes.pop(key, None)
         self._changes[key] = Change(*key, None, ended_before)

@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.accounts.lending.colleagues import Colleagues
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.shared import Shared, StoredSnapshots
 from kirotrio.accounts.sources.places import Places
@@ -46,10 +47,11 @@ def open_pool(
     places: Places,
     *,
     now: Callable[[], float] = time.time,
+    colleagues: Colleagues | None = None,
 ) -> Pool:
-    """The accounts, none of them read yet (`Pool.look`). `nursery` and `now` as in `Pool`. No I/O."""
+    """The accounts, none of them read yet (`Pool.look`). `nursery`, `now` and `colleagues` as in `Pool`. No I/O."""
     ids: dict[str, str] = {}
     snapshots = StoredSnapshots(shared.database, ids)
     models = ModelLists(http, settings, log, snapshots=snapshots, now=now)
     usage = UsageBook(http, settings, log, snapshots=snapshots, now=now)
-    return Pool(settings, http, log, nursery, shared, places, models, usage, now, ids)
+    return Pool(settings, http, log, nursery, shared, places, models, usage, now, ids, colleagues)

@@ -33,6 +33,11 @@ _FLAGS: dict[str, tuple[str, str, str]] = {
         "KIROTRIO_API_KEY keeps it out of there. Default: one is made on first run and kept.",
     ),
     "allow_short_key": ("server.allow_short_key", "", "Accept a key of fewer than 16 characters."),
+    "workers": (
+        "server.workers",
+        "NUMBER",
+        "Processes that share the port and the work. Limits hold for all of them together.",
+    ),
     "data_dir": ("data.dir", "FOLDER", "Folder for what must last. Default: the platform's own."),
     "refresh_token": ("accounts.refresh_token", "TOKEN", "Refresh token of a social sign-in to Kiro."),
     "kiro_api_key": ("accounts.api_key", "KEY", "Kiro API key, which begins with ksk_."),
@@ -45,6 +50,7 @@ _FLAGS: dict[str, tuple[str, str, str]] = {
 """Parameter -> its setting, the placeholder of its value, what the help says. Short defaults are added to it."""
 
 SERVING = ("host", "port", "api_key", "allow_short_key")
+WORKERS = ("workers",)
 ACCOUNT = ("refresh_token", "kiro_api_key", "creds_file", "region", "proxy_url")
 LOGGING = ("log_level", "log_format")
 DATA = ("data_dir",)

@@ -13,8 +13,12 @@ from kirotrio.web.serving import Stop, watch_signals
 INTERRUPTED = 130
 
 
-def run_until_stopped(serve: Callable[[Stop], Awaitable[None]], early: EarlySignals) -> int:
-    """Run `serve` until it returns, which it does once `stop.asked` is set (Ctrl-C, SIGTERM).
+def run_until_stopped(
+    serve: Callable[[Stop], Awaitable[None]],
+    early: EarlySignals,
+    watch: Callable[[Stop], Awaitable[None]] = watch_signals,
+) -> int:
+    """Run `serve` until it returns, which it does once `stop.asked` is set, by `watch`: Ctrl-C, SIGTERM.
 
     `early` has the signals that came while the verb was starting: after one of them nothing is begun. Returns the
     exit code: 0, or 130 where a second signal cut it short. Raises the KirotrioError that ended it, out of whatever
@@ -24,7 +28,7 @@ def run_until_stopped(serve: Callable[[Stop], Awaitable[None]], early: EarlySign
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch_signals, stop)
+            nursery.start_soon(watch, stop)
             await trio.lowlevel.checkpoint()  # every task has run once, so from here on `stop` hears the signals
             if not early.count:
                 await serve(stop)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kirotrio.cli.first_run import best_model, beyond_loopback, key_file, open_data_folder, welcome, with_client_key
-from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, log_of, with_settings
+from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, WORKERS, log_of, with_settings
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings
@@ -25,7 +25,7 @@ _MODELS_DEADLINE = 10.0
 
 
 @click.command()
-@with_settings(*SERVING, *DATA, *ACCOUNT, *LOGGING)
+@with_settings(*SERVING, *WORKERS, *DATA, *ACCOUNT, *LOGGING)
 def serve(loaded: LoadedSettings) -> int:
     """Run the gateway. It prints one line once it accepts connections, and stops at Ctrl-C.
 
@@ -38,6 +38,10 @@ def serve(loaded: LoadedSettings) -> int:
         log = log_of(loaded)
         if reach := beyond_loopback(loaded):
             log.warning("open to other machines", notice=reach)
+        if loaded.settings.server.workers > 1:
+            from kirotrio.cli.workers import serve_with_workers
+
+            return serve_with_workers(loaded, log, early)
         return run_until_stopped(functools.partial(_serve, loaded, log), early)
 
 
@@ -58,10 +62,10 @@ async def _serve(loaded: LoadedSettings, log: Log, stop: Stop) -> None:
         serving = await nursery.start(functools.partial(serve_gateway, settings, surroundings, log, stop=stop))
         say(ready_line(serving.base_url))
         if key_file(loaded) is not None:
-            nursery.start_soon(_greet, loaded, serving.base_url, serving.gateway, stop)
+            nursery.start_soon(greet, loaded, serving.base_url, serving.gateway, stop)
 
 
-async def _greet(loaded: LoadedSettings, base_url: str, gateway: Gateway, stop: Stop) -> None:
+async def greet(loaded: LoadedSettings, base_url: str, gateway: Gateway, stop: Stop) -> None:
     """Print the lines to paste, with a model that the account has."""
     import trio
 

@@ -56,6 +56,13 @@ class ServerSettings:
     max_header: int = setting(16 * 1024, "largest head of a request", unit="bytes", least=1)
     rate_per_minute: int = setting(0, "requests that one key may make; 0: any number", unit="per minute", least=0)
     json_keepalive: bool = setting(False, "send leading blanks ahead of a JSON answer that takes long")
+    workers: int = setting(
+        1,
+        "processes that share the port and the work, for more than one processor; limits hold for all together",
+        unit="processes",
+        least=1,
+        most=64,
+    )
     drain: float = setting(30.0, "how long a stop waits for running answers", unit="seconds", least=0)
 
 

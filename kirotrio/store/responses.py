@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from attrs import frozen
@@ -141,6 +141,42 @@ class ResponseMemory:
             if self._items.get((owner, item_id)) == response_id:
                 del self._items[owner, item_id]
         return True
+
+
+class ResponseStore(Protocol):
+    """A `ResponseMemory` that may be another process's. All but `put` raise Overloaded where that does not answer."""
+
+    def put(self, owner: str, stored: StoredResponse) -> bool: ...
+
+    async def get(self, owner: str, response_id: str) -> StoredResponse | None: ...
+
+    async def delete(self, owner: str, response_id: str) -> bool: ...
+
+    async def chain(self, owner: str, response_id: str) -> list[dict[str, Any]]: ...
+
+    async def items(self, owner: str, wanted: Sequence[str]) -> Mapping[str, dict[str, Any]]: ...
+
+
+@frozen
+class OwnResponses:
+    """The `ResponseStore` of a process that is alone. Nothing in it waits."""
+
+    memory: ResponseMemory
+
+    def put(self, owner: str, stored: StoredResponse) -> bool:
+        return self.memory.put(owner, stored)
+
+    async def get(self, owner: str, response_id: str) -> StoredResponse | None:
+        return self.memory.get(owner, response_id)
+
+    async def delete(self, owner: str, response_id: str) -> bool:
+        return self.memory.delete(owner, response_id)
+
+    async def chain(self, owner: str, response_id: str) -> list[dict[str, Any]]:
+        return self.memory.chain(owner, response_id)
+
+    async def items(self, owner: str, wanted: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+        return self.memory.items(owner, wanted)
 
 
 def _items(stored: StoredResponse) -> list[dict[str, Any]]:

@@ -59,6 +59,11 @@ def open_log(settings: LogSettings, stream: TextIO, *, secrets: Iterable[str] = 
     return cast("Log", logger.bind())
 
 
+def with_fields(log: Log, **fields: Any) -> Log:
+    """The same log, with these fields in every line."""
+    return cast("Log", cast(Any, log).bind(**fields)) if hasattr(log, "bind") else log
+
+
 @final
 class _Lines:
     """Writes whole lines. A log that cannot be written (terminal gone, disk full) must not end an answer."""

@@ -11,9 +11,10 @@ from kirotrio.accounts.lending.pool import Pool
 from kirotrio.config.settings import Settings
 from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
-from kirotrio.store.responses import ResponseMemory
+from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
 from kirotrio.telemetry.log import Log
 from kirotrio.web.intake import Inflight
+from kirotrio.web.workers.seat import Seat
 
 
 @define
@@ -25,10 +26,14 @@ class Gateway:
     accounts: Pool
     keyring: Keyring
     log: Log
+    seat: Seat | None = None
+    """Where several processes are this gateway, what they share."""
     inflight: Inflight = field()
     rate: RatePerMinute = field()
     responses: ResponseMemory = field()
-    """What Responses clients may continue and refer to."""
+    """What Responses clients may continue and refer to, as far as this process keeps it."""
+    stored_responses: ResponseStore = field()
+    """The same wherever it is kept: asked and told by requests."""
     requests: Register[object] = field(factory=Register)
     """Every request that has been taken and not been answered to its end."""
     draining: trio.Event = field(factory=trio.Event)
@@ -42,6 +47,10 @@ class Gateway:
     def _default_responses(self) -> ResponseMemory:
         limits = self.settings.responses
         return ResponseMemory(limits.max_memory, limits.keep, trio.current_time)
+
+    @stored_responses.default
+    def _default_stored_responses(self) -> ResponseStore:
+        return OwnResponses(self.responses) if self.seat is None else self.seat
 
     @rate.default
     def _default_rate(self) -> RatePerMinute:

@@ -28,10 +28,14 @@ _T = TypeVar("_T")
 _SESSION = ("session-id", "session_id", "x-session-id")
 
 
-def admit(gateway: Gateway) -> Grant:
+async def admit(gateway: Gateway) -> Grant:
     """The caller's grant. Raises AuthenticationFailed, RateLimited."""
     grant = gateway.keyring.admit({name.lower(): value for name, value in request.headers.items()})
-    gateway.rate.admit(grant.key_id)
+    seat = gateway.seat
+    if seat is None:
+        gateway.rate.admit(grant.key_id)
+    elif seat.counts_requests:
+        await seat.admit(grant.key_id)
     return grant
 
 
@@ -56,7 +60,7 @@ class Asked:
 
 async def take(gateway: Gateway) -> Asked:
     """Who asks, and what. Raises AuthenticationFailed, RateLimited, TooLarge, Overloaded, DeadlineExceeded."""
-    grant = admit(gateway)
+    grant = await admit(gateway)
     encoding = cast(Any, request.headers).get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise BodyInvalid("content-encoding", f"{encoding[:40]!r} is not read here; send the body uncompressed")

@@ -8,7 +8,8 @@ inside the library. The connection's protocol stays hypercorn's.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
@@ -21,6 +22,9 @@ from hypercorn.typing import ASGIFramework, ConnectionState
 from kirotrio.errors import SettingsError
 from kirotrio.relay.register import Register
 from kirotrio.telemetry.log import Log
+from kirotrio.web.workers.listening import SharedListener
+
+Listener: TypeAlias = trio.SocketListener | SharedListener
 
 _KEEP_ALIVE = 75.0
 """Seconds for which an idle connection is kept: longer than the 60 s for which reverse proxies keep theirs."""
@@ -86,13 +90,13 @@ class Server:
         self.context = WorkerContext(None)
         self.connections = Register[Connection]()
 
-    async def serve(self, listeners: list[trio.SocketListener], nursery: trio.Nursery) -> None:
+    async def serve(self, listeners: Sequence[Listener], nursery: trio.Nursery) -> None:
         """Accept until cancelled; connections live in `nursery`."""
 
         async def handle(stream: trio.SocketStream) -> None:
             await Connection(self, stream).run()
 
-        await trio.serve_listeners(handle, listeners, handler_nursery=nursery)
+        await trio.serve_listeners(handle, list[Any](listeners), handler_nursery=nursery)
 
     def hurry(self, write_deadline: float) -> None:
         """Give no write longer than this from now on, those that wait already included."""
@@ -106,15 +110,18 @@ async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
     try:
         return list(await trio.open_tcp_listeners(port, host=host))
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise SettingsError(
-            f"cannot listen on {host}:{port} ({reason}); choose another with --host and --port "
-            "(server.host, server.port)"
-        ) from error
+        raise cannot_listen(host, port, error) from error
 
 
-def base_url(listener: trio.SocketListener) -> str:
-    name: Any = listener.socket.getsockname()
+def cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
+    reason = error.strerror or str(error)
+    return SettingsError(
+        f"cannot listen on {host}:{port} ({reason}); choose another with --host and --port (server.host, server.port)"
+    )
+
+
+def base_url(name: Any) -> str:
+    """Of a listening socket's own name."""
     host = f"[{name[0]}]" if ":" in name[0] else name[0]
     return f"http://{host}:{name[1]}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 
 import trio
@@ -26,7 +26,11 @@ from kirotrio.store.request_records import RecordWriter
 from kirotrio.telemetry.log import Log
 from kirotrio.web.app import create_app
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.server import Server, base_url, open_listeners
+from kirotrio.web.server import Listener, Server, base_url, open_listeners
+from kirotrio.web.workers.seat import Seat
+
+_APART = 2.0
+"""Seconds between two workers' looks at what accounts are worth."""
 
 
 @define
@@ -72,13 +76,16 @@ async def serve_gateway(
     log: Log,
     *,
     stop: Stop | None = None,
+    listen: Callable[[Sized], Sequence[Listener]] | None = None,
+    seat: Seat | None = None,
     task_status: trio.TaskStatus[Serving] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until asked to stop, then drain.
 
     `task_status` gets a `Serving` once connections are accepted. Raises SettingsError where it cannot listen, or the
     store cannot be used, and StoreUnavailable where that does not answer.
-    Cancellation ends every answer at once and closes every connection.
+    Cancellation ends every answer at once and closes every connection. `listen` is given the connections and gives
+    what to accept from in place of the settings' address. `seat`: this is one worker of several.
     """
     stop = stop or Stop()
     folder = surroundings.data_dir
@@ -86,19 +93,26 @@ async def serve_gateway(
     pool: Pool | None = None
     try:
         async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as own_tasks:
-            pool = open_pool(settings, transport, log, own_tasks, shared, surroundings.places)
+            if seat is not None:
+                await own_tasks.start(seat.run)
+            pool = open_pool(settings, transport, log, own_tasks, shared, surroundings.places, colleagues=seat)
             await pool.look()
             estimator = TokenEstimator(corrections=await trio.to_thread.run_sync(load_corrections, folder))
             records = RecordWriter(shared.database, settings, log)
             relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
-            gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log)
+            gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log, seat)
             server = Server(create_app(gateway), log, settings.deadlines.client_write)
-            listeners = await open_listeners(settings.server.host, settings.server.port)
+            listeners: Sequence[Listener] = (
+                await open_listeners(settings.server.host, settings.server.port)
+                if listen is None
+                else listen(server.connections)
+            )
             # Application-wide tasks (ARCHITECTURE, rule 1) are these, and the refreshes that accounts run.
             own_tasks.start_soon(keep_in_step, pool)
             own_tasks.start_soon(refresh_ahead, pool)
-            own_tasks.start_soon(keep_known, pool.accounts, pool.usage, pool.models, log)
-            own_tasks.start_soon(keep_corrections, folder, estimator, log)
+            own_tasks.start_soon(_keep_known, pool, log, 1 if seat is None else seat.worker)
+            if seat is None or seat.worker == 1:  # of one file; the others learn for as long as they run
+                own_tasks.start_soon(keep_corrections, folder, estimator, log)
             own_tasks.start_soon(records.run)
             async with trio.open_nursery() as connections:
                 await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
@@ -109,9 +123,15 @@ async def serve_gateway(
         shared.database.close()
 
 
+async def _keep_known(pool: Pool, log: Log, worker: int) -> None:
+    """One after another: what the first worker asked, the next ones find in the store."""
+    await trio.sleep(_APART * (worker - 1))
+    await keep_known(pool.accounts, pool.usage, pool.models, log)
+
+
 async def _serve_until_stopped(
     server: Server,
-    listeners: list[trio.SocketListener],
+    listeners: Sequence[Listener],
     connections: trio.Nursery,
     gateway: Gateway,
     stop: Stop,
@@ -119,7 +139,7 @@ async def _serve_until_stopped(
 ) -> None:
     async with trio.open_nursery() as accepting:
         accepting.start_soon(server.serve, listeners, connections)
-        task_status.started(Serving(base_url(listeners[0]), gateway, server))
+        task_status.started(Serving(base_url(listeners[0].socket.getsockname()), gateway, server))
         await stop.asked.wait()
         gateway.draining.set()
         accepting.cancel_scope.cancel()

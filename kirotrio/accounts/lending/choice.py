@@ -43,6 +43,8 @@ class Choice:
     _turns: dict[str, int] = field(factory=dict, init=False)
     """When each account had its last turn; counted, not timed."""
     _turn: int = field(default=0, init=False)
+    moved: Callable[[str, str], None] | None = field(default=None, init=False)
+    """Told of each session that came to an account: the session, the account's name."""
 
     def __attrs_post_init__(self) -> None:
         if self.strategy not in _ORDERS:
@@ -65,6 +67,12 @@ class Choice:
 
     def bind(self, session: str, name: str) -> None:
         """This session is on this account, whatever the strategy."""
+        if self.moved is not None and self._sessions.get(session) != name:
+            self.moved(session, name)
+        self.recall(session, name)
+
+    def recall(self, session: str, name: str) -> None:
+        """The same, as somebody else has told it."""
         self._sessions[session] = name
         self._sessions.move_to_end(session)
         if len(self._sessions) > SESSIONS:

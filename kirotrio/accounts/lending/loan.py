@@ -46,6 +46,8 @@ class Loan:
 
     async def __aenter__(self) -> Self:
         self._members = await self.pool.members(self.wish)
+        if self.pool.colleagues is not None:
+            await self.pool.recall_home(self.wish.session, self._members)
         self._refuse_suspected()
         await self._settle_on(self._usable())
         return self

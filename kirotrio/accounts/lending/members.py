@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define
 
 from kirotrio.accounts.account import Account
-from kirotrio.accounts.lending.gate import Gate
+from kirotrio.accounts.lending.colleagues import Entrance
 from kirotrio.store.accounts import AccountRecord
 
 
@@ -15,7 +15,7 @@ class Member:
 
     key: str
     account: Account
-    gate: Gate
+    gate: Entrance
     record: AccountRecord | None = None
     """Its row; None for one that is not kept here."""
     gone: bool = False

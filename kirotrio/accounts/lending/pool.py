@@ -22,6 +22,7 @@ from kirotrio.accounts.credential_json import checked_refresh_token
 from kirotrio.accounts.finding import Finder
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.lending.choice import Choice
+from kirotrio.accounts.lending.colleagues import Colleagues
 from kirotrio.accounts.lending.gate import Gate, GateLimits
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.wish import Wish
@@ -75,6 +76,8 @@ class Pool:
     now: Callable[[], float] = time.time
     ids: dict[str, str] = field(factory=dict)
     """Ids of the accounts that the store keeps, by name; for `StoredSnapshots`."""
+    colleagues: Colleagues | None = None
+    """Other processes of the same gateway; None for one that is alone."""
     cooldowns: Cooldowns = field(init=False)
     choice: Choice = field(init=False)
     _kept: dict[str, Member] = field(factory=dict, init=False)
@@ -92,6 +95,10 @@ class Pool:
         self.choice = Choice(self.settings.accounts.strategy)
         self._successors = StoredSuccessors(self.shared.database, self.shared.old_successors)
         self.finder = Finder(self.settings, self.places, self._successors)
+        if self.colleagues is not None:
+            self.cooldowns.met = self.colleagues.tell
+            self.colleagues.listen(lambda news: self.cooldowns.hear(news, self.now()))
+            self.choice.moved = self._bind
 
     # Who may serve
 
@@ -191,8 +198,9 @@ class Pool:
             spread=SPREAD * random.random(),  # noqa: S311 - only moves refreshes apart
             now=self.now,
         )
-        key = record.id if record is not None else name
-        return Member(key, account, Gate(self._limits(record), name), record)
+        key, limits = record.id if record is not None else name, self._limits(record)
+        gate = Gate(limits, name) if self.colleagues is None else self.colleagues.gate(key, limits, name)
+        return Member(key, account, gate, record)
 
     def _limits(self, record: AccountRecord | None) -> GateLimits:
         general = self.settings.accounts
@@ -203,6 +211,27 @@ class Pool:
             general.per_minute if per_minute is None else per_minute,
             general.max_queue,
         )
+
+    # Together with other processes of this gateway
+
+    async def recall_home(self, session: str, members: list[Member]) -> None:
+        """Learn where a session is that another process may have served. Raises Overloaded where nobody can say."""
+        if self.colleagues is None or not session:
+            return
+        if len(members) > 1 or any(self._is_suspected(member) for member in members):
+            home = await self.colleagues.home(session)
+            for member in members:
+                if member.key == home:
+                    self.choice.recall(session, member.name)
+
+    def _bind(self, session: str, name: str) -> None:
+        key = next((member.key for member in self.present() if member.name == name), "")
+        if key and self.colleagues is not None:
+            self.colleagues.bind(session, key)
+
+    def _is_suspected(self, member: Member) -> bool:
+        cooldown = self.cooldowns.against(member.key, "", self.now())
+        return cooldown is not None and cooldown.blame is Blame.SUSPICIOUS
 
     # What is known
 

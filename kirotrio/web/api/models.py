@@ -41,7 +41,7 @@ def register(app: Quart, gateway: Gateway) -> None:
 
 async def _catalogue(gateway: Gateway) -> Catalogue:
     """What the accounts that may serve this caller offer; what is known without asking where none can be asked."""
-    wish = wish_of(admit(gateway), named_account())
+    wish = wish_of(await admit(gateway), named_account())
     try:
         return await gateway.accounts.models_of(wish)
     except AccountUnavailable as error:

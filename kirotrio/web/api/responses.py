@@ -71,7 +71,7 @@ def register(app: Quart, gateway: Gateway) -> None:
     @app.get("/v1/responses/<response_id>")
     @app.get("/cc/v1/responses/<response_id>")
     async def show_response(response_id: str) -> Response:
-        stored = _stored(gateway, admit(gateway), response_id)
+        stored = await _stored(gateway, await admit(gateway), response_id)
         if request.args.get("stream", "").lower() in ("true", "1"):
             raise BodyInvalid("stream", "a stored response is shown as a whole; leave `stream` out")
         return _json(shown(stored.response, request.args.getlist("include") + request.args.getlist("include[]")))
@@ -79,14 +79,15 @@ def register(app: Quart, gateway: Gateway) -> None:
     @app.delete("/v1/responses/<response_id>")
     @app.delete("/cc/v1/responses/<response_id>")
     async def delete_response(response_id: str) -> Response:
-        if not gateway.responses.delete(_owner(admit(gateway)), response_id):
+        if not await gateway.stored_responses.delete(_owner(await admit(gateway)), response_id):
             raise _missing(response_id)
         return _json({"id": response_id, "object": "response", "deleted": True})
 
     @app.get("/v1/responses/<response_id>/input_items")
     @app.get("/cc/v1/responses/<response_id>/input_items")
     async def show_input_items(response_id: str) -> Response:
-        return _json(_page(_stored(gateway, admit(gateway), response_id).input_items, request.args))
+        stored = await _stored(gateway, await admit(gateway), response_id)
+        return _json(_page(stored.input_items, request.args))
 
 
 async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
@@ -98,7 +99,7 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
         return body, references(body)
 
     body, named = await asked.work(read)
-    earlier, referenced = _look_up(gateway, owner, named)
+    earlier, referenced = await _look_up(gateway, owner, named)
 
     def decode() -> DecodedResponses:
         return decode_responses(
@@ -113,7 +114,7 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
 
     def keep(response: dict[str, Any]) -> None:
         stored = StoredResponse(response, decoded.input_items, named.previous_response_id)
-        if not gateway.responses.put(owner, stored):
+        if not gateway.stored_responses.put(owner, stored):
             gateway.log.warning(
                 "response not stored: it is larger than all that may be (responses.max_memory)",
                 request_id=asked.request_id,
@@ -131,21 +132,21 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
     )
 
 
-def _look_up(
+async def _look_up(
     gateway: Gateway, owner: str, named: References
 ) -> tuple[Sequence[dict[str, Any]], Mapping[str, dict[str, Any]]]:
     """What the request continues and refers to. Raises ReferenceNotFound."""
     earlier: Sequence[dict[str, Any]] = ()
     if named.previous_response_id is not None:
         try:
-            earlier = gateway.responses.chain(owner, named.previous_response_id)
+            earlier = await gateway.stored_responses.chain(owner, named.previous_response_id)
         except ResponseMissing as error:
             raise ReferenceNotFound(
                 f"Previous response with id '{error.missing[:200]}' not found.",
                 param="previous_response_id",
                 code="previous_response_not_found",
             ) from None
-    referenced = gateway.responses.items(owner, named.item_ids)
+    referenced = await gateway.stored_responses.items(owner, named.item_ids)
     for item_id in named.item_ids:
         if item_id not in referenced:
             raise ReferenceNotFound(f"Item with id '{item_id[:200]}' not found.", param="input")
@@ -159,8 +160,8 @@ def _owner(grant: Grant) -> str:
     return f"{grant.key_id}\n{hashlib.sha256(grant.credential.encode('utf-8', 'surrogateescape')).hexdigest()}"
 
 
-def _stored(gateway: Gateway, grant: Grant, response_id: str) -> StoredResponse:
-    stored = gateway.responses.get(_owner(grant), response_id)
+async def _stored(gateway: Gateway, grant: Grant, response_id: str) -> StoredResponse:
+    stored = await gateway.stored_responses.get(_owner(grant), response_id)
     if stored is None:
         raise _missing(response_id)
     return stored
