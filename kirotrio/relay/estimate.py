@@ -10,10 +10,8 @@ from attrs import define, field
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.conversation.usage import UsageLedger
+from kirotrio.relay.request import LARGE
 from kirotrio.telemetry.log import Log
-
-_INLINE = 32 * 1024
-"""Bytes of a body that are counted on the spot, in about 3 ms; more goes to a thread, which costs a hop."""
 
 
 @define
@@ -54,11 +52,11 @@ async def estimate_input(
 ) -> None:
     """Count the prompt and set `estimate`, whatever happens: an answer never waits for a count in vain.
 
-    The vocabulary is loaded on first need. Both run in a thread, which cancellation abandons. After `patience`
-    seconds, or a failure, a quarter of the body's bytes has to do.
+    A large body is counted in a thread, which cancellation abandons. After `patience` seconds, or a failure, a quarter
+    of the body's bytes has to do.
     """
     try:
-        if estimator.ready and size <= _INLINE:
+        if size <= LARGE:
             estimate.set(estimator.estimate(conversation, family))
             return
         with trio.move_on_after(patience):

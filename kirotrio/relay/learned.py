@@ -13,7 +13,7 @@ from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.store.files import private_folder, write_atomic
 from kirotrio.telemetry.log import Log
 
-FILE = "token-corrections.json"
+FILE = "estimate-corrections.json"
 
 _EVERY = 300.0
 """Seconds between two looks; a correction changes at most once a day."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import importlib.resources
 import itertools
+import random
 import threading
 from typing import Any
 
@@ -295,7 +297,7 @@ def test_without_a_vocabulary_characters_are_counted_and_the_reason_is_kept() ->
         raise KirotrioError("the vocabulary is not there")
 
     estimator = TokenEstimator(missing)
-    assert estimator.estimate(said("word " * 10_000), "gpt") == pytest.approx(12_500 + 4_000, abs=10)
+    assert estimator.estimate_closely(said("word " * 10_000), "gpt") == pytest.approx(10_000 + 4_000, rel=0.1)
     assert estimator.problem == "the vocabulary is not there"
     assert not estimator.ready
     assert estimator.count_text("abcd" * 10) == 10
@@ -310,8 +312,9 @@ def test_the_vocabulary_is_loaded_once_on_first_need() -> None:
 
     estimator = TokenEstimator(load)
     assert estimator.count_text("abcd") == 1
-    assert not loads, "counting a text waits for nothing"
-    threads = [threading.Thread(target=estimator.estimate, args=(said("abcd"), "gpt")) for _ in range(4)]
+    assert estimator.estimate(said("abcd"), "gpt") > 4_000
+    assert not loads, "counting a text and estimating on the way of an answer need none"
+    threads = [threading.Thread(target=estimator.estimate_closely, args=(said("abcd"), "gpt")) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -321,26 +324,59 @@ def test_the_vocabulary_is_loaded_once_on_first_need() -> None:
     assert estimator.count_text("abcd") == 4
 
 
+# -- estimates --------------------------------------------------------------------------------------------------------
+
+PROSE = "The function reads one line at a time, keeps what is not complete and hands on the rest.\n"
+
+
 def test_each_family_has_its_own_correction() -> None:
     estimator = estimator_with(Encoder(), corrections={"gpt": Correction(2.0, 100.0, 5.0)})
     conversation = said("x" * 1_000)
+    sampled = estimator.sample(conversation)
+    assert estimator.estimate(conversation, "gpt") == 2 * sampled + 100
+    assert estimator.estimate(conversation, "claude") == round(1.15 * sampled + 4_000)
+    assert estimator.estimate(conversation, "other") == sampled + 4_000
     counted = estimator.count(conversation)
-    assert estimator.estimate(conversation, "gpt") == 2 * counted + 100
-    assert estimator.estimate(conversation, "claude") == round(1.15 * counted + 4_000)
-    assert estimator.estimate(conversation, "other") == counted + 4_000
+    assert estimator.estimate_closely(conversation, "claude") == round(1.15 * counted + 4_000)
+    assert estimator.estimate_closely(conversation, "other") == counted + 4_000
 
 
 def test_learning_moves_the_estimate_of_that_family_only() -> None:
-    estimator = estimator_with(Encoder())
-    conversation = said("x" * 50_000)
+    estimator = TokenEstimator()
+    conversation = said(PROSE * 3_000)
     before = estimator.estimate(conversation, "claude"), estimator.estimate(conversation, "gpt")
+    measured = before[0] * 3 // 2
     for now in range(3):
-        estimator.learn("claude", before[0], 90_000, float(now))
-    assert estimator.estimate(conversation, "claude") == pytest.approx(90_000, rel=0.02)
+        estimator.learn("claude", before[0], measured, float(now))
+    assert estimator.estimate(conversation, "claude") == pytest.approx(measured, rel=0.02)
     assert estimator.estimate(conversation, "gpt") == before[1]
     assert set(estimator.corrections()) == {"claude"}
-    revived = estimator_with(Encoder(), corrections=estimator.corrections())
+    revived = TokenEstimator(corrections=estimator.corrections())
     assert revived.estimate(conversation, "claude") == estimator.estimate(conversation, "claude")
+
+
+def test_what_samples_have_taught_is_not_taken_for_a_count(encoding: tiktoken.Encoding) -> None:
+    # Of base64 the samples see a fifth too little; measured answers make up for that, and a count must not do so again.
+    estimator = estimator_with(encoding)
+    noise = base64.b64encode(random.Random(1).randbytes(200_000)).decode()
+    conversation = said(noise)
+    measured = round(1.15 * estimator.count(conversation) + 4_000)
+    for now in range(40):
+        estimator.learn("claude", estimator.estimate(conversation, "claude"), measured, now * 86_400.0)
+    assert estimator.estimate(conversation, "claude") == pytest.approx(measured, rel=0.03)
+    for _ in range(10):
+        closely = estimator.estimate_closely(conversation, "claude")
+    assert closely == pytest.approx(measured, rel=0.03)
+
+
+def test_the_more_there_is_the_more_is_estimated() -> None:
+    estimator = TokenEstimator()
+    whole = every_part()
+    total = estimator.sample(whole)
+    assert total > 2 * IMAGE_TOKENS + 75_000
+    for index in range(len(whole.turns)):
+        fewer = (*whole.turns[:index], *whole.turns[index + 1 :])
+        assert estimator.sample(Conversation("m", fewer, whole.system, whole.tools)) < total
 
 
 @settings(max_examples=50, deadline=None)

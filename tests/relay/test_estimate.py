@@ -13,17 +13,18 @@ from support.scripted import answering, event, tail, text
 from support.sse import events_of
 
 from kirotrio.conversation.tokens import quick_count
-from kirotrio.relay.request import Mode
+from kirotrio.relay.request import LARGE, Mode
 
 UNMEASURED = answering(text("x"), event("metadataEvent", stopReason="END_TURN"))
 SIZE = 4_000
+LARGE_SIZE = 2 * LARGE
+"""Of a body that is counted in a thread."""
 
 
 @define
 class Failing:
     """An estimator that has no count to give."""
 
-    ready: bool = True
     released: threading.Event = field(factory=threading.Event)
     learned: list[tuple[str, int, int]] = field(factory=list)
 
@@ -60,28 +61,28 @@ async def test_a_sign_of_life_ahead_of_the_answer_carries_the_estimate_too(stage
     assert events_of(sink.body)[0]["message"]["usage"]["input_tokens"] == estimator.estimate(hello(), "claude")
 
 
-@pytest.mark.parametrize("ready", [True, False], ids=["on the spot", "in a thread"])
-async def test_a_failing_estimate_is_a_quarter_of_the_bodys_bytes(stage, mock_clock, ready):
+@pytest.mark.parametrize("size", [SIZE, LARGE_SIZE], ids=["on the spot", "in a thread"])
+async def test_a_failing_estimate_is_a_quarter_of_the_bodys_bytes(stage, mock_clock, size):
     # A clock that stands still: one that jumps takes waiting for a thread for idleness.
     scene = stage(UNMEASURED)
-    scene.change(estimator=Failing(ready))
-    message = orjson.loads((await scene.run(Mode.JSON, size=SIZE)).body)
-    assert message["usage"]["input_tokens"] == SIZE // 4
+    scene.change(estimator=Failing())
+    message = orjson.loads((await scene.run(Mode.JSON, size=size)).body)
+    assert message["usage"]["input_tokens"] == size // 4
     assert scene.log.events("error") == ["token estimate failed"]
 
 
 async def test_an_estimate_that_never_ends_is_waited_for_no_longer_than_the_setting_says(stage, autojump_clock):
     scene = stage(UNMEASURED, deadlines={"prepare": 12.0})
-    endless = NeverEnding(ready=False)
+    endless = NeverEnding()
     scene.change(estimator=endless)
     began = trio.current_time()
     try:
-        sink = await scene.run(size=SIZE)
+        sink = await scene.run(size=LARGE_SIZE)
     finally:
         endless.released.set()
     assert trio.current_time() - began == pytest.approx(12)
-    assert events_of(sink.body)[0]["message"]["usage"]["input_tokens"] == SIZE // 4
-    assert events_of(sink.body)[-2]["usage"]["input_tokens"] == SIZE // 4
+    assert events_of(sink.body)[0]["message"]["usage"]["input_tokens"] == LARGE_SIZE // 4
+    assert events_of(sink.body)[-2]["usage"]["input_tokens"] == LARGE_SIZE // 4
 
 
 async def test_the_estimate_is_made_for_the_models_own_family_and_learned_from(stage, autojump_clock):

@@ -87,7 +87,7 @@ async def _count_tokens(gateway: Gateway) -> Response:
         conversation = decode_count_tokens(asked.body, betas=betas).conversation
         names = gateway.settings.models
         model = catalogue.resolve(conversation.model, aliases=names.alias, default=names.default)
-        return gateway.relay.estimator.estimate(conversation, model.family)
+        return gateway.relay.estimator.estimate_closely(conversation, model.family)
 
     tokens = await trio.to_thread.run_sync(count, abandon_on_cancel=True)
     return Response(orjson.dumps({"input_tokens": tokens}), 200, {"x-kirotrio-usage": "estimate"}, "application/json")
