@@ -214,7 +214,7 @@ async def _ask(
     transport: Transport, credentials: Credentials, model: ModelProfile, settings: Settings, log: Log
 ) -> tuple[str, float, float | None]:
     """The answer's text, the seconds that it took, and its credits."""
-    from kirotrio.conversation.events import Finish, TextDelta
+    from kirotrio.conversation.events import Finish, TextDelta, singly
     from kirotrio.conversation.request import Conversation, Text, ThinkingSetting, Turn
     from kirotrio.conversation.tokens import quick_count
     from kirotrio.conversation.usage import UsageLedger
@@ -248,6 +248,6 @@ async def _ask(
         transport, generation.call, generation.pipeline, estimate, take, Progress(), generation.patience, log
     )
     seconds = time.monotonic() - began
-    events = [event for batch in [*batches, last] for event in batch]
+    events = [event for batch in [*batches, last] for event in singly(batch)]
     spent = next((event.usage.credits for event in events if isinstance(event, Finish)), None)
     return "".join(event.text for event in events if isinstance(event, TextDelta)), seconds, spent

@@ -25,7 +25,9 @@ from kirotrio.conversation.events import (
     KeepAlive,
     SearchResult,
     TextDelta,
+    TextDeltas,
     TokensMeasured,
+    singly,
 )
 
 CITED = 150
@@ -88,9 +90,12 @@ class CitationFinder:
             for event in batch:
                 if isinstance(event, TextDelta):
                     self._counted += len(event.text)
+                elif isinstance(event, TextDeltas):
+                    self._counted += sum(map(len, event.texts))
             return batch
         out: Batch = []
-        for event in batch:
+        singles = list(singly(batch))
+        for event in singles:
             if isinstance(event, TextDelta):
                 out.append(event)
                 out.extend(self._read(event.text))
@@ -98,7 +103,7 @@ class CitationFinder:
                 if self._held and type(event) not in _WITHIN_TEXT:
                     out.extend(self._end_run())
                 out.append(event)
-        return out if len(out) > len(batch) else batch
+        return out if len(out) > len(singles) else batch
 
     def _read(self, text: str) -> Iterator[Citation]:
         begin = self._counted - len(self._held)

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from kirotrio.conversation.events import Batch, Finish, ServerToolCall, StopCause, TextDelta, ToolCall
+from kirotrio.conversation.events import Batch, Finish, ServerToolCall, StopCause, TextDelta, TextDeltas, ToolCall
 from kirotrio.conversation.request import Conversation, Part, Text, ToolResult, ToolUse, Turn, WebFetch, WebSearch
 from kirotrio.conversation.tool_loading import loaded_tools
 
@@ -49,6 +49,8 @@ class Answered:
         for event in batch:
             if isinstance(event, TextDelta):
                 self._pieces.append(event.text)
+            elif isinstance(event, TextDeltas):
+                self._pieces += event.texts
             elif isinstance(event, ToolCall):
                 self.calls.append(event)
             elif isinstance(event, ServerToolCall):

@@ -8,24 +8,41 @@ reach a dialect: the usage ledger absorbs them and puts its result into `Finish.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import define, frozen
 
 from kirotrio.errors import KirotrioError
 
+# The types that are not frozen are values like all the others, and nobody changes them; but they are made once a delta,
+# and a frozen class of attrs takes twice as long to make.
 
-@frozen
+
+@define(unsafe_hash=True)
 class TextDelta:
     text: str
 
 
-@frozen
+@define
+class TextDeltas:
+    """Deltas in a row, as one value: each leaves as a delta of its own. None of them is empty."""
+
+    texts: list[str]
+
+
+@define(unsafe_hash=True)
 class ThinkingDelta:
     """A piece of thinking; "" only opens the block."""
 
     text: str
+
+
+@define
+class ThinkingDeltas:
+    """Deltas in a row, as one value: each leaves as a delta of its own. None of them is empty."""
+
+    texts: list[str]
 
 
 @frozen
@@ -183,7 +200,9 @@ class KeepAlive:
 
 ContentEvent: TypeAlias = (
     TextDelta
+    | TextDeltas
     | ThinkingDelta
+    | ThinkingDeltas
     | ThinkingSignature
     | RedactedThinkingBlock
     | ToolCall
@@ -196,3 +215,14 @@ Measurement: TypeAlias = ContextMeasured | TokensMeasured | CreditsMetered
 Event: TypeAlias = ContentEvent | Measurement | Finish | Failed | KeepAlive | Accepted
 Batch: TypeAlias = list[Event]
 """Everything that one upstream read produced (ARCHITECTURE, rule 2)."""
+
+
+def singly(batch: Iterable[Event]) -> Iterator[Event]:
+    """The same events with every run taken apart, for whoever looks at each delta."""
+    for event in batch:
+        if isinstance(event, TextDeltas):
+            yield from map(TextDelta, event.texts)
+        elif isinstance(event, ThinkingDeltas):
+            yield from map(ThinkingDelta, event.texts)
+        else:
+            yield event

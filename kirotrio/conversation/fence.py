@@ -21,6 +21,7 @@ from kirotrio.conversation.events import (
     KeepAlive,
     TextDelta,
     TokensMeasured,
+    singly,
 )
 
 _LONGEST_OPENING = 64
@@ -57,7 +58,7 @@ class FenceStripper:
         if not (self._looking or self._inside):
             return batch
         passed: Batch = []
-        for event in batch:
+        for event in singly(batch):
             if isinstance(event, TextDelta):
                 text = self._push(event.text)
                 if text:

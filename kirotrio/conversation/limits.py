@@ -6,9 +6,10 @@ model that stops generating there; of those complete at the same character, the 
 sequence is shown. The text before it is kept, itself and all that follows is cut.
 
 `max_tokens` is cut at 1.2 times the estimate, since the count is one: text is counted in slices, and their ends do not
-depend on how the text arrived. A slice is as many characters as tokens are left (at least 4, at most 256), so that
-the counting costs little and closes in on the limit. What passes is at most one slice of the last few tokens too
-long. Tool calls and thinking are neither cut nor counted. The limit is met when more text comes than fits.
+depend on how the text arrived, nor on when they are counted: as long as all that came cannot have used the limit up,
+were every byte of it a token, nothing is. A slice is as many characters as tokens are left (at least 4, at most 256),
+so that the counting costs little and closes in on the limit. What passes is at most one slice of the last few tokens
+too long. Tool calls and thinking are neither cut nor counted. The limit is met when more text comes than fits.
 
 Held back is only the longest end of the text that may yet grow into a stop sequence. Work is linear in the text, for
 every stop sequence that has begun; what a stop sequence needs in memory is its own length.
@@ -28,7 +29,9 @@ from kirotrio.conversation.events import (
     RedactedThinkingBlock,
     StopCause,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ThinkingSignature,
     ToolCall,
 )
@@ -37,13 +40,14 @@ _SMALLEST_SLICE = 4
 """Characters; about one token of prose. Slices of fewer would each count as a token."""
 _LARGEST_SLICE = 256
 
-_OTHER_CONTENT = (ThinkingDelta, ThinkingSignature, RedactedThinkingBlock, ToolCall)
+_OTHER_CONTENT = (ThinkingDelta, ThinkingDeltas, ThinkingSignature, RedactedThinkingBlock, ToolCall)
 
 
 class OutputLimits:
     """Passes generation events on until a limit is met, then only what is no content.
 
-    `stop_sequences` are not empty; `max_tokens` None sets no limit; `count` estimates the tokens of a piece of text.
+    `stop_sequences` are not empty; `max_tokens` None sets no limit; `count` estimates the tokens of a piece of text,
+    and never finds more than it has bytes in UTF-8.
     Once `met` says why, nothing more of the answer is wanted: content is swallowed, measurements pass for the count's
     sake, and the end, be it `Finish` or `Failed`, becomes a `Finish` of that cause - the answer is whole by then.
     """
@@ -66,6 +70,8 @@ class OutputLimits:
             if isinstance(event, TextDelta):
                 if self.met is None:
                     self._take(event, passed)
+            elif isinstance(event, TextDeltas):
+                self._take_run(event, passed)
             elif isinstance(event, (Finish, Failed)):
                 passed += self.end()
                 passed.append(event if self.met is None else self._finish(event, self.met))
@@ -94,6 +100,16 @@ class OutputLimits:
             self.met = StopCause.STOP_SEQUENCE
             self.stop_sequence = stop
 
+    def _take_run(self, run: TextDeltas, passed: list[Event]) -> None:
+        if self.met is None:
+            text = "".join(run.texts)
+            if (self._stops is None or self._stops.spares(text)) and (self._cap is None or self._cap.has_room(text)):
+                passed.append(run)
+                return
+        for piece in run.texts:
+            if self.met is None:
+                self._take(TextDelta(piece), passed)
+
     def _capped(self, event: TextDelta) -> list[Event]:
         if self._cap is None:
             return [event] if event.text else []
@@ -110,34 +126,57 @@ class OutputLimits:
 
 
 class _TokenCap:
-    """Says how much of the text still fits into 1.2 times `max_tokens`."""
+    """Says how much of the text still fits into 1.2 times `max_tokens`.
 
-    __slots__ = ("_count", "_left", "_missing", "_slice")
+    Text is counted in slices whose ends depend on the text alone. While all the text that was not counted yet cannot
+    bring `_left` below the largest slice, it is only collected: counting it later comes to the same.
+    """
+
+    __slots__ = ("_count", "_left", "_length", "_spare", "_waiting")
 
     def __init__(self, max_tokens: int, count: Callable[[str], int]) -> None:
         self._count = count
         self._left = max_tokens * 6 // 5
         """Tokens."""
-        self._slice: list[str] = []
-        self._missing = self._slice_length()
-        """Characters that the present slice still takes; 0: nothing more fits."""
+        self._length = self._slice_length()
+        """Characters of the present slice; 0: nothing more fits."""
+        self._waiting: list[str] = []
+        """Text that fits and is not counted yet: it begins with the present slice."""
+        self._spare = self._left - _LARGEST_SLICE
+        """Bytes that may come before anything need be counted; negative: every slice is."""
+
+    def has_room(self, text: str) -> bool:
+        """Whether all of this text fits, without counting anything; if so, it has been taken."""
+        size = _bytes(text)
+        if size > self._spare:
+            return False
+        self._spare -= size
+        self._waiting.append(text)
+        return True
 
     def push(self, text: str) -> int:
         """How many of these characters fit."""
+        if self.has_room(text):
+            return len(text)
+        held = "".join(self._waiting)
+        text = held + text
         at = 0
-        while self._missing and at < len(text):
-            piece = text[at : at + self._missing]
-            self._slice.append(piece)
-            at += len(piece)
-            self._missing -= len(piece)
-            if not self._missing:
-                self._left -= self._count("".join(self._slice))
-                self._slice.clear()
-                self._missing = self._slice_length()
-        return at
+        while self._length and len(text) - at >= self._length:
+            self._left -= self._count(text[at : at + self._length])
+            at += self._length
+            self._length = self._slice_length()
+        rest = text[at:] if self._length else ""
+        self._waiting = [rest]
+        self._spare = self._left - _LARGEST_SLICE - _bytes(rest)
+        return at + len(rest) - len(held)
 
     def _slice_length(self) -> int:
         return max(_SMALLEST_SLICE, min(self._left, _LARGEST_SLICE)) if self._left > 0 else 0
+
+
+def _bytes(text: str) -> int:
+    """In UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class _StopSequences:
@@ -155,9 +194,13 @@ class _StopSequences:
         self._holder = ""
         self._held = 0
 
+    def spares(self, text: str) -> bool:
+        """Whether all of this text may leave, now that it comes; if so, that is all it needs."""
+        return not self._held and not self._begin.search(text)
+
     def push(self, text: str) -> tuple[str, str | None]:
         """The text that may leave, and the stop sequence that cut it or None."""
-        if not self._held and not self._begin.search(text):
+        if self.spares(text):
             return text, None
         found: _Needle | None = None
         end = len(text)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from attrs import frozen
+from attrs import define
 
 from kirotrio.conversation.thinking_setting import (
     DEFAULT_BUDGET,
@@ -59,7 +59,7 @@ class SegmentType(enum.Enum):
     TEXT = "text"
 
 
-@frozen
+@define(unsafe_hash=True)  # not frozen: made once a piece of text, which a frozen class of attrs makes twice as dear
 class TextSegment:
     """A piece of the answer. An empty one of type THINKING says that the block was opened."""
 
@@ -73,6 +73,10 @@ class _State(enum.Enum):
     INSIDE = enum.auto()
     CLOSED = enum.auto()
     PLAIN = enum.auto()
+
+
+# Enum members are looked up once: `_State.PLAIN` costs more than the comparison.
+_PLAIN, _INSIDE = _State.PLAIN, _State.INSIDE
 
 
 class KiroThinkingTagParser:
@@ -127,8 +131,11 @@ class KiroThinkingTagParser:
         """The segments that have become certain with this piece of text; at most one of each type, thinking first."""
         if not text:
             return []
-        if self._state is _State.PLAIN:
+        if self._state is _PLAIN:
             return [TextSegment(SegmentType.TEXT, text)]
+        if self._passes(text):
+            self._last = text[-1]
+            return [TextSegment(SegmentType.THINKING, text)]
         opened = self._opened
         rest = self._advance(text)
         segments = []
@@ -138,6 +145,34 @@ class KiroThinkingTagParser:
         if rest:
             segments.append(TextSegment(SegmentType.TEXT, rest))
         return segments
+
+    def unchanged(self, texts: list[str], at: int) -> int:
+        """Where the run of texts ends that begins at `at` and goes through as it is, each a segment of `passing` type.
+
+        These have been pushed with it. `at` itself where the next text has to be parsed. No text is empty.
+        """
+        end = len(texts)
+        if self._state is not _PLAIN:
+            if not self._passes(texts[at]):
+                return at
+            end = next((later for later in range(at + 1, end) if "<" in texts[later]), end)
+            self._last = texts[end - 1][-1]
+        return end
+
+    @property
+    def passing(self) -> SegmentType:
+        """What text is now, as far as it goes through unchanged."""
+        return SegmentType.TEXT if self._state is _PLAIN else SegmentType.THINKING
+
+    def _passes(self, text: str) -> bool:
+        """Whether this text, pushed now, is thinking from end to end, and nothing but its end need be remembered."""
+        return (
+            self._state is _INSIDE
+            and not self._matched
+            and self._newlines < 0
+            and self._answer is None
+            and "<" not in text
+        )
 
     def flush(self) -> list[TextSegment]:
         """The end of the answer: what was held. A second call gives nothing, and text that comes later is text."""

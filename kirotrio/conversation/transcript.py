@@ -10,7 +10,9 @@ from kirotrio.conversation.events import (
     Event,
     RedactedThinkingBlock,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ThinkingSignature,
     ToolCall,
 )
@@ -32,6 +34,14 @@ class Transcript:
                 case TextDelta(text):
                     self._end_thinking()
                     self._text.append(text)
+                case TextDeltas(texts):
+                    self._end_thinking()
+                    self._text += texts
+                case ThinkingDeltas(texts):
+                    self._end_text()
+                    if self._thinking is None:
+                        self._thinking = []
+                    self._thinking += texts
                 case ThinkingDelta(text):
                     self._end_text()
                     if self._thinking is None:

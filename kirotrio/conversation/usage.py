@@ -19,7 +19,9 @@ from kirotrio.conversation.events import (
     Finish,
     ServerToolCall,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     TokensMeasured,
     ToolCall,
     Usage,
@@ -27,23 +29,42 @@ from kirotrio.conversation.events import (
 from kirotrio.conversation.tokens import quick_count
 
 
+class _Pieces:
+    """Texts of one kind, counted together when that is asked for, and once."""
+
+    __slots__ = ("_at", "_count", "_tokens", "pieces")
+
+    def __init__(self, count: Callable[[str], int]) -> None:
+        self.pieces: list[str] = []
+        self._count = count
+        self._at = 0
+        self._tokens = 0
+
+    def tokens(self) -> int:
+        if len(self.pieces) != self._at:
+            self._at = len(self.pieces)
+            text = "".join(self.pieces)
+            self._tokens = self._count(text) if text else 0
+        return self._tokens
+
+
 class UsageLedger:
     """Absorbs the events of one request's generations and tells what they used.
 
     `estimated_input` (tokens) may be set as long as nothing has asked for the result. `subtract_output` is the
     setting `usage.subtract_output`. `count_output` counts the tokens of a text; it is called once a generation with
-    all that was generated, when the result is first asked for. An event costs a look at its type and a list append.
+    all that was said, and once with all that was thought, when the result is first asked for; not with what was said
+    where the exact count is known. An event costs a look at its type and a list append.
     """
 
     __slots__ = (
         "_context",
         "_count_output",
-        "_counted",
         "_credits",
         "_earlier_output",
         "_earlier_thinking",
         "_fetches",
-        "_pieces",
+        "_said",
         "_searches",
         "_subtract_output",
         "_thinking",
@@ -65,10 +86,8 @@ class UsageLedger:
         self._searches = 0
         self._fetches = 0
         self._credits: float | None = None
-        self._pieces: list[str] = []
-        self._thinking: list[str] = []
-        self._counted: tuple[int, int, int] = (0, 0, 0)
-        """How many pieces there were when they were last counted, their tokens, and those of the thinking."""
+        self._said = _Pieces(count_output)
+        self._thinking = _Pieces(count_output)
         self._tokens: TokensMeasured | None = None
         self._context: ContextMeasured | None = None
 
@@ -77,13 +96,17 @@ class UsageLedger:
 
         The very same list where nothing had to be taken out or filled in.
         """
-        pieces, thinking = self._pieces, self._thinking
+        pieces, thinking = self._said.pieces, self._thinking.pieces
         kept: Batch | None = None
         for at, event in enumerate(batch):
             if isinstance(event, TextDelta):
                 pieces.append(event.text)
             elif isinstance(event, ThinkingDelta):
                 thinking.append(event.text)
+            elif isinstance(event, TextDeltas):
+                pieces += event.texts
+            elif isinstance(event, ThinkingDeltas):
+                thinking += event.texts
             elif self._absorb_rare(event):
                 if kept is None:
                     kept = batch[:at]
@@ -99,16 +122,20 @@ class UsageLedger:
     def absorb(self, event: Event) -> None:
         """Take one event in."""
         if isinstance(event, TextDelta):
-            self._pieces.append(event.text)
+            self._said.pieces.append(event.text)
         elif isinstance(event, ThinkingDelta):
-            self._thinking.append(event.text)
+            self._thinking.pieces.append(event.text)
+        elif isinstance(event, TextDeltas):
+            self._said.pieces += event.texts
+        elif isinstance(event, ThinkingDeltas):
+            self._thinking.pieces += event.texts
         else:
             self._absorb_rare(event)
 
     def _absorb_rare(self, event: Event) -> bool:
         """Whether the event is a measurement, which goes no further."""
         if isinstance(event, ToolCall):
-            self._pieces += (event.name, event.arguments)
+            self._said.pieces += (event.name, event.arguments)
         elif isinstance(event, ServerToolCall):
             self._searches += event.tool == "web_search"
             self._fetches += event.tool == "web_fetch"
@@ -133,9 +160,8 @@ class UsageLedger:
 
     def discard_generation(self) -> None:
         """The generation failed and nothing of it reached the client: only its credits are left of it."""
-        self._pieces = []
-        self._thinking = []
-        self._counted = (0, 0, 0)
+        self._said = _Pieces(self._count_output)
+        self._thinking = _Pieces(self._count_output)
         self._tokens = None
         self._context = None
 
@@ -181,20 +207,9 @@ class UsageLedger:
         """The tokens that the present generation has put out."""
         if self._tokens is not None:
             return max(0, self._tokens.output_tokens)
-        self._count()
-        return self._counted[1] + self._counted[2]
+        return self._said.tokens() + self._thinking.tokens()
 
     def _thought(self) -> int:
         """How many of these were thinking; never more than there were."""
-        self._count()
-        return min(self._counted[2], self._output()) if self._tokens is not None else self._counted[2]
-
-    def _count(self) -> None:
-        held = len(self._pieces) + len(self._thinking)
-        if held != self._counted[0]:
-            said, thought = "".join(self._pieces), "".join(self._thinking)
-            self._counted = (
-                held,
-                self._count_output(said) if said else 0,
-                self._count_output(thought) if thought else 0,
-            )
+        thought = self._thinking.tokens()
+        return min(thought, self._output()) if self._tokens is not None else thought

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from kirotrio.conversation.events import Event, RedactedThinkingBlock, ThinkingDelta, ThinkingSignature
+from kirotrio.conversation.events import Event, RedactedThinkingBlock, ThinkingDelta, ThinkingDeltas, ThinkingSignature
+
+_THINKING = (ThinkingDelta, ThinkingDeltas, ThinkingSignature, RedactedThinkingBlock)
 
 
 @frozen
@@ -19,6 +21,6 @@ class ThinkingVisibility:
         if self.shown and self.text:
             return events
         if not self.shown:
-            return [e for e in events if not isinstance(e, ThinkingDelta | ThinkingSignature | RedactedThinkingBlock)]
+            return [event for event in events if not isinstance(event, _THINKING)]
         # An empty piece still opens the block that the signature closes.
-        return [evolve(e, text="") if isinstance(e, ThinkingDelta) else e for e in events]
+        return [ThinkingDelta("") if isinstance(event, ThinkingDelta | ThinkingDeltas) else event for event in events]

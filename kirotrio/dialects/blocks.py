@@ -8,8 +8,9 @@ and only a block that is open is written to or closed, since there is no row in 
 
 Events without content (an empty text, an empty signature) cause nothing, except that an empty piece of thinking
 opens the block. A tool call that could not be understood by a client (arguments that are no JSON object, no name)
-never leaves; the stop reason then is `max_tokens`. Work per event is constant, but for a tool call's arguments,
-which are parsed once.
+never leaves; the stop reason then is `max_tokens`. A run of deltas has the rows of its deltas: whatever opens or
+closes does so once, and `texts` or `thinkings` writes all of them. Work per event is constant, but for a tool call's
+arguments, which are parsed once.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from kirotrio.conversation.events import (
     ServerToolCall,
     StopCause,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ThinkingSignature,
     ToolCall,
     Usage,
@@ -104,6 +107,9 @@ TRANSITIONS: tuple[tuple[State, type, str, State], ...] = (
 )
 # fmt: on
 
+_RUNS: dict[type, tuple[type, str]] = {TextDelta: (TextDeltas, "texts"), ThinkingDelta: (ThinkingDeltas, "thinkings")}
+"""The run that has the rows of a delta, and what stands in the place of that row's last operation."""
+
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -119,7 +125,11 @@ class Blocks(ABC):
         super().__init_subclass__()
         cls._rows = {state: {} for state in State}
         for state, kind, operations, following in TRANSITIONS:
-            cls._rows[state][kind] = (tuple(getattr(cls, f"_{name}") for name in operations.split()), following)
+            names = operations.split()
+            cls._rows[state][kind] = (tuple(getattr(cls, f"_{name}") for name in names), following)
+            if kind in _RUNS:
+                run, names[-1] = _RUNS[kind]
+                cls._rows[state][run] = (tuple(getattr(cls, f"_{name}") for name in names), following)
 
     def __init__(self, usage: Usage) -> None:
         self.usage = usage
@@ -196,13 +206,17 @@ class Blocks(ABC):
     @abstractmethod
     def _begin(self, event: Event) -> None: ...
     @abstractmethod
-    def _open_text(self, event: TextDelta) -> None: ...
+    def _open_text(self, event: TextDelta | TextDeltas) -> None: ...
     @abstractmethod
     def _text(self, event: TextDelta) -> None: ...
     @abstractmethod
-    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None: ...
+    def _texts(self, event: TextDeltas) -> None: ...
+    @abstractmethod
+    def _open_thinking(self, event: ThinkingDelta | ThinkingDeltas | ThinkingSignature) -> None: ...
     @abstractmethod
     def _thinking(self, event: ThinkingDelta) -> None: ...
+    @abstractmethod
+    def _thinkings(self, event: ThinkingDeltas) -> None: ...
     @abstractmethod
     def _sign(self, event: ThinkingSignature) -> None: ...
     @abstractmethod

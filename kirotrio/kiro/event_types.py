@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import define, frozen
 
 from kirotrio.conversation.request import Json
 
+# The types that are not frozen are values like all the others, and nobody changes them; but they are made once a delta,
+# and a frozen class of attrs takes twice as long to make.
 
-@frozen
+
+@define(unsafe_hash=True)
 class AssistantText:
     """`assistantResponseEvent`: a piece of text, possibly "", possibly equal to the one before."""
 
@@ -23,7 +26,14 @@ class AssistantText:
     stop_reason: str | None = None
 
 
-@frozen
+@define
+class AssistantTexts:
+    """Several `assistantResponseEvent`s in a row that hold nothing but text; each is a piece of its own."""
+
+    contents: list[str]
+
+
+@define(unsafe_hash=True)
 class Reasoning:
     """`reasoningContentEvent`: native thinking. `redacted` is base64 (KIRO_PROTOCOL 8.2)."""
 
@@ -32,7 +42,14 @@ class Reasoning:
     redacted: str | None = None
 
 
-@frozen
+@define
+class ReasoningTexts:
+    """Several `reasoningContentEvent`s in a row that hold nothing but text; each is a piece of its own."""
+
+    texts: list[str]
+
+
+@define(unsafe_hash=True)
 class ToolUseFragment:
     """`toolUseEvent`: a piece of a call's arguments as text, or a snapshot of them as an object (3.3)."""
 
@@ -217,7 +234,9 @@ class BrokenPayload:
 
 KiroEvent: TypeAlias = (
     AssistantText
+    | AssistantTexts
     | Reasoning
+    | ReasoningTexts
     | ToolUseFragment
     | ContextUsage
     | Metering

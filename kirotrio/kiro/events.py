@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 
 import orjson
+from attrs import frozen
 
 from kirotrio.conversation.request import Json
 from kirotrio.kiro.event_types import (
     AssistantText,
+    AssistantTexts,
     BrokenPayload,
     Citation,
     Code,
@@ -33,6 +35,7 @@ from kirotrio.kiro.event_types import (
     Metering,
     ModelUnavailable,
     Reasoning,
+    ReasoningTexts,
     StreamException,
     TokenUsage,
     ToolOutcome,
@@ -41,10 +44,11 @@ from kirotrio.kiro.event_types import (
     WebLink,
     WebLinks,
 )
-from kirotrio.kiro.eventstream import Frame
+from kirotrio.kiro.eventstream import Frame, HeaderValue
 
 __all__ = [
     "AssistantText",
+    "AssistantTexts",
     "BrokenPayload",
     "Citation",
     "Code",
@@ -52,6 +56,7 @@ __all__ = [
     "CodeReferences",
     "ContextUsage",
     "DryRunSucceeded",
+    "EventKind",
     "FollowupPrompt",
     "InitialResponse",
     "Intents",
@@ -63,6 +68,7 @@ __all__ = [
     "Metering",
     "ModelUnavailable",
     "Reasoning",
+    "ReasoningTexts",
     "StreamException",
     "TokenUsage",
     "ToolOutcome",
@@ -71,6 +77,8 @@ __all__ = [
     "WebLink",
     "WebLinks",
     "decode_event",
+    "decode_payload",
+    "kind_of",
 ]
 
 
@@ -292,38 +300,66 @@ _READERS: dict[object, Callable[[dict[str, Json]], KiroEvent]] = {
 }
 
 
-def decode_event(frame: Frame) -> KiroEvent | None:
-    """The event of a frame; None for a type that is not known. Raises nothing: damage becomes `BrokenPayload`.
+_RUNS: dict[Callable[[dict[str, Json]], KiroEvent], str] = {
+    _assistant_text: "content",
+    _reasoning: "text",
+    _tool_use: "input",
+}
 
-    A frame without `:message-type` counts as an event (KIRO_PROTOCOL 3.1).
-    """
-    headers = frame.headers
+
+@frozen(eq=False)
+class EventKind:
+    """What a frame's headers say of it."""
+
+    headers: Mapping[str, HeaderValue]
+    message_type: HeaderValue
+    event_type: HeaderValue | None
+    read: Callable[[dict[str, Json]], KiroEvent] | None
+    """The reader of the payload, once that is known to be an object; None where there is nothing to read."""
+    run: str
+    """The member of the payload whose texts may be put together into a run; "" for what stands alone."""
+
+
+def kind_of(headers: Mapping[str, HeaderValue]) -> EventKind:
+    """A frame without `:message-type` counts as an event (KIRO_PROTOCOL 3.1)."""
     message_type = headers.get(":message-type", "event")
-    if message_type != "event":
-        return _failure(frame, message_type)
     event_type = headers.get(":event-type")
-    read = _READERS.get(event_type)
-    if read is None:
-        return _union_error(frame) if event_type == "error" else None
+    read = _READERS.get(event_type) if message_type == "event" else None
+    return EventKind(headers, message_type, event_type, read, "" if read is None else _RUNS.get(read, ""))
+
+
+def decode_payload(kind: EventKind, payload: bytes) -> KiroEvent | None:
+    """The event of a frame of this kind; None for a type that is not known.
+
+    Raises nothing: damage becomes `BrokenPayload`.
+    """
+    if kind.message_type != "event":
+        return _failure(kind.headers, kind.message_type, payload)
+    if kind.read is None:
+        return _union_error(payload) if kind.event_type == "error" else None
     try:
-        return read(_object(orjson.loads(frame.payload)))
+        return kind.read(_object(orjson.loads(payload)))
     except (ValueError, KeyError):
-        return BrokenPayload(str(event_type))
+        return BrokenPayload(str(kind.event_type))
 
 
-def _failure(frame: Frame, message_type: object) -> StreamException | None:
-    headers = frame.headers
+def decode_event(frame: Frame) -> KiroEvent | None:
+    """The same for a frame by itself."""
+    return decode_payload(kind_of(frame.headers), frame.payload)
+
+
+def _failure(headers: Mapping[str, HeaderValue], message_type: object, payload: bytes) -> StreamException | None:
     if message_type == "exception":
-        return _exception(headers.get(":exception-type"), frame.payload)
+        return _exception(headers.get(":exception-type"), payload)
     if message_type == "error":
         told = headers.get(":error-message")
-        return _exception(headers.get(":error-code"), frame.payload, told if type(told) is str else "")
+        return _exception(headers.get(":error-code"), payload, told if type(told) is str else "")
     return None
 
 
-def _union_error(frame: Frame) -> StreamException:
+def _union_error(payload: bytes) -> StreamException:
     """The union's member `error` is an InternalServerException that travels as an event."""
-    return _exception("InternalServerException", frame.payload)
+    return _exception("InternalServerException", payload)
 
 
 def _exception(kind: object, payload: bytes, message: str = "") -> StreamException:

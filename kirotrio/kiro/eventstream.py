@@ -6,19 +6,21 @@ complete and its CRC has been compared, so neither a JSON document nor a charact
 
 Goals: one read that brings whole frames (the common case) is sliced in place, without a buffer; whatever the
 chunking, the work is linear in the bytes fed.
-Plan: bytes wait in the buffer only while a frame is incomplete, and are not looked at again before there are as many as
-that frame is known to need. What remains after the last complete frame came with this very feed, so putting it back
-costs no more than the feed itself. Every byte is thus appended, sliced, compared and put back a fixed number of
-times (the tests count it). Memory: at most one frame (16 MiB, known and refused from its first 12 bytes) and one
-feed, twice while a frame leaves the buffer.
+Plan: what stands ahead of a payload (prelude and header block) is the same bytes in frame after frame of a kind and a
+length. What it was found to mean is remembered under these bytes, with its CRC: such a frame costs one look-up and
+one CRC over its payload. Bytes wait in the buffer only while a frame is incomplete, and are not looked at again
+before there are as many as that frame is known to need. What remains after the last complete frame came with this
+very feed, so putting it back costs no more than the feed itself. Every byte is thus appended, sliced, compared and
+put back a fixed number of times (the tests count it). Memory: at most one frame (16 MiB, known and refused from its
+first 12 bytes) and one feed, twice while a frame leaves the buffer.
 """
 
 from __future__ import annotations
 
 import struct
 import uuid
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 from zlib import crc32
 
 from attrs import frozen
@@ -40,10 +42,13 @@ _INT_TYPES = {bits: kind for kind, bits in _BITS.items()}
 _OVERHEAD = 16
 """A frame without headers and payload: prelude of 12 bytes, message CRC of 4."""
 
-# Kiro repeats the same few header blocks in every answer: each is parsed once per stream. The bounds keep a
-# stream of ever new blocks from filling the memory.
+# Kiro repeats the same few header blocks in every answer: each is parsed once per stream, and each beginning (with the
+# lengths in it) is checked once. The bounds keep a stream of ever new ones from filling the memory.
 _KNOWN_BLOCKS = 64
 _KNOWN_BLOCK_BYTES = 256
+_KNOWN_BEGINNINGS = 32
+
+Kind = TypeVar("Kind")
 
 
 @frozen
@@ -85,29 +90,45 @@ class CutStream(UpstreamFailed):
     recovery = Recovery.RETRY
 
 
-class EventStreamDecoder:
-    """Bytes in, frames out; a damaged or cut stream is a typed error, never a clean end.
+class _Beginning(NamedTuple, Generic[Kind]):
+    """What the bytes of a frame ahead of its payload have been found to mean."""
 
-    `failure` is the damage found so far. A feed that brought intact frames *and* damage returns the frames and
-    leaves the damage in `failure`; from then on every `feed` and `close` raises it. So the reader delivers what
+    kind: Kind
+    total: int
+    crc: int
+    """Of these bytes: that of the whole frame runs on from it."""
+
+
+class FrameSlicer(Generic[Kind]):
+    """Bytes in, payloads out, each with the kind of its frame; a damaged or cut stream is a typed error, never a
+    clean end.
+
+    `kind_of` says what a header block means; blocks are shared, so nobody changes them.
+
+    `failure` is the damage found so far. A `take` that brought intact frames *and* damage returns the frames and
+    leaves the damage in `failure`; from then on every `take` and `close` raises it. So the reader delivers what
     was intact, then looks at `failure` (or waits for the next call to raise it).
     """
 
     failure: UpstreamFailed | None
 
-    def __init__(self) -> None:
+    def __init__(self, kind_of: Callable[[dict[str, HeaderValue]], Kind]) -> None:
         self.failure = None
+        self._kind_of = kind_of
         self._buffer = bytearray()
         self._need = _PRELUDE.size
-        self._blocks: dict[bytes, dict[str, HeaderValue]] = {}
+        self._blocks: dict[bytes, Kind] = {}
+        self._beginnings: dict[bytes, _Beginning[Kind]] = {}
+        self._ahead = 0
+        """How many bytes stood ahead of the last frame's payload."""
 
     @property
     def pending(self) -> int:
         """How many bytes of an incomplete frame are held."""
         return len(self._buffer)
 
-    def feed(self, data: bytes | bytearray | memoryview) -> list[Frame]:
-        """Every frame that `data` completes, in order.
+    def take(self, data: bytes | bytearray | memoryview) -> list[tuple[Kind, bytes]]:
+        """Kind and payload of every frame that `data` completes, in order.
 
         Raises `DamagedStream` if the stream is damaged and there is no frame left to return before the damage.
         """
@@ -121,17 +142,17 @@ class EventStreamDecoder:
             self._buffer.clear()
         else:
             source = bytes(data)
-        frames: list[Frame] = []
+        taken: list[tuple[Kind, bytes]] = []
         try:
-            rest = self._take_frames(source, frames)
+            rest = self._take_frames(source, taken)
         except DamagedStream as damage:
             self.failure = damage
-            if not frames:
+            if not taken:
                 raise
         else:
             if rest < len(source):
                 self._buffer += memoryview(source)[rest:]
-        return frames
+        return taken
 
     def close(self) -> None:
         """The byte stream has ended. Raises `CutStream` inside a frame, and again whatever had failed before."""
@@ -145,46 +166,91 @@ class EventStreamDecoder:
         if self.failure is not None:
             raise self.failure
 
-    def _take_frames(self, source: bytes, frames: list[Frame]) -> int:
+    def _take_frames(self, source: bytes, taken: list[tuple[Kind, bytes]]) -> int:
         """Append the complete frames of `source`; the offset where the incomplete one begins."""
-        view = memoryview(source)
+        beginnings, ahead, crc_at = self._beginnings, self._ahead, _UINT32.unpack_from
         size = len(source)
         start = 0
-        while True:
-            if size - start < 12:
-                self._need = 12
-                return start
-            total, headers_length, prelude_crc = _PRELUDE.unpack_from(source, start)
-            if crc32(source[start : start + 8]) != prelude_crc:
-                raise DamagedStream("A frame of the upstream's answer is damaged: its prelude does not match its CRC.")
-            if total > MAX_FRAME or headers_length > MAX_HEADERS or headers_length + _OVERHEAD > total:
-                raise DamagedStream(
-                    f"A frame of the upstream's answer has impossible lengths: {total} bytes in all, of these "
-                    f"{headers_length} for headers; {_OVERHEAD} to {MAX_FRAME} can be."
-                )
+        while start < size:
+            body = start + ahead
+            known = beginnings.get(source[start:body])
+            if known is None:
+                known = self._begin_frame(source, start)
+                if known is None:
+                    return start
+                ahead = self._ahead
+                body = start + ahead
+            kind, total, crc = known
             end = start + total
             if end > size:
                 self._need = total
                 return start
-            # CRC-32 runs on from the prelude's own, which has just been found right.
-            if crc32(view[start + 8 : end - 4], prelude_crc) != _UINT32.unpack_from(source, end - 4)[0]:
+            payload = source[body : end - 4]
+            # CRC-32 runs on from that of the beginning.
+            if crc32(payload, crc) != crc_at(source, end - 4)[0]:
                 raise DamagedStream("A frame of the upstream's answer is damaged: its content does not match its CRC.")
-            body = start + 12 + headers_length
-            block = source[start + 12 : body]
-            headers = self._blocks.get(block)
-            if headers is None:
-                headers = self._learn_headers(block)
-            frames.append(Frame(headers, source[body : end - 4]))
+            taken.append((kind, payload))
             start = end
+        self._need = _PRELUDE.size
+        return start
 
-    def _learn_headers(self, block: bytes) -> dict[str, HeaderValue]:
+    def _begin_frame(self, source: bytes, start: int) -> _Beginning[Kind] | None:
+        """What the frame at `start` begins with, checked; None, with what it needs, where it is not all there."""
+        size = len(source)
+        if size - start < _PRELUDE.size:
+            self._need = _PRELUDE.size
+            return None
+        total, headers_length, prelude_crc = _PRELUDE.unpack_from(source, start)
+        if crc32(source[start : start + 8]) != prelude_crc:
+            raise DamagedStream("A frame of the upstream's answer is damaged: its prelude does not match its CRC.")
+        if total > MAX_FRAME or headers_length > MAX_HEADERS or headers_length + _OVERHEAD > total:
+            raise DamagedStream(
+                f"A frame of the upstream's answer has impossible lengths: {total} bytes in all, of these "
+                f"{headers_length} for headers; {_OVERHEAD} to {MAX_FRAME} can be."
+            )
+        end = start + total
+        if end > size:
+            self._need = total
+            return None
+        body = start + _PRELUDE.size + headers_length
+        ahead = source[start:body]
+        crc = crc32(ahead)
+        block = ahead[_PRELUDE.size :]
+        kind = self._blocks.get(block)
+        if kind is None:
+            # Ahead of reading the headers; where they are known, it is left to the one who takes the payload.
+            if crc32(memoryview(source)[body : end - 4], crc) != _UINT32.unpack_from(source, end - 4)[0]:
+                raise DamagedStream("A frame of the upstream's answer is damaged: its content does not match its CRC.")
+            kind = self._learn_headers(block)
+        begun = _Beginning(kind, total, crc)
+        self._ahead = len(ahead)
+        if headers_length <= _KNOWN_BLOCK_BYTES and len(self._beginnings) < _KNOWN_BEGINNINGS:
+            self._beginnings[ahead] = begun
+        return begun
+
+    def _learn_headers(self, block: bytes) -> Kind:
         try:
             headers = _decode_headers(block)
         except (struct.error, IndexError, ValueError) as wrong:
             raise DamagedStream(f"A frame of the upstream's answer has unreadable headers: {wrong}.") from wrong
+        kind = self._kind_of(headers)
         if len(block) <= _KNOWN_BLOCK_BYTES and len(self._blocks) < _KNOWN_BLOCKS:
-            self._blocks[block] = headers
-        return headers
+            self._blocks[block] = kind
+        return kind
+
+
+class EventStreamDecoder(FrameSlicer[dict[str, HeaderValue]]):
+    """Bytes in, frames out; `FrameSlicer` says how it fails."""
+
+    def __init__(self) -> None:
+        super().__init__(dict)
+
+    def feed(self, data: bytes | bytearray | memoryview) -> list[Frame]:
+        """Every frame that `data` completes, in order.
+
+        Raises `DamagedStream` if the stream is damaged and there is no frame left to return before the damage.
+        """
+        return [Frame(headers, payload) for headers, payload in self.take(data)]
 
 
 def _decode_headers(block: bytes) -> dict[str, HeaderValue]:

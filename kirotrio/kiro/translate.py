@@ -1,8 +1,9 @@
 """Kiro's events to generation events: what the upstream said, in the waist's words (KIRO_PROTOCOL 3.3 to 3.5, 8).
 
 Pure: no clock, no log; what somebody should be told is put into `notes`. One event is translated at a time, so the
-result does not depend on how events were batched. Nothing is invented, nothing compared with what came before it:
-every text event becomes one delta, save where the tag parser has to hold or split it.
+result does not depend on how events were batched. A run of texts is translated as one where it goes through as it is.
+Nothing is invented, nothing compared with what came before it: every text event becomes one delta, save where the tag
+parser has to hold or split it.
 
 Where blocks end. A tag-mode thinking block gets its signature when the first text behind it comes, when a tool call
 completes, or at the end. Before a completed tool call what the parser holds is let go, so that block order is arrival
@@ -27,7 +28,9 @@ from kirotrio.conversation.events import (
     RedactedThinkingBlock,
     StopCause,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ThinkingSignature,
     TokensMeasured,
 )
@@ -36,6 +39,7 @@ from kirotrio.errors import EmptyAnswer, KirotrioError, Recovery, UpstreamFailed
 from kirotrio.kiro.errors import from_exception
 from kirotrio.kiro.event_types import (
     AssistantText,
+    AssistantTexts,
     BrokenPayload,
     Citation,
     Code,
@@ -48,6 +52,7 @@ from kirotrio.kiro.event_types import (
     Metering,
     ModelUnavailable,
     Reasoning,
+    ReasoningTexts,
     StreamException,
     ToolOutcome,
     ToolUseFragment,
@@ -129,6 +134,8 @@ class AnswerTranslator:
                 break
             if isinstance(event, AssistantText):
                 self._text(event, out)
+            elif isinstance(event, AssistantTexts):
+                self._texts(event.contents, out)
             else:
                 self._other(event, out)
         return out
@@ -154,6 +161,33 @@ class AnswerTranslator:
             self.upstream_stop_reason = event.stop_reason
         if event.conversation_id is not None:
             self.conversation_id = event.conversation_id
+
+    def _texts(self, contents: list[str], out: list[Event]) -> None:
+        """The same for a run: what the parser passes on unchanged stays one."""
+        self.began = True
+        if "" in contents:
+            contents = [content for content in contents if content]
+        parser, at = self._parser, 0
+        if parser is None and contents:
+            self._spoke = True
+            out.append(TextDeltas(contents))
+            return
+        while parser is not None and at < len(contents):
+            begin, at = at, parser.unchanged(contents, at)
+            if at == begin:
+                self._segments(parser.push_and_parse(contents[at]), out)
+                at += 1
+                continue
+            run = contents[begin:at] if at - begin < len(contents) else contents
+            if parser.passing is SegmentType.THINKING:
+                self._thought = True
+                self._tag_block_open = True
+                out.append(ThinkingDeltas(run))
+            else:
+                self._close_tag_block(out)
+                self._spoke = True
+                self._only_blanks = self._only_blanks and "".join(run).isspace()
+                out.append(TextDeltas(run))
 
     def _segments(self, segments: list[TextSegment], out: list[Event]) -> None:
         for segment in segments:
@@ -193,6 +227,14 @@ class AnswerTranslator:
             self._thought = True
             out.append(RedactedThinkingBlock(self._show_signature(event.redacted)))
 
+    def _reasoning_texts(self, texts: list[str], out: list[Event]) -> None:
+        self._reasoning(Reasoning(), out)
+        if "" in texts:
+            texts = [text for text in texts if text]
+        if texts:
+            self._thought = True
+            out.append(ThinkingDeltas(texts))
+
     def _tool_use(self, event: ToolUseFragment, out: list[Event]) -> None:
         self.began = True
         try:
@@ -224,6 +266,8 @@ class AnswerTranslator:
             self._tool_use(event, out)
         elif isinstance(event, Reasoning):
             self._reasoning(event, out)
+        elif isinstance(event, ReasoningTexts):
+            self._reasoning_texts(event.texts, out)
         elif isinstance(event, ContextUsage):
             self._tail_seen = True
             self._context_full = self._context_full or event.percentage >= 100

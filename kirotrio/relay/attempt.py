@@ -20,8 +20,8 @@ from kirotrio.conversation.events import Accepted, Batch, Failed, Finish
 from kirotrio.errors import FirstTokenTimeoutError, KirotrioError, Recovery, StreamReadTimeoutError, UpstreamFailed
 from kirotrio.kiro.client import Transport, UpstreamStream
 from kirotrio.kiro.errors import from_response
-from kirotrio.kiro.events import KiroEvent, decode_event
-from kirotrio.kiro.eventstream import EventStreamDecoder
+from kirotrio.kiro.event_reader import EventReader
+from kirotrio.kiro.event_types import KiroEvent
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.pipeline import Pipeline
 from kirotrio.telemetry.log import Log
@@ -232,19 +232,19 @@ async def _read_stream(
         raise UpstreamFailed(f"the upstream answered with {kind} instead of an event stream")
     if announce:
         await sender.send([])
-    decoder = EventStreamDecoder()
+    reader = EventReader()
     while True:
         progress.reading_since = trio.current_time()
         piece = await stream.receive()
         progress.reading_since = None
         if not piece:
-            decoder.close()
+            reader.close()
             return
-        events = [event for frame in decoder.feed(piece) if (event := decode_event(frame)) is not None]
+        events = reader.feed(piece)
         if events:
             await sender.send(events)
-        if decoder.failure is not None:
-            raise decoder.failure
+        if reader.failure is not None:
+            raise reader.failure
 
 
 async def _watch(reading: trio.CancelScope, progress: Progress, patience: Patience, log: Log) -> None:

@@ -23,7 +23,9 @@ from kirotrio.conversation.events import (
     RedactedThinkingBlock,
     SearchFinished,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ToolCall,
     Usage,
 )
@@ -290,7 +292,9 @@ def _size(batch: Batch) -> int:
     for event in batch:
         match event:
             case TextDelta(held) | ThinkingDelta(held) | RedactedThinkingBlock(held) | ToolCall(_, _, held):
-                size += len(held) if held.isascii() else len(held.encode("utf-8", "surrogatepass"))
+                size += _bytes(held)
+            case TextDeltas(texts) | ThinkingDeltas(texts):
+                size += _bytes("".join(texts))
             case FetchFinished(text=held):
                 size += len(held.encode("utf-8", "surrogatepass"))
             case SearchFinished(results=results):
@@ -298,6 +302,10 @@ def _size(batch: Batch) -> int:
             case _:
                 pass
     return size
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def usage_kind(usage: Usage) -> str:

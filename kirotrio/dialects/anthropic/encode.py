@@ -23,7 +23,9 @@ from kirotrio.conversation.events import (
     ServerToolCall,
     StopCause,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ThinkingSignature,
     ToolCall,
     Usage,
@@ -39,7 +41,7 @@ from kirotrio.dialects.anthropic.server_blocks import (
 )
 from kirotrio.dialects.blocks import Blocks, State
 from kirotrio.dialects.stream import EventStream
-from kirotrio.dialects.text_json import mended, quoted
+from kirotrio.dialects.text_json import mended, mended_all, quoted, quoted_between
 from kirotrio.errors import KirotrioError, UpstreamFailed
 
 STOP_REASONS = {
@@ -119,18 +121,23 @@ class MessageStream(EventStream):
             % (quoted(self._message_id), quoted(self._model), _counts(self.usage))
         )
 
-    def _open_text(self, event: TextDelta) -> None:
+    def _open_text(self, event: TextDelta | TextDeltas) -> None:
         self._open(b'{"type":"text","text":""}', b'"text_delta","text":')
 
     def _text(self, event: TextDelta) -> None:
         self._out.append(self._delta + quoted(event.text) + b"}}\n\n")
 
-    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None:
+    def _texts(self, event: TextDeltas | ThinkingDeltas) -> None:
+        self._out.append(quoted_between(self._delta, event.texts, b"}}\n\n"))
+
+    def _open_thinking(self, event: ThinkingDelta | ThinkingDeltas | ThinkingSignature) -> None:
         self._open(b'{"type":"thinking","thinking":"","signature":""}', b'"thinking_delta","thinking":')
 
     def _thinking(self, event: ThinkingDelta) -> None:
         if event.text:
             self._out.append(self._delta + quoted(event.text) + b"}}\n\n")
+
+    _thinkings = _texts
 
     def _sign(self, event: ThinkingSignature) -> None:
         self._out.append(
@@ -232,25 +239,29 @@ class MessageBody(Blocks):
     def _begin(self, event: Event) -> None:
         pass
 
-    def _open_text(self, event: TextDelta) -> None:
+    def _open_text(self, event: TextDelta | TextDeltas) -> None:
         self._content.append({"type": "text", "text": ""})
 
     def _text(self, event: TextDelta) -> None:
         self._pieces.append(event.text)
 
-    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None:
+    def _texts(self, event: TextDeltas | ThinkingDeltas) -> None:
+        self._pieces += event.texts
+
+    def _open_thinking(self, event: ThinkingDelta | ThinkingDeltas | ThinkingSignature) -> None:
         self._content.append({"type": "thinking", "thinking": "", "signature": ""})
 
     def _thinking(self, event: ThinkingDelta) -> None:
         self._pieces.append(event.text)
+
+    _thinkings = _texts
 
     def _sign(self, event: ThinkingSignature) -> None:
         self._content[-1]["signature"] = mended(event.signature)
 
     def _close(self, event: Event) -> None:
         block = self._content[-1]
-        # Mended piece by piece, as the stream does: two halves in two pieces stay two halves.
-        block[block["type"]] = "".join(map(mended, self._pieces))
+        block[block["type"]] = mended_all(self._pieces)  # piece by piece, as the stream does
         self._pieces.clear()
 
     def _redacted(self, event: RedactedThinkingBlock) -> None:

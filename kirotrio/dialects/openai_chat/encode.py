@@ -25,7 +25,9 @@ from kirotrio.conversation.events import (
     ServerToolCall,
     StopCause,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ThinkingSignature,
     ToolCall,
     Usage,
@@ -34,7 +36,7 @@ from kirotrio.dialects.blocks import Blocks, State
 from kirotrio.dialects.openai_chat.tools import CUSTOM_INPUT
 from kirotrio.dialects.openai_errors import error_object
 from kirotrio.dialects.stream import EventStream
-from kirotrio.dialects.text_json import mended, quoted
+from kirotrio.dialects.text_json import mended, mended_all, quoted, quoted_between
 from kirotrio.errors import KirotrioError, UpstreamFailed
 
 FINISH_REASONS = {
@@ -96,10 +98,10 @@ class _Choice(Blocks):
         }
         self._annotations.append({"type": "url_citation", "url_citation": cited})
 
-    def _open_text(self, event: TextDelta) -> None:
+    def _open_text(self, event: TextDelta | TextDeltas) -> None:
         pass
 
-    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None:
+    def _open_thinking(self, event: ThinkingDelta | ThinkingDeltas | ThinkingSignature) -> None:
         pass
 
     def _sign(self, event: ThinkingSignature) -> None:
@@ -179,9 +181,15 @@ class ChatStream(_Choice, EventStream):
     def _text(self, event: TextDelta) -> None:
         self._out.append(self._content + quoted(event.text) + self._tail)
 
+    def _texts(self, event: TextDeltas) -> None:
+        self._out.append(quoted_between(self._content, event.texts, self._tail))
+
     def _thinking(self, event: ThinkingDelta) -> None:
         if event.text:
             self._out.append(self._reasoning + quoted(event.text) + self._tail)
+
+    def _thinkings(self, event: ThinkingDeltas) -> None:
+        self._out.append(quoted_between(self._reasoning, event.texts, self._tail))
 
     def _tool(self, event: ToolCall) -> None:
         identifier, name, text = self._tool_id(event), quoted(event.name), event.arguments or "{}"
@@ -241,7 +249,7 @@ class ChatBody(_Choice):
         self._model = model
         self._completion_id = completion_id
         self._created = created
-        self._texts: list[str] = []
+        self._said: list[str] = []
         self._thoughts: list[str] = []
         self._calls: list[dict[str, Any]] = []
         self._finished: str | None = None
@@ -270,14 +278,14 @@ class ChatBody(_Choice):
         )
 
     def _message(self) -> dict[str, Any]:
-        content = "".join(self._texts)
+        content = mended_all(self._said)  # piece by piece, as the stream does
         message: dict[str, Any] = {
             "role": "assistant",
             "content": None if self._calls and not content else content,
             "refusal": None,
         }
         if self._thoughts:
-            message["reasoning_content"] = "".join(self._thoughts)
+            message["reasoning_content"] = mended_all(self._thoughts)
         if self._annotations:
             message["annotations"] = self._annotations
         if self._calls and self._legacy:
@@ -290,12 +298,17 @@ class ChatBody(_Choice):
         pass
 
     def _text(self, event: TextDelta) -> None:
-        # Mended piece by piece, as the stream does: two halves in two pieces stay two halves.
-        self._texts.append(mended(event.text))
+        self._said.append(event.text)
+
+    def _texts(self, event: TextDeltas) -> None:
+        self._said += event.texts
 
     def _thinking(self, event: ThinkingDelta) -> None:
         if event.text:
-            self._thoughts.append(mended(event.text))
+            self._thoughts.append(event.text)
+
+    def _thinkings(self, event: ThinkingDeltas) -> None:
+        self._thoughts += event.texts
 
     def _tool(self, event: ToolCall) -> None:
         identifier, name = self._tool_id(event), mended(event.name)

@@ -19,7 +19,9 @@ from kirotrio.conversation.events import (
     KeepAlive,
     ServerToolCall,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     Usage,
 )
 from kirotrio.dialects.blocks import State
@@ -28,7 +30,7 @@ from kirotrio.dialects.openai_responses.errors import failed_error
 from kirotrio.dialects.openai_responses.output import Clock, OutputItems
 from kirotrio.dialects.stream import EventStream
 from kirotrio.dialects.structure import JsonObject
-from kirotrio.dialects.text_json import quoted
+from kirotrio.dialects.text_json import quoted, quoted_each
 from kirotrio.errors import KirotrioError, UpstreamFailed
 
 ARGUMENT_PIECE = 4096
@@ -86,6 +88,18 @@ class ResponseStream(OutputItems, EventStream):
         self._out.append(b'%b%b,"sequence_number":%d}\n\n' % (self._delta, quoted(text), self._number))
         self._number += 1
 
+    def _write_deltas(self, texts: list[str]) -> None:
+        begin, number = self._delta, self._number
+        self._number += len(texts)
+        self._out.append(
+            b"".join(
+                [
+                    b'%b%b,"sequence_number":%d}\n\n' % (begin, text, at)
+                    for at, text in enumerate(quoted_each(texts), number)
+                ]
+            )
+        )
+
     def _begin(self, event: Event) -> None:
         if self._number == 0:
             begun = self._response("in_progress", [])
@@ -119,7 +133,7 @@ class ResponseStream(OutputItems, EventStream):
         self._event("response.output_item.done", output_index=index, item=item)
         super()._finished(index, item, kept)
 
-    def _open_text(self, event: TextDelta) -> None:
+    def _open_text(self, event: TextDelta | TextDeltas) -> None:
         super()._open_text(event)
         index = self._open_index()
         part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
@@ -130,6 +144,10 @@ class ResponseStream(OutputItems, EventStream):
     def _text(self, event: TextDelta) -> None:
         self._pieces.append(event.text)
         self._write_delta(event.text)
+
+    def _texts(self, event: TextDeltas) -> None:
+        self._pieces += event.texts
+        self._write_deltas(event.texts)
 
     def _cite(self, event: Citation) -> None:
         super()._cite(event)
@@ -146,13 +164,21 @@ class ResponseStream(OutputItems, EventStream):
     def _thinking(self, event: ThinkingDelta) -> None:
         if not event.text:
             return
+        self._open_summary()
+        self._pieces.append(event.text)
+        self._write_delta(event.text)
+
+    def _thinkings(self, event: ThinkingDeltas) -> None:
+        self._open_summary()
+        self._pieces += event.texts
+        self._write_deltas(event.texts)
+
+    def _open_summary(self) -> None:
         if not self._pieces:
             index = self._open_index()
             place = {"item_id": self._output[index]["id"], "output_index": index, "summary_index": 0}
             self._event("response.reasoning_summary_part.added", **place, part={"type": "summary_text", "text": ""})
             self._open_deltas("response.reasoning_summary_text.delta", index, summary_index=0)
-        self._pieces.append(event.text)
-        self._write_delta(event.text)
 
     def _server_call(self, event: ServerToolCall) -> None:
         super()._server_call(event)

@@ -22,7 +22,9 @@ from kirotrio.conversation.events import (
     ServerToolCall,
     StopCause,
     TextDelta,
+    TextDeltas,
     ThinkingDelta,
+    ThinkingDeltas,
     ThinkingSignature,
     ToolCall,
     Usage,
@@ -32,7 +34,7 @@ from kirotrio.dialects.openai_responses.bridges import Bridge, call_item
 from kirotrio.dialects.openai_responses.echo import ResponseEcho, plain, response_object
 from kirotrio.dialects.openai_responses.reasoning import seal_redacted, seal_signature
 from kirotrio.dialects.structure import JsonObject
-from kirotrio.dialects.text_json import mended
+from kirotrio.dialects.text_json import mended, mended_all
 
 Clock: TypeAlias = Callable[[], float]
 """Seconds since 1970."""
@@ -105,11 +107,14 @@ class OutputItems(Blocks):
     def _begin(self, event: Event) -> None:
         pass
 
-    def _open_text(self, event: TextDelta) -> None:
+    def _open_text(self, event: TextDelta | TextDeltas) -> None:
         self._new("msg", {"id": "", "type": "message", "status": "in_progress", "role": "assistant", "content": []})
 
     def _text(self, event: TextDelta) -> None:
         self._pieces.append(event.text)
+
+    def _texts(self, event: TextDeltas) -> None:
+        self._pieces += event.texts
 
     def _cite(self, event: Citation) -> None:
         self._annotations.append(
@@ -122,12 +127,15 @@ class OutputItems(Blocks):
             }
         )
 
-    def _open_thinking(self, event: ThinkingDelta | ThinkingSignature) -> None:
+    def _open_thinking(self, event: ThinkingDelta | ThinkingDeltas | ThinkingSignature) -> None:
         self._new("rs", {"id": "", "type": "reasoning", "summary": []})
 
     def _thinking(self, event: ThinkingDelta) -> None:
         if event.text:
             self._pieces.append(event.text)
+
+    def _thinkings(self, event: ThinkingDeltas) -> None:
+        self._pieces += event.texts
 
     def _sign(self, event: ThinkingSignature) -> None:
         self._sealed = seal_signature(mended(event.signature))
@@ -135,8 +143,7 @@ class OutputItems(Blocks):
     def _close(self, event: Event) -> None:
         index = self._open_index()
         item = self._output[index]
-        # Mended piece by piece, as the stream does: two halves in two pieces stay two halves.
-        text = "".join(map(mended, self._pieces))
+        text = mended_all(self._pieces)  # piece by piece, as the stream does
         if item["type"] == "message":
             self._said += sum(map(len, self._pieces))
             cut = isinstance(event, Finish) and self._stop(event) in INCOMPLETE

@@ -37,6 +37,7 @@ from kirotrio.conversation.events import (
     ServerToolCall,
     StopCause,
     TextDelta,
+    TextDeltas,
     ToolCall,
 )
 from kirotrio.conversation.request import Conversation, Limits, Text, Tool, ToolChoice, ToolResult, Turn
@@ -223,7 +224,7 @@ class _Generation:
             if isinstance(event, ToolCall):
                 out = batch[:at] if out is None else out
                 out += self._called(event)
-            elif isinstance(event, TextDelta) and self.holds_text:
+            elif isinstance(event, TextDelta | TextDeltas) and self.holds_text:
                 out = batch[:at] if out is None else out
                 self.text.append(event)
             elif out is not None:
