@@ -218,7 +218,7 @@ async def _ask(
     from kirotrio.conversation.request import Conversation, Text, ThinkingSetting, Turn
     from kirotrio.conversation.tokens import quick_count
     from kirotrio.conversation.usage import UsageLedger
-    from kirotrio.relay.attempt import Progress, generate
+    from kirotrio.relay.attempt import generate_alone
     from kirotrio.relay.estimate import Estimate
     from kirotrio.relay.generation import prepare_generation
     from kirotrio.relay.request import Mode
@@ -244,8 +244,8 @@ async def _ask(
         batches.append(batch)
 
     began = time.monotonic()
-    last = await generate(
-        transport, generation.call, generation.pipeline, estimate, take, Progress(), generation.patience, log
+    last = await generate_alone(
+        transport, generation.call, generation.pipeline, estimate, take, generation.patience, log
     )
     seconds = time.monotonic() - began
     events = [event for batch in [*batches, last] for event in singly(batch)]

@@ -1,17 +1,18 @@
 """One answer: the nursery of one request.
 
-    [produce]    attempts -> batches ───────one bounded channel──> [drain] -> encoder -> client
-    [keep-alive] nothing sent for N seconds -> KeepAlive ──same──┘
+    [produce] attempts -> batches ───────one bounded channel──> [drain] -> encoder -> client
+    [watch]   nothing sent for N seconds -> KeepAlive ──same──┘
 
 `run` is one coroutine, so the nursery is lexical: whatever ends it (finished, client gone, deadline, shutdown)
 cancels every task in it and closes the upstream connection. What a request needs beyond one generation (server tools,
-repair) are rounds around it, in the same task. The keep-alive borrows the producer's sender and never
+repair) are rounds around it, in the same task. The watch borrows the producer's sender and never
 clones it: a clone of its own would keep the channel open, and the drain would wait for ever (TRIO_STACK).
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from typing import Final
 
@@ -23,12 +24,14 @@ from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool, usage_kind
-from kirotrio.relay.estimate import Estimate, estimate_input
+from kirotrio.relay.estimate import Estimate, estimate_at_once, estimate_input
+from kirotrio.relay.generation import shortest_patience
 from kirotrio.relay.ports import Dialect, Loan, Sink
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
 from kirotrio.relay.rounds import with_rounds
 from kirotrio.relay.streams import LiveAnswer
+from kirotrio.relay.watch import Look, Silence, watch
 from kirotrio.store.request_records import RequestRecord
 
 _CAPACITY = 16
@@ -62,11 +65,14 @@ class Answer:
         try:
             async with trio.open_nursery() as nursery:
                 sender, receiver = trio.open_memory_channel[Item](_CAPACITY)
-                nursery.start_soon(self._produce, nursery, sender)
+                silence = Silence(shortest_patience(settings.deadlines), self.relay.log)
+                looks = [self._total(outgoing.last_sent), silence.look]
                 if self.request.mode is not Mode.JSON or settings.server.json_keepalive:
-                    nursery.start_soon(self._keep_alive, sender, outgoing)
+                    looks.append(self._keep_alive(sender, outgoing))
                 if self.request.mode is not Mode.JSON and self.dialect.eager:
-                    nursery.start_soon(self._begin, sender)
+                    looks.append(self._begin(sender, outgoing.last_sent))
+                nursery.start_soon(self._produce, nursery, sender, silence)
+                nursery.start_soon(watch, looks)
                 with receiver:
                     try:
                         await self._drain(receiver, outgoing)
@@ -94,14 +100,14 @@ class Answer:
             self._ending = error
             self._producing.cancel()
 
-    async def _produce(self, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item]) -> None:
+    async def _produce(self, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item], silence: Silence) -> None:
         """All attempts; whatever they raise goes down the channel as a `Failed`, so that no group gets out."""
         with sender:
             failure: KirotrioError | None = None
-            total = self.relay.settings.deadlines.total
-            with trio.move_on_after(total) as deadline, self._producing:
+            with self._producing:
                 try:
-                    await self._generate(nursery, sender)
+                    async with self.relay.lender.borrow(self.request.wish) as loan:
+                        await self._generate_on(loan, nursery, sender, silence)
                 except KirotrioError as error:
                     failure = error
                 except Exception as error:
@@ -109,42 +115,42 @@ class Answer:
                     failure = _internal()
             if self._producing.cancelled_caught:
                 failure = self._ending
-            elif deadline.cancelled_caught:
-                failure = DeadlineExceeded(f"the answer was not finished within {total:g} seconds")
             if failure is not None:
                 self._estimate.settle_for(0)
                 await sender.send([Failed(failure)])
 
-    async def _generate(self, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item]) -> None:
-        relay, request = self.relay, self.request
-        async with relay.lender.borrow(request.wish) as loan:
-            await self._generate_on(loan, nursery, sender)
-
-    async def _generate_on(self, loan: Loan, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item]) -> None:
+    async def _generate_on(
+        self, loan: Loan, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item], silence: Silence
+    ) -> None:
         relay, request = self.relay, self.request
         conversation = await prepare(request.conversation, relay)
         ledger = UsageLedger(0, relay.settings.usage.subtract_output, relay.estimator.count_text)
         announce = self.dialect.eager and request.mode is not Mode.JSON
-        attempts = self._attempts = Attempts(relay, request, self._estimate, ledger, loan, announce)
-        nursery.start_soon(
-            estimate_input,
-            conversation,
-            request.size,
-            loan.model.family,
-            relay.estimator,
-            self._estimate,
-            relay.settings.deadlines.prepare,
-            relay.log,
-        )
+        attempts = Attempts(nursery, silence, relay, request, self._estimate, ledger, loan, announce)
+        self._attempts = attempts
+        family, estimator = loan.model.family, relay.estimator
+        if not estimate_at_once(conversation, request.size, family, estimator, self._estimate, relay.log):
+            patience = relay.settings.deadlines.prepare
+            nursery.start_soon(
+                estimate_input, conversation, request.size, family, estimator, self._estimate, patience, relay.log
+            )
         if not relay.models.has(loan.name):
             # Beside the answer, for its windows and for the next one; a list never keeps an answer waiting.
             nursery.start_soon(self._know_models, loan)
 
-        async def restart() -> None:
-            await sender.send(Restart.RESTART)
+        async def send(item: Item) -> None:
+            # A checkpoint after each batch would be a switch for nothing: the next read is one. Where the drain is
+            # gone this task has been cancelled, and finds out here.
+            try:
+                sender.send_nowait(item)
+            except (trio.WouldBlock, trio.BrokenResourceError):
+                await sender.send(item)
 
-        outlet = Outlet(sender.send, restart)
-        await outlet.send(await with_rounds(attempts, conversation)(conversation, outlet))
+        async def restart() -> None:
+            await send(Restart.RESTART)
+
+        outlet = Outlet(send, restart)
+        await send(await with_rounds(attempts, conversation)(conversation, outlet))
 
     async def _know_models(self, loan: Loan) -> None:
         name = loan.name
@@ -153,30 +159,51 @@ class Answer:
         except Exception as error:
             self.relay.log.error("model list failed", exc_info=error, account=name)
 
-    async def _keep_alive(self, sender: trio.MemorySendChannel[Item], outgoing: Outgoing) -> None:
+    def _total(self, began_at: float) -> Look:
+        total = self.relay.settings.deadlines.total
+        due = began_at + total
+
+        def look(now: float) -> float:
+            if now < due:
+                return due
+            self._end(DeadlineExceeded(f"the answer was not finished within {total:g} seconds"))
+            return math.inf
+
+        return look
+
+    def _keep_alive(self, sender: trio.MemorySendChannel[Item], outgoing: Outgoing) -> Look:
         relay = self.relay.settings.relay
         interval = relay.keepalive_buffered if self.request.mode is Mode.BUFFERED else relay.keepalive_live
-        wake = outgoing.last_sent + interval
-        while True:
-            await trio.sleep_until(wake)
-            now = trio.current_time()
-            due = outgoing.last_sent + interval
-            if now < due:  # as it was added up: taken apart again, rounding could make it a moment that never comes
-                wake = due
-                continue
+        not_before = -math.inf
+
+        def look(now: float) -> float:
+            nonlocal not_before
+            due = max(outgoing.last_sent + interval, not_before)
+            if now < due:
+                return due
             try:
                 sender.send_nowait(_KEEP_ALIVE)
             except trio.WouldBlock:
                 pass  # the client is behind: what waits for it is sign of life enough
             except trio.ClosedResourceError:
-                return  # the producer is done; the drain writes the end
-            wake = now + interval
+                return math.inf  # the producer is done; the drain writes the end
+            not_before = now + interval
+            return not_before
 
-    async def _begin(self, sender: trio.MemorySendChannel[Item]) -> None:
+        return look
+
+    def _begin(self, sender: trio.MemorySendChannel[Item], began_at: float) -> Look:
         """An eager stream begins, also while nothing is known yet of the upstream."""
-        await trio.sleep(self.relay.settings.relay.begin_after)
-        with contextlib.suppress(trio.WouldBlock, trio.ClosedResourceError):
-            sender.send_nowait([Accepted()])
+        due = began_at + self.relay.settings.relay.begin_after
+
+        def look(now: float) -> float:
+            if now < due:
+                return due
+            with contextlib.suppress(trio.WouldBlock, trio.ClosedResourceError):
+                sender.send_nowait([Accepted()])
+            return math.inf
+
+        return look
 
     def _identity(self) -> dict[str, str]:
         headers = {"request-id": self.request.request_id, "x-request-id": self.request.request_id}

@@ -1,20 +1,21 @@
-"""One generation: a reader and a parser in one nursery, and a watch on the silence between them.
+"""One generation: a reader and a parser in the request's nursery, and a watch on the silence between them.
 
     [reader]  upstream bytes -> frames -> kiro events ──channel of batches──> [parser] -> generation events -> out
 
 The reader never lets an exception out: it sends the error down the channel, behind everything that was intact.
 The watch never touches a read that shall go on; it looks at the time of the last one (TRIO_STACK, trap 13).
-Leaving `generate`, for whatever reason, closes the upstream connection.
+Leaving `generate`, for whatever reason, ends the reader, and that closes the upstream connection.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 import trio
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish
 from kirotrio.errors import FirstTokenTimeoutError, KirotrioError, Recovery, StreamReadTimeoutError, UpstreamFailed
@@ -24,6 +25,7 @@ from kirotrio.kiro.event_reader import EventReader
 from kirotrio.kiro.event_types import KiroEvent
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.pipeline import Pipeline
+from kirotrio.relay.watch import Patience, Progress, Silence, watch
 from kirotrio.telemetry.log import Log
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
@@ -50,44 +52,13 @@ class Call:
     """The account's own proxy; "" for none, None for the one of the settings."""
 
 
-@frozen
-class Patience:
-    """Deadlines of one generation, in seconds.
-
-    `tail`: how long to read on once a limit is met; 0: not at all. `error_body`: for the body of an error whose status
-    is known. `notes`: silences that are logged.
-    """
-
-    first_event: float
-    silence: float
-    tail: float
-    error_body: float = 5.0
-    notes: tuple[float, ...] = (100.0, 200.0)
-
-
-@define
-class Progress:
-    """How far one generation came; written by its tasks, read by whoever decides about another one."""
-
-    head: bool = False
-    """The upstream's response head has arrived."""
-    began: bool = False
-    """The upstream has begun to generate: from here on it is paid for."""
-    emitted: bool = False
-    """A generation event has left."""
-    status: int = 0
-    upstream_request_id: str = ""
-    started_at: float = field(factory=trio.current_time)
-    first_event_at: float | None = None
-    reading_since: float | None = None
-    """When the read that is waiting now began; None while nobody reads."""
-
-
 Send: TypeAlias = Callable[[Batch], Awaitable[None]]
 """Where the generation events go."""
 
 
 async def generate(
+    nursery: trio.Nursery,
+    silence: Silence,
     transport: Transport,
     call: Call,
     pipeline: Pipeline,
@@ -100,25 +71,43 @@ async def generate(
 ) -> Batch:
     """Run one generation: hand its events to `send`, and return the last batch of them, which ends with a `Finish`.
 
-    `announce`: say `Accepted` as soon as the upstream's head tells that it will answer.
+    `nursery`: the request's, where the reader runs beside the parser. `announce`: say `Accepted` as soon as the
+    upstream's head tells that it will answer.
     The upstream connection is closed by then. Raises KirotrioError where the generation fails; everything intact
-    before the failure has been sent. Cancellation closes the upstream connection.
+    before the failure has been sent. Cancellation ends the reader, which closes the upstream connection; the nursery
+    waits for that.
     """
+    sender, receiver = trio.open_memory_channel[_Item](_FRAMES_AHEAD)
+    silence.follow(progress, patience)
+    nursery.start_soon(_read, transport, call, sender, progress, patience, log, announce)
+    with receiver:
+        try:
+            return await _parse(receiver, pipeline, estimate, send, progress, patience)
+        finally:
+            # Ahead of closing the channel, or a reader with a batch in its hands would break instead of end.
+            if not progress.over:
+                progress.over = True
+                progress.reading.cancel()
+                async for _ in receiver:
+                    pass  # it ends once the connection is closed
+
+
+async def generate_alone(
+    transport: Transport, call: Call, pipeline: Pipeline, estimate: Estimate, send: Send, patience: Patience, log: Log
+) -> Batch:
+    """`generate` for whoever has no request: in a nursery of its own, with a watch of its own."""
+    silence = Silence(patience.shortest, log)
     failure: KirotrioError | None = None
     last: Batch = []
     async with trio.open_nursery() as nursery:
-        sender, receiver = trio.open_memory_channel[_Item](_FRAMES_AHEAD)
-        reading = trio.CancelScope()
-        nursery.start_soon(_read, transport, call, sender, reading, progress, patience, log, announce)
-        nursery.start_soon(_watch, reading, progress, patience, log)
-        with receiver:
-            try:
-                last = await _parse(receiver, pipeline, estimate, send, progress, patience)
-            except KirotrioError as error:
-                failure = error  # raised outside: the nursery would wrap it in a group
-            finally:
-                # Ahead of closing the channel, or a reader with a batch in its hands would break instead of end.
-                nursery.cancel_scope.cancel()
+        nursery.start_soon(watch, [silence.look])
+        try:
+            last = await generate(
+                nursery, silence, transport, call, pipeline, estimate, send, Progress(), patience, log
+            )
+        except KirotrioError as error:
+            failure = error  # raised outside: the nursery would wrap it in a group
+        nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
     return last
@@ -132,14 +121,22 @@ async def _parse(
     progress: Progress,
     patience: Patience,
 ) -> Batch:
-    """Everything up to the end; the batch with the end is returned. Raises what a `Failed` carries."""
+    """Everything up to the end; the batch with the end is returned. Raises what a `Failed` carries.
+
+    What has come meanwhile is taken in one go: whoever is behind works in large batches.
+    """
+    following: _Item | None = None
     async for item in receiver:
         if isinstance(item, KirotrioError):
             raise item
         if not item:
             await send([Accepted()])
             continue
-        await estimate.settle(pipeline.ledger)
+        with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
+            while isinstance(following := receiver.receive_nowait(), list):
+                item += following
+        if progress.first_event_at is None:
+            await estimate.settle(pipeline.ledger)
         batch = pipeline.feed(item)
         if not progress.began and pipeline.began:
             progress.began = True
@@ -150,8 +147,11 @@ async def _parse(
             progress.emitted = True
             await send(batch)
         if pipeline.met is not None:
-            await _run_out(receiver, pipeline, patience.tail)
+            if not isinstance(following, KirotrioError):
+                await _run_out(receiver, pipeline, patience.tail)
             return pipeline.stop(pipeline.met)
+        if isinstance(following, KirotrioError):
+            raise following
     await estimate.settle(pipeline.ledger)
     return await _ending(pipeline.end(), send, progress)
 
@@ -179,7 +179,6 @@ async def _read(
     transport: Transport,
     call: Call,
     sender: trio.MemorySendChannel[_Item],
-    reading: trio.CancelScope,
     progress: Progress,
     patience: Patience,
     log: Log,
@@ -188,7 +187,7 @@ async def _read(
     """Upstream bytes to batches of kiro events; an error is the last item."""
     with sender:
         failure: KirotrioError | None = None
-        with reading:
+        with progress.reading:
             try:
                 progress.reading_since = trio.current_time()
                 async with transport.stream(
@@ -202,11 +201,24 @@ async def _read(
             except Exception as error:
                 log.error("reader failed", exc_info=error)
                 failure = UpstreamFailed("the upstream's answer could not be read")
-        if reading.cancelled_caught:
+        if progress.over:
+            return
+        if progress.reading.cancelled_caught:
             failure = _silence_error(progress, patience)
         progress.reading_since = None
         if failure is not None:
-            await sender.send(failure)
+            with contextlib.suppress(trio.BrokenResourceError):  # the parser was cancelled meanwhile
+                await sender.send(failure)
+        progress.over = True
+
+
+async def _pass(sender: trio.MemorySendChannel[_Item], item: _Item) -> None:
+    """Hand it on; wait only where the parser is behind (a checkpoint after each batch would be a switch for nothing:
+    the next read is one). Where the parser is gone this has been cancelled, and finds out here."""
+    try:
+        sender.send_nowait(item)
+    except (trio.WouldBlock, trio.BrokenResourceError):
+        await sender.send(item)
 
 
 async def _read_stream(
@@ -231,7 +243,7 @@ async def _read_stream(
         kind = headers.get("content-type", "no content type")
         raise UpstreamFailed(f"the upstream answered with {kind} instead of an event stream")
     if announce:
-        await sender.send([])
+        await _pass(sender, [])
     reader = EventReader()
     while True:
         progress.reading_since = trio.current_time()
@@ -242,40 +254,9 @@ async def _read_stream(
             return
         events = reader.feed(piece)
         if events:
-            await sender.send(events)
+            await _pass(sender, events)
         if reader.failure is not None:
             raise reader.failure
-
-
-async def _watch(reading: trio.CancelScope, progress: Progress, patience: Patience, log: Log) -> None:
-    """Ends the reading when the first event, or the next one, is overdue; notes long silences before that."""
-    noted = 0
-    soonest = min([*patience.notes, patience.silence])
-    while True:
-        now = trio.current_time()
-        if progress.first_event_at is None:
-            overdue = progress.started_at + patience.first_event
-            if now >= overdue:
-                break
-            wake = min(overdue, now + soonest)
-        elif progress.reading_since is None:
-            noted = 0
-            wake = now + soonest
-        else:
-            silent = now - progress.reading_since
-            if silent >= patience.silence:
-                break
-            noted = 0 if not patience.notes or silent < patience.notes[0] else noted
-            if noted < len(patience.notes) and silent >= patience.notes[noted]:
-                log.warning(
-                    "upstream is silent", seconds=round(silent), upstream_request_id=progress.upstream_request_id
-                )
-                noted += 1
-            following = [note for note in patience.notes if note > silent]
-            # Never longer than to the first note, which may be due for a silence that has not begun yet.
-            wake = min(progress.reading_since + min([*following, patience.silence]), now + soonest)
-        await trio.sleep_until(wake)
-    reading.cancel()
 
 
 def _silence_error(progress: Progress, patience: Patience) -> KirotrioError:

@@ -21,12 +21,14 @@ from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, ProxyFailed, Recovery
+from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile
-from kirotrio.relay.attempt import Progress, Send, generate
+from kirotrio.relay.attempt import Send, generate
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.generation import Generation, prepare_generation
 from kirotrio.relay.ports import Loan
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode, Relay
+from kirotrio.relay.watch import Progress, Silence
 
 _LONGEST_BACK_OFF = 10.0
 """Seconds. Whoever asks for a longer pause gets it from the client, with `retry-after`."""
@@ -119,9 +121,12 @@ def _is_of_the_account(error: KirotrioError) -> bool:
 class Attempts:
     """All generations of one request, within one budget. Its fields tell what happened so far.
 
-    `announce`: the client shall hear of it as soon as the upstream has taken the request on.
+    `nursery` is the request's, `silence` its watch. `announce`: the client shall hear of it as soon as the upstream has
+    taken the request on.
     """
 
+    nursery: trio.Nursery
+    silence: Silence
     relay: Relay
     request: AnswerRequest
     estimate: Estimate
@@ -160,9 +165,11 @@ class Attempts:
                 await self.lent.pace(again=number > 1)
                 credentials = await self.lent.credentials()
                 token, self.account = credentials.access_token, credentials.account
-                generation = await self._prepare(conversation, number, invocation_id)
+                generation = await self._prepare(conversation, credentials, number, invocation_id)
                 self._log_diagnostics(generation)
                 last = await generate(
+                    self.nursery,
+                    self.silence,
                     self.relay.transport,
                     generation.call,
                     generation.pipeline,
@@ -200,9 +207,9 @@ class Attempts:
                         "answer note", note=note, request_id=self.request.request_id, attempt=len(self.records)
                     )
 
-    async def _prepare(self, conversation: Conversation, number: int, invocation_id: str) -> Generation:
-        credentials = await self.lent.credentials()
-
+    async def _prepare(
+        self, conversation: Conversation, credentials: Credentials, number: int, invocation_id: str
+    ) -> Generation:
         def build() -> Generation:
             return prepare_generation(
                 conversation,

@@ -50,6 +50,8 @@ class Restart(enum.Enum):
 
 Item: TypeAlias = Batch | Restart
 
+_SIGNS_OF_LIFE: Final = (KeepAlive, Accepted)
+
 
 @define
 class Outgoing:
@@ -98,31 +100,53 @@ class Outgoing:
 async def drain_live(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing, estimate: Estimate) -> None:
     """Send every batch as it comes; returns once the last one is out."""
     encoder: StreamEncoder | None = None
-    async for batch in receiver:
-        if isinstance(batch, Restart):
-            continue  # only signs of life have left: the message goes on as it began
-        last = batch[-1]
-        if encoder is None:
-            if isinstance(last, Failed) and len(batch) == 1:
-                await outgoing.fail(last)
-                return
-            encoder = outgoing.dialect.stream()
-            outgoing.failing = encoder.failure
-            tokens = await estimate.get()
-            await outgoing.head(STREAM_HEADERS)
-            piece = encoder.start(Usage(input_tokens=tokens))
-        else:
+    async for item in receiver:
+        for batch in _joined([item, *_at_hand(receiver)]):
+            last = batch[-1]
             piece = b""
-        if isinstance(last, KeepAlive):
-            await outgoing.write(piece + encoder.keep_alive())
-        elif isinstance(last, Failed):
-            await outgoing.last(last, piece + encoder.encode(batch[:-1]) + encoder.failure(last.error))
-            return
-        elif isinstance(last, Finish):
-            await outgoing.last(last, piece + encoder.encode(batch))
-            return
+            if encoder is None:
+                if isinstance(last, Failed) and len(batch) == 1:
+                    await outgoing.fail(last)
+                    return
+                encoder = outgoing.dialect.stream()
+                outgoing.failing = encoder.failure
+                tokens = await estimate.get()
+                await outgoing.head(STREAM_HEADERS)
+                piece = encoder.start(Usage(input_tokens=tokens))
+            if isinstance(last, KeepAlive):
+                await outgoing.write(piece + encoder.keep_alive())
+            elif isinstance(last, Failed):
+                await outgoing.last(last, piece + encoder.encode(batch[:-1]) + encoder.failure(last.error))
+                return
+            elif isinstance(last, Finish):
+                await outgoing.last(last, piece + encoder.encode(batch))
+                return
+            else:
+                await outgoing.write(piece + encoder.encode(batch))
+
+
+def _at_hand(receiver: trio.MemoryReceiveChannel[Item]) -> list[Item]:
+    """What has come meanwhile, so that one wake-up moves all of it."""
+    items: list[Item] = []
+    try:
+        while True:
+            items.append(receiver.receive_nowait())
+    except (trio.WouldBlock, trio.EndOfChannel):
+        return items
+
+
+def _joined(items: list[Item]) -> list[Batch]:
+    """What follows each other leaves together, signs of life by themselves. Restarts are passed over: only signs of
+    life have left by then, and the message goes on as it began."""
+    batches: list[Batch] = []
+    for item in items:
+        if isinstance(item, Restart):
+            continue
+        if not batches or isinstance(item[-1], _SIGNS_OF_LIFE) or isinstance(batches[-1][-1], _SIGNS_OF_LIFE):
+            batches.append(item)
         else:
-            await outgoing.write(piece + encoder.encode(batch))
+            batches[-1] = [*batches[-1], *item]
+    return batches
 
 
 class Spool(Protocol):
@@ -153,32 +177,40 @@ async def drain_held(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoi
     Beyond `ceiling` bytes the answer ends as an error.
     """
     outgoing.failing = spool.failure
-    async for batch in receiver:
-        if isinstance(batch, Restart):
-            spool.restart()
-            continue
-        last = batch[-1]
-        if isinstance(last, KeepAlive | Accepted):
-            if isinstance(last, KeepAlive) or outgoing.dialect.eager:
-                await outgoing.head(spool.headers)
-                await outgoing.write(spool.begin() if isinstance(last, Accepted) else spool.keep_alive())
-            continue
-        if isinstance(last, Failed):
-            await outgoing.fail(last)
-            return
-        spool.add(batch)
-        if spool.size > ceiling:
-            full = TooLarge(
-                f"the answer is larger than the {ceiling} bytes that the buffered mode holds (relay.spool); "
-                "ask for a shorter one, or use the live mode"
-            )
-            await outgoing.fail(Failed(full))
-            return
-        if isinstance(last, Finish):
-            headers, piece = spool.whole(last)
-            await outgoing.head({**spool.headers, **headers, "x-kirotrio-usage": usage_kind(last.usage)})
-            await outgoing.last(last, piece)
-            return
+    async for item in receiver:
+        for batch in (item, *_at_hand(receiver)):
+            if await _held(batch, outgoing, spool, ceiling):
+                return
+
+
+async def _held(batch: Item, outgoing: Outgoing, spool: Spool, ceiling: int) -> bool:
+    """Put it with the rest; whether it was the end, which is sent."""
+    if isinstance(batch, Restart):
+        spool.restart()
+        return False
+    last = batch[-1]
+    if isinstance(last, _SIGNS_OF_LIFE):
+        if isinstance(last, KeepAlive) or outgoing.dialect.eager:
+            await outgoing.head(spool.headers)
+            await outgoing.write(spool.begin() if isinstance(last, Accepted) else spool.keep_alive())
+        return False
+    if isinstance(last, Failed):
+        await outgoing.fail(last)
+        return True
+    spool.add(batch)
+    if spool.size > ceiling:
+        full = TooLarge(
+            f"the answer is larger than the {ceiling} bytes that the buffered mode holds (relay.spool); "
+            "ask for a shorter one, or use the live mode"
+        )
+        await outgoing.fail(Failed(full))
+        return True
+    if isinstance(last, Finish):
+        headers, piece = spool.whole(last)
+        await outgoing.head({**spool.headers, **headers, "x-kirotrio-usage": usage_kind(last.usage)})
+        await outgoing.last(last, piece)
+        return True
+    return False
 
 
 class StreamSpool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import trio
-from attrs import define, field
+from attrs import define
 
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.tokens import TokenEstimator
@@ -19,26 +19,46 @@ class Estimate:
     """The input count of one request, as soon as it is known. One task sets it, any number waits."""
 
     tokens: int = 0
-    _ready: trio.Event = field(factory=trio.Event)
+    _known: bool = False
+    _ready: trio.Event | None = None
+    """Only where somebody waits."""
 
     def set(self, tokens: int) -> None:
         self.tokens = tokens
-        self._ready.set()
+        self._known = True
+        if self._ready is not None:
+            self._ready.set()
 
     def settle_for(self, tokens: int) -> None:
         """Set `tokens` unless the count is known: nobody shall wait for one that will not come."""
-        if not self._ready.is_set():
+        if not self._known:
             self.set(tokens)
 
     async def get(self) -> int:
         """Wait for the count. Cancelling the wait changes nothing."""
-        if not self._ready.is_set():
+        if not self._known:
+            if self._ready is None:
+                self._ready = trio.Event()
             await self._ready.wait()
         return self.tokens
 
     async def settle(self, ledger: UsageLedger) -> None:
         """Give the count to the ledger that reports it where nothing is measured."""
         ledger.estimated_input = await self.get()
+
+
+def estimate_at_once(
+    conversation: Conversation, size: int, family: str, estimator: TokenEstimator, estimate: Estimate, log: Log
+) -> bool:
+    """Count the prompt of a `size` bytes body and set `estimate` where that needs no thread; whether it was done."""
+    if size > LARGE:
+        return False
+    try:
+        estimate.set(estimator.estimate(conversation, family))
+    except Exception as error:
+        log.error("token estimate failed", exc_info=error)
+        estimate.set(size // 4)
+    return True
 
 
 async def estimate_input(
@@ -52,13 +72,10 @@ async def estimate_input(
 ) -> None:
     """Count the prompt and set `estimate`, whatever happens: an answer never waits for a count in vain.
 
-    A large body is counted in a thread, which cancellation abandons. After `patience` seconds, or a failure, a quarter
-    of the body's bytes has to do.
+    For a large body: in a thread, which cancellation abandons. After `patience` seconds, or a failure, a quarter of the
+    body's bytes has to do.
     """
     try:
-        if size <= LARGE:
-            estimate.set(estimator.estimate(conversation, family))
-            return
         with trio.move_on_after(patience):
             count = partial(estimator.estimate, conversation, family)
             estimate.set(await trio.to_thread.run_sync(count, abandon_on_cancel=True))

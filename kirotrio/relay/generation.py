@@ -8,7 +8,7 @@ from typing import Literal, cast
 import orjson
 from attrs import frozen
 
-from kirotrio.config.settings import Settings
+from kirotrio.config.settings import DeadlineSettings, Settings
 from kirotrio.conversation.fence import FenceStripper
 from kirotrio.conversation.limits import OutputLimits
 from kirotrio.conversation.request import Conversation, Diagnostic
@@ -21,9 +21,10 @@ from kirotrio.kiro.models import ModelProfile
 from kirotrio.kiro.request import RequestOptions, build_request, session_ids
 from kirotrio.kiro.thinking import TAG_SIGNATURE, wrap_signature
 from kirotrio.kiro.translate import AnswerTranslator
-from kirotrio.relay.attempt import Call, Patience
+from kirotrio.relay.attempt import Call
 from kirotrio.relay.pipeline import Pipeline
 from kirotrio.relay.request import Mode
+from kirotrio.relay.watch import Patience
 
 
 @frozen
@@ -119,3 +120,8 @@ def prepare_generation(
         ),
         diagnostics=request.diagnostics,
     )
+
+
+def shortest_patience(deadlines: DeadlineSettings) -> float:
+    """Seconds that every generation of these settings is given, whatever it waits for."""
+    return min(deadlines.first_event, deadlines.first_event_thinking, deadlines.silence, deadlines.silence_note)

@@ -14,11 +14,13 @@ from support.scripted import event
 from kirotrio.conversation.events import Batch, Event, Finish, TextDelta
 from kirotrio.conversation.request import Conversation, WebFetch, WebSearch
 from kirotrio.conversation.usage import UsageLedger
+from kirotrio.errors import KirotrioError
 from kirotrio.kiro.http_answer import HttpAnswer
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.request import AnswerRequest, Mode
 from kirotrio.relay.rounds import Generate, with_rounds
+from kirotrio.relay.watch import Silence
 
 PAGE = {"title": "A page", "url": "https://pages.example/a", "snippet": "What it says.", "publishedDate": 1775520000000}
 OTHER = {"title": "Another", "url": "https://other.example/b", "snippet": "More.", "publishedDate": None}
@@ -116,20 +118,30 @@ async def hear(
     heard: Heard | None = None,
     searches: Searches | None = None,
     rounds: Callable[[Attempts, Conversation], Generate] = with_rounds,
+    ledger: UsageLedger | None = None,
 ) -> Heard:
     """Answer the conversation with all rounds that it needs; a character of output is a token."""
     heard = heard or Heard()
     scene.transport.plain["/mcp"] = searches or scene.transport.plain.get("/mcp") or Searches()
-    attempts = Attempts(
-        scene.relay,
-        AnswerRequest(conversation, mode, "req_test"),
-        Estimate(),
-        UsageLedger(0, False, len),
-        scene.account,
-    )
-    attempts.estimate.set(1000)
-    generate = rounds(attempts, conversation)
-    await heard.send(await generate(conversation, Outlet(heard.send, heard.restart)))
+    failure: KirotrioError | None = None
+    async with trio.open_nursery() as nursery:
+        attempts = Attempts(
+            nursery,
+            Silence(1000.0, scene.log),
+            scene.relay,
+            AnswerRequest(conversation, mode, "req_test"),
+            Estimate(),
+            ledger or UsageLedger(0, False, len),
+            scene.account,
+        )
+        attempts.estimate.set(1000)
+        generate = rounds(attempts, conversation)
+        try:
+            await heard.send(await generate(conversation, Outlet(heard.send, heard.restart)))
+        except KirotrioError as error:
+            failure = error  # raised outside: the nursery would wrap it in a group
+    if failure is not None:
+        raise failure
     assert scene.transport.open == 0, "an upstream connection outlived its answer"
     return heard
 

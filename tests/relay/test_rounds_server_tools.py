@@ -27,10 +27,8 @@ from kirotrio.conversation.events import (
 from kirotrio.conversation.request import Limits, Tool, ToolChoice, WebFetch, WebSearch
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import KirotrioError
-from kirotrio.relay.attempts import Attempts, Outlet
-from kirotrio.relay.estimate import Estimate
-from kirotrio.relay.request import AnswerRequest, Mode
-from kirotrio.relay.rounds import with_rounds
+from kirotrio.relay.attempts import Outlet
+from kirotrio.relay.request import Mode
 from kirotrio.relay.rounds.round import Memory
 
 CLIENTS = Tool("run", "Runs a command.", {"type": "object", "properties": {"command": {"type": "string"}}})
@@ -271,18 +269,8 @@ async def test_what_an_earlier_answer_put_out_does_not_count_against_max_tokens(
     conversation, ledger = searching(limits=Limits(max_tokens=500)), UsageLedger(0, False, len)
     ledger.absorb(TextDelta("w" * 490))
     ledger.next_generation()
-    attempts = Attempts(
-        scene.relay,
-        AnswerRequest(conversation, Mode.JSON, "req_test"),
-        Estimate(),
-        ledger,
-        scene.account,
-    )
-    attempts.estimate.set(1000)
-    heard = Heard()
-    last = await with_rounds(attempts, conversation)(conversation, Outlet(heard.send, heard.restart))
-    assert isinstance(last[-1], Finish)
-    assert last[-1].cause is StopCause.END_TURN
+    heard = await hear(scene, conversation, Mode.JSON, ledger=ledger)
+    assert heard.finish.cause is StopCause.END_TURN
 
 
 async def test_an_answer_with_nothing_left_ends_after_its_search(stage, autojump_clock):
