@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kirotrio.conversation.request import Json
 from kirotrio.kiro.names import TOOL_NAME
-from kirotrio.kiro.schema import PROPERTY_NAME, TYPES
+from kirotrio.kiro.plain_schema import PROPERTY_NAME, TYPES
 from kirotrio.kiro.violation import Findings
 
 NAME_LENGTH = 64

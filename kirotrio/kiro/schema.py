@@ -8,7 +8,6 @@ multiply, so a schema has a ceiling in nodes and in depth beyond which a branch 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -16,14 +15,14 @@ from urllib.parse import unquote
 import orjson
 
 from kirotrio.conversation.request import Diagnostic, Json
-from kirotrio.kiro.wellformed import repair_json
-
-PROPERTY_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+from kirotrio.kiro.plain_schema import PROPERTY_NAME, TYPES, is_plain_tool
+from kirotrio.kiro.wellformed import brackets, repair_json
 
 MAX_NODES = 10_000
 MAX_DEPTH = 60
+_QUICKLY_READ = 1_000
+"""Brackets of a schema that may be plain; so many nodes are below any ceiling."""
 
-TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _TYPE_ALIASES = {
     "str": "string",
     "text": "string",
@@ -72,6 +71,16 @@ def sanitise_schema(schema: Mapping[str, Json] | None, path: str, notes: list[Di
     """The object schema to send for a tool's `input_schema`; None (no schema) is an object of anything."""
     if schema is None:
         return {"type": "object", "properties": {}}
+    if type(schema) is dict and 0 <= brackets(schema) <= _QUICKLY_READ:
+        # `$schema` at the root is the one keyword that nearly everybody sends for nothing.
+        told = {key: value for key, value in schema.items() if key != "$schema"} if "$schema" in schema else schema
+        if is_plain_tool(told):
+            return told
+    return clean_schema(schema, path, notes)
+
+
+def clean_schema(schema: Mapping[str, Json], path: str, notes: list[Diagnostic]) -> dict[str, Json]:
+    """`sanitise_schema` for one that is not plain; of a plain one it makes an equal one."""
     document = repair_json(schema)
     if document is not schema and document != schema:
         notes.append(Diagnostic(path, "lone surrogates were replaced, or what lay deeper than 100 levels was cut"))

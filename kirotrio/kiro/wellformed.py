@@ -1,12 +1,14 @@
 """Strings and JSON values that the upstream can decode: no lone surrogates, bounded depth.
 
 KIRO_PROTOCOL 2.8 (lone UTF-16 surrogates are a 400). A clean value is returned as the same object, so the common
-case costs one scan in C and no copy.
+case costs one pass in C and no copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+import orjson
 
 from kirotrio.conversation.request import Diagnostic, Json
 
@@ -27,18 +29,45 @@ def repair_text(text: str) -> str:
     return text
 
 
+def brackets(value: Json, *, depth: int = MAX_DEPTH) -> int:
+    """How many opening brackets a JSON value has when written down, those in its texts too; -1 where it is not sound.
+
+    Sound is what `repair_json` returns as it is: the encoder, at C speed, refuses lone surrogates, keys that are no
+    texts and bottomless nesting; fewer brackets than levels allowed cannot nest too deeply.
+    """
+    try:
+        encoded = orjson.dumps(value)
+    except TypeError:
+        return -1
+    found = encoded.count(b"{") + encoded.count(b"[")
+    return found if found <= depth or _is_shallow(value, depth) else -1
+
+
+def _is_shallow(value: Json, depth: int) -> bool:
+    """Whether containers are nested no more than `depth` deep."""
+    if type(value) is dict:
+        return depth > 0 and all(_is_shallow(inner, depth - 1) for inner in value.values() if type(inner) is not str)
+    if type(value) is list:
+        return depth > 0 and all(_is_shallow(inner, depth - 1) for inner in value if type(inner) is not str)
+    return not isinstance(value, (Mapping, list, tuple))
+
+
 def repair_json(value: Json, *, depth: int = MAX_DEPTH) -> Json:
     """`value` with every string repaired and whatever lies deeper than `depth` levels replaced by None.
 
     Returns the same object if nothing had to change, so `is` tells whether anything was lost. Keys that become
     equal keep the later value.
     """
+    return value if brackets(value, depth=depth) >= 0 else _repaired(value, depth)
+
+
+def _repaired(value: Json, depth: int) -> Json:
     if isinstance(value, str):
         return repair_text(value)
     if isinstance(value, Mapping):
         if depth == 0:
             return None
-        members = {repair_text(key): repair_json(member, depth=depth - 1) for key, member in value.items()}
+        members = {repair_text(key): _repaired(member, depth - 1) for key, member in value.items()}
         same = isinstance(value, dict) and all(
             new is old[1] and key is old[0] for (key, new), old in zip(members.items(), value.items(), strict=False)
         )
@@ -46,7 +75,7 @@ def repair_json(value: Json, *, depth: int = MAX_DEPTH) -> Json:
     if isinstance(value, list | tuple):
         if depth == 0:
             return None
-        items = [repair_json(item, depth=depth - 1) for item in value]
+        items = [_repaired(item, depth - 1) for item in value]
         same = isinstance(value, list) and all(new is old for new, old in zip(items, value, strict=True))
         return value if same else items
     return value

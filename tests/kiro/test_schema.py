@@ -12,7 +12,8 @@ from strategies import object_schemas
 
 from kirotrio.conversation.request import Diagnostic
 from kirotrio.kiro.lint_tools import lint_tools
-from kirotrio.kiro.schema import MAX_NODES, sanitise_schema
+from kirotrio.kiro.plain_schema import MAX_DEPTH, is_plain_tool
+from kirotrio.kiro.schema import MAX_NODES, clean_schema, sanitise_schema
 from kirotrio.kiro.violation import Findings
 
 STRING = {"type": "string"}
@@ -42,6 +43,65 @@ def test_any_schema_becomes_one_that_the_service_takes(schema: dict[str, Any]) -
 def test_cleaning_twice_changes_nothing(schema: dict[str, Any]) -> None:
     once, _ = clean(schema)
     assert clean(once)[0] == once
+
+
+@settings(max_examples=200, deadline=None)
+@given(object_schemas)
+def test_what_is_sent_as_it_stands_is_what_cleaning_would_make_of_it(schema: dict[str, Any]) -> None:
+    for candidate in (schema, clean_schema(schema, "s", [])):
+        if is_plain_tool(candidate):
+            notes: list[Diagnostic] = []
+            assert clean_schema(candidate, "s", notes) == candidate
+            assert notes == []
+
+
+PLAIN = {
+    "type": "object",
+    "properties": {"a": {"type": "string", "enum": ["x"], "description": "d"}},
+    "required": ["a"],
+}
+
+
+def test_a_plain_schema_is_sent_without_a_copy() -> None:
+    assert clean(PLAIN)[0] is PLAIN
+    assert clean({"$schema": "http://json-schema.org/draft-07/schema#", **PLAIN}) == (PLAIN, [])
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"type": "String"},
+        {"type": ["string", "null"]},
+        {"enum": ["x"]},
+        {"properties": {}},
+        {"type": "array", "items": []},
+        {"type": "array", "items": True},
+        {"type": "string", "description": None},
+        {"type": "string", "enum": []},
+        {"type": "number", "minimum": 1, "exclusiveMinimum": True},
+        {"type": "object", "required": ["b", "b"]},
+        {"type": "object", "required": ["ä"]},
+        {"type": "object", "properties": {"ä": {}}},
+        {"anyOf": []},
+        {"$ref": "#"},
+        {"$comment": "c"},
+        True,
+        None,
+    ],
+)
+def test_what_needs_cleaning_is_not_plain(member: Any) -> None:
+    schema = {"type": "object", "properties": {"a": member}}
+    assert is_plain_tool(schema) is False
+    assert clean(schema)[0] == clean_schema(schema, "s", [])
+
+
+def test_roots_that_a_tool_may_not_have_are_not_plain() -> None:
+    assert not is_plain_tool({"type": "object"})
+    assert not is_plain_tool({**PLAIN, "anyOf": [PLAIN]})
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(MAX_DEPTH):
+        deep = {"type": "array", "items": deep}
+    assert not is_plain_tool({"type": "object", "properties": {"a": deep}})
 
 
 def test_a_clean_schema_is_left_as_it_is() -> None:
