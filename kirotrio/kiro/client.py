@@ -1,4 +1,4 @@
-"""The only file that knows how bytes travel to the upstream, and that the library which carries them raises.
+"""How a call travels to the upstream. The only file that knows what may break beneath it, and what is said of it.
 
 One `Transport` serves every call: generation, models, usage, profiles, sign-in, refresh. So proxy, certificates
 and deadlines are the same everywhere. Above this file only `kirotrio.errors` exist.
@@ -6,23 +6,24 @@ and deadlines are the same everywhere. Above this file only `kirotrio.errors` ex
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import os
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Final, Self
 
-import httpcore
-import httpx
 import trio
 from attrs import define
 
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.errors import DeadlineExceeded, Recovery, SettingsError, UpstreamFailed
+from kirotrio.kiro.address import Address, NoAddress, parse_address
+from kirotrio.kiro.connections import BROKEN, Connection, Pool, WayOut
+from kirotrio.kiro.http1 import UnfitRequest, request_head
 from kirotrio.kiro.http_answer import HttpAnswer
 from kirotrio.kiro.proxies import ACCOUNTS_OWN, Proxy, bypasses_proxy, parse_proxy
-from kirotrio.kiro.tunnels import Direct, Tunnel, not_admitted
+from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Roots, Tunnel, not_admitted
 
 _LARGEST_ANSWER: Final = 16 * 1024 * 1024
 """A plain answer (models, usage, an error) is far smaller; more than this is not ours to hold."""
@@ -30,12 +31,10 @@ _LARGEST_ANSWER: Final = 16 * 1024 * 1024
 _MOST_ROUTES: Final = 32
 """Proxies whose connections are kept for the next call. A person has a handful of accounts."""
 
-_NETWORK: Final = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError)
+_MOST_ADDRESSES: Final = 256
+"""Addresses that are not read anew at every call; there are a dozen, and a few that carry a page's token."""
 
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
-
-_IDLE: Final = 60.0
-"""Seconds that a connection is kept for the next call."""
 
 
 class Transport:
@@ -44,14 +43,11 @@ class Transport:
     def __init__(self, upstream: UpstreamSettings, deadlines: DeadlineSettings) -> None:
         self._no_proxy = upstream.no_proxy
         self._connections = upstream.connections
-        self._tls = tls_context(upstream.certificates)
-        # Reads have no timeout of their own: silence is watched from beside the read (TRIO_STACK, trap 13).
-        self._timeout = {
-            "connect": deadlines.connect,
-            "read": None,
-            "write": deadlines.client_write,
-            "pool": deadlines.connect,
-        }
+        self._tls: Roots = functools.cache(functools.partial(tls_context, upstream.certificates))
+        # Reads have no deadline of their own: silence is watched from beside the read (TRIO_STACK, trap 13).
+        self.connect_patience = deadlines.connect
+        self.write_patience = deadlines.client_write
+        self._addresses: dict[str, Address] = {}
         self._direct = self._route(None)
         self._through = self._route(parse_proxy(upstream.proxy_url)) if upstream.proxy_url else self._direct
         self._own: dict[str, Route] = {}
@@ -65,7 +61,7 @@ class Transport:
 
     async def aclose(self) -> None:
         for route in (self._direct, self._through, *self._own.values()):
-            await route.aclose()
+            route.close()
 
     async def call(
         self,
@@ -92,7 +88,7 @@ class Transport:
                     return HttpAnswer(stream.status, stream.headers, await stream.read(_LARGEST_ANSWER))
         except trio.TooSlowError:
             raise DeadlineExceeded(
-                f"{_host(url)} did not answer within {deadline:g} seconds", recovery=Recovery.RETRY
+                f"{_called(url).host} did not answer within {deadline:g} seconds", recovery=Recovery.RETRY
             ) from None
 
     def stream(
@@ -105,34 +101,34 @@ class Transport:
         proxy_url: str | None = None,
     ) -> UpstreamStream:
         """A call whose answer is read piece by piece; it is made on entering the returned context."""
-        with _translated(url):
-            where = httpx.URL(url)
-            if where.scheme not in ("http", "https") or not where.host:
-                raise httpx.UnsupportedProtocol(url)
-            request = httpcore.Request(
-                method,
-                httpcore.URL(scheme=where.raw_scheme, host=where.raw_host, port=where.port, target=where.raw_path),
-                headers=_fields(where.netloc, method, headers, body),
-                content=body,
-                extensions={"timeout": self._timeout},
-            )
-        return UpstreamStream(self, request, where, proxy_url)
+        where = self._address(url)
+        fields = _fields(where.netloc, method, headers, body)
+        return UpstreamStream(self, where, method, fields, body or b"", proxy_url)
 
-    def borrow(self, where: httpx.URL, proxy_url: str | None) -> Route:
+    def borrow(self, where: Address, proxy_url: str | None) -> Route:
         """The way to `where`, which stays open until it is given back. Raises SettingsError."""
         route = self._way(where, proxy_url)
         route.busy += 1
         return route
 
-    async def give_back(self, route: Route) -> None:
+    def give_back(self, route: Route) -> None:
         route.busy -= 1
         if len(self._own) > _MOST_ROUTES:
-            await self._close_surplus()
+            self._close_surplus()
 
-    def _way(self, where: httpx.URL, proxy_url: str | None) -> Route:
+    def _address(self, url: str) -> Address:
+        where = self._addresses.get(url)
+        if where is None:
+            where = _called(url)
+            if len(self._addresses) >= _MOST_ADDRESSES:
+                self._addresses.clear()
+            self._addresses[url] = where
+        return where
+
+    def _way(self, where: Address, proxy_url: str | None) -> Route:
         if proxy_url == "" or (proxy_url is None and self._through is self._direct):
             return self._direct
-        if bypasses_proxy(where.host, _port(where), self._no_proxy):
+        if bypasses_proxy(where.host, where.connects_to, self._no_proxy):
             return self._direct
         if proxy_url is None:
             return self._through
@@ -143,16 +139,14 @@ class Transport:
     def _route(self, proxy: Proxy | None) -> Route:
         return Route.to(proxy, self._tls, self._connections)
 
-    async def _close_surplus(self) -> None:
+    def _close_surplus(self) -> None:
         """Those used longest ago go first, and none that is in use."""
         idle = [address for address, route in self._own.items() if not route.busy]
-        # All are out of reach before the first wait: nobody borrows what is about to be closed.
-        surplus = [self._own.pop(address) for address in idle[: len(self._own) - _MOST_ROUTES]]
-        for route in surplus:
-            await route.aclose()
+        for address in idle[: len(self._own) - _MOST_ROUTES]:
+            self._own.pop(address).close()
 
 
-@define
+@define(eq=False)
 class Route:
     """The connections that go one way: straight, or through one proxy. `busy` counts the calls under way.
 
@@ -161,47 +155,26 @@ class Route:
     """
 
     proxy: Proxy | None
-    _pool: httpcore.AsyncConnectionPool
-    _forwarding: httpcore.AsyncConnectionPool | None = None
+    _pool: Pool
+    _forwarding: Pool | None = None
     busy: int = 0
 
     @classmethod
-    def to(cls, proxy: Proxy | None, tls: ssl.SSLContext, connections: int) -> Self:
-        kept = min(connections, 100)
-        backend = Direct() if proxy is None else Tunnel(proxy, tls)
-        pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=connections,
-            max_keepalive_connections=kept,
-            keepalive_expiry=_IDLE,
-            network_backend=backend,
-        )
-        if proxy is None or proxy.scheme == "socks5":
+    def to(cls, proxy: Proxy | None, tls: Roots, connections: int) -> Self:
+        if proxy is None:
+            return cls(proxy, Pool(Direct(), tls, connections))
+        pool = Pool(Tunnel(proxy, tls), tls, connections)
+        if proxy.scheme == "socks5":
             return cls(proxy, pool)
-        forwarding = httpcore.AsyncHTTPProxy(
-            httpcore.URL(scheme="http", host=proxy.host, port=proxy.port, target="/"),
-            proxy_headers=[(b"Proxy-Authorization", proxy.authorization)] if proxy.authorization else [],
-            max_connections=connections,
-            max_keepalive_connections=kept,
-            keepalive_expiry=_IDLE,
-            network_backend=Tunnel(proxy, tls, forwards=True),
-        )
-        return cls(proxy, pool, forwarding)
+        return cls(proxy, pool, Pool(Tunnel(proxy, tls, forwards=True), tls, connections))
 
-    async def send(self, request: httpcore.Request) -> httpcore.Response:
-        """The head of the answer. Raises UpstreamFailed where the proxy refuses, otherwise what the library raises."""
-        if self._forwarding is None or request.url.scheme != b"http":
-            return await self._pool.handle_async_request(request)
-        response = await self._forwarding.handle_async_request(request)
-        if response.status == 407 and self.proxy is not None:
-            await response.aclose()
-            raise not_admitted(self.proxy, response.headers)
-        return response
+    def pool_for(self, where: Address) -> Pool:
+        return self._pool if self._forwarding is None or where.scheme == "https" else self._forwarding
 
-    async def aclose(self) -> None:
-        await self._pool.aclose()
+    def close(self) -> None:
+        self._pool.close()
         if self._forwarding is not None:
-            await self._forwarding.aclose()
+            self._forwarding.close()
 
 
 class UpstreamStream:
@@ -211,57 +184,96 @@ class UpstreamStream:
     Raises UpstreamFailed where the network fails. Cancellation at any point closes the connection.
     """
 
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_early",
+        "_fields",
+        "_method",
+        "_pool",
+        "_proxy_url",
+        "_route",
+        "_transport",
+        "_where",
+        "headers",
+        "status",
+    )
+
+    status: int
+    headers: Mapping[str, str]
+    """The head's fields, names in lower case; what comes several times is joined by commas."""
+
     def __init__(
-        self, transport: Transport, request: httpcore.Request, where: httpx.URL, proxy_url: str | None
+        self,
+        transport: Transport,
+        where: Address,
+        method: str,
+        fields: list[tuple[str, str]],
+        body: bytes,
+        proxy_url: str | None,
     ) -> None:
         self._transport = transport
-        self._request = request
         self._where = where
+        self._method = method
+        self._fields = fields
+        self._body = body
         self._proxy_url = proxy_url
         self._route: Route
-        self._response: httpcore.Response
-        self._pieces: AsyncIterator[bytes]
+        self._pool: Pool
+        self._connection: Connection
+        self._early = b""
 
     async def __aenter__(self) -> Self:
-        self._route = self._transport.borrow(self._where, self._proxy_url)
+        self._route = route = self._transport.borrow(self._where, self._proxy_url)
         try:
-            with _translated(self._where):
-                self._response = await self._route.send(self._request)
-        except BaseException:
-            await self._transport.give_back(self._route)
-            raise
-        self._pieces = aiter(self._response.stream)  # type: ignore[arg-type]
+            self._pool = route.pool_for(self._where)
+            head = self._head(self._pool.way, route.proxy)
+            self._connection = connection = await self._pool.take(self._where, self._transport.connect_patience)
+            try:
+                self._early = await connection.ask(self._method, head, self._body, self._transport.write_patience)
+                response = connection.response
+                if response.status == 407 and route.proxy is not None and _forwards(self._pool.way):
+                    raise not_admitted(route.proxy, response.fields)
+            except BaseException:
+                # Before anything else: whoever is cancelled lets go at once.
+                self._pool.give_back(connection)
+                raise
+        except BaseException as error:
+            self._transport.give_back(route)
+            ours = _translated(error, self._where.host)
+            if ours is None:
+                raise
+            raise ours from (None if isinstance(error, UnfitRequest) else error)
+        self.status = response.status
+        joined: dict[str, str] = {}
+        for name, value in response.fields:
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        self.headers = joined
         return self
+
+    def _head(self, way: WayOut, proxy: Proxy | None) -> bytes:
+        target, fields = self._where.target, self._fields
+        if proxy is not None and _forwards(way):
+            target = f"{self._where.scheme}://{self._where.netloc}{target}"
+            if proxy.authorization:
+                fields = [("Proxy-Authorization", proxy.authorization.decode("ascii")), *fields]
+        return request_head(self._method, target, fields)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            with contextlib.suppress(*_NETWORK, OSError):
-                await self._response.aclose()
-        finally:
-            await self._transport.give_back(self._route)
-
-    @property
-    def status(self) -> int:
-        return self._response.status
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The head's fields, names in lower case; what comes several times is joined by commas."""
-        joined: dict[str, str] = {}
-        for raw_name, raw_value in self._response.headers:
-            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-            joined[name] = f"{joined[name]}, {value}" if name in joined else value
-        return joined
+        self._pool.give_back(self._connection)
+        self._transport.give_back(self._route)
 
     async def receive(self) -> bytes:
         """The next bytes of the body, b"" at its end. Raises UpstreamFailed where the connection is cut."""
-        with _translated(self._where):
-            async for piece in self._pieces:
-                if piece:
-                    return piece
-        return b""
+        if self._early:
+            early, self._early = self._early, b""
+            return early
+        try:
+            return await self._connection.receive()
+        except BROKEN as error:
+            raise _broke(error, self._where.host) from error
 
     async def read(self, ceiling: int) -> bytes:
         """The whole rest of the body. Raises UpstreamFailed beyond `ceiling` bytes."""
@@ -275,50 +287,50 @@ class UpstreamStream:
         return b"".join(pieces)
 
 
-WayOut: TypeAlias = Direct | Tunnel
-
-
-def way_out(upstream: UpstreamSettings, where: httpx.URL) -> WayOut:
+def way_out(upstream: UpstreamSettings, where: Address) -> WayOut:
     """How a connection to `where` is to be made that is no call of the upstream: as the settings' proxy demands.
 
     Raises SettingsError for a proxy address that is none.
     """
-    if not upstream.proxy_url or bypasses_proxy(where.host, _port(where), upstream.no_proxy):
+    if not upstream.proxy_url or bypasses_proxy(where.host, where.connects_to, upstream.no_proxy):
         return Direct()
-    return Tunnel(parse_proxy(upstream.proxy_url), tls_context(upstream.certificates))
+    return Tunnel(parse_proxy(upstream.proxy_url), functools.partial(tls_context, upstream.certificates))
 
 
-def _port(where: httpx.URL) -> int:
-    return where.port or (443 if where.scheme == "https" else 80)
+def _forwards(way: WayOut) -> bool:
+    return isinstance(way, Tunnel) and way.forwards
 
 
-def _fields(netloc: bytes, method: str, headers: Mapping[str, str], body: bytes | None) -> list[tuple[bytes, bytes]]:
+def _fields(netloc: str, method: str, headers: Mapping[str, str], body: bytes | None) -> list[tuple[str, str]]:
     """The head's fields: those that were given and those that HTTP demands, nothing that names the library.
 
     A compressed stream would arrive in lumps, so no encoding is asked for (KIRO_PROTOCOL 3).
     """
-    given = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
-    names = {name.lower() for name, _ in given}
-    fields = [] if b"host" in names else [(b"Host", netloc)]
-    if b"accept" not in names:
-        fields.append((b"Accept", b"*/*"))
-    if b"connection" not in names:
-        fields.append((b"Connection", b"keep-alive"))
-    fields += given
-    if b"content-length" not in names and (body is not None or method in _WITH_BODY):
-        fields.append((b"Content-Length", b"%d" % len(body or b"")))
+    names = {name.lower() for name in headers}
+    fields = [] if "host" in names else [("Host", netloc)]
+    if "accept" not in names:
+        fields.append(("Accept", "*/*"))
+    if "connection" not in names:
+        fields.append(("Connection", "keep-alive"))
+    fields += headers.items()
+    if "content-length" not in names and (body is not None or method in _WITH_BODY):
+        fields.append(("Content-Length", str(len(body or b""))))
     return fields
 
 
 def tls_context(certificates: str) -> ssl.SSLContext:
     """The trusted roots: `system`, `bundled`, or `auto` (system where there are any)."""
+    context: ssl.SSLContext
     if certificates == "system" or (certificates == "auto" and _system_has_roots()):
         import truststore
 
-        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    import certifi
+        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    else:
+        import certifi
 
-    return ssl.create_default_context(cafile=certifi.where())
+        context = ssl.create_default_context(cafile=certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def _system_has_roots() -> bool:
@@ -333,8 +345,11 @@ def _system_has_roots() -> bool:
         return any(entry.is_file() for entry in entries)
 
 
-def _host(url: str | httpx.URL) -> str:
-    return httpx.URL(url).host or str(url)
+def _called(url: str) -> Address:
+    try:
+        return parse_address(url)
+    except NoAddress as error:
+        raise SettingsError(f"{url}: not an address that can be called; it begins with http:// or https://") from error
 
 
 def _reason(error: BaseException) -> str:
@@ -349,25 +364,23 @@ def _reason(error: BaseException) -> str:
     return said or type(error).__name__
 
 
-@contextlib.contextmanager
-def _translated(url: str | httpx.URL) -> Iterator[None]:
-    """Turns what the HTTP library raises into our own errors, once, here."""
-    try:
-        yield
-    except (httpcore.ConnectTimeout, httpcore.PoolTimeout) as error:
-        raise UpstreamFailed(
-            f"could not connect to {_host(url)} in time; check the network and the proxy", recovery=Recovery.RETRY
-        ) from error
-    except httpcore.ConnectError as error:
-        raise UpstreamFailed(f"could not connect to {_host(url)}: {_reason(error)}", recovery=Recovery.RETRY) from error
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise SettingsError(f"{url}: not an address that can be called; it begins with http:// or https://") from error
-    except (httpcore.LocalProtocolError, UnicodeError):
+def _broke(error: BaseException, host: str) -> UpstreamFailed:
+    return UpstreamFailed(f"the connection to {host} broke: {_reason(error)}", recovery=Recovery.RETRY)
+
+
+def _translated(error: BaseException, host: str) -> UpstreamFailed | None:
+    """What breaks beneath is one of our own errors above, once, here; None for what is none of these."""
+    if isinstance(error, ConnectTimedOut):
+        sentence = f"could not connect to {host} in time; check the network and the proxy"
+        return UpstreamFailed(sentence, recovery=Recovery.RETRY)
+    if isinstance(error, ConnectFailed):
+        return UpstreamFailed(f"could not connect to {host}: {_reason(error)}", recovery=Recovery.RETRY)
+    if isinstance(error, UnfitRequest | UnicodeError):
         # Never with the library's words: they quote the header, and the token is in it.
-        raise UpstreamFailed(
-            f"a call to {_host(url)} could not be made: the sign-in's token, or a setting that goes into a header, "
+        return UpstreamFailed(
+            f"a call to {host} could not be made: the sign-in's token, or a setting that goes into a header, "
             "has characters that no header may have; `kirotrio doctor` looks at it"
-        ) from None
-    except (*_NETWORK, OSError) as error:
-        sentence = f"the connection to {_host(url)} broke: {_reason(error)}"
-        raise UpstreamFailed(sentence, recovery=Recovery.RETRY) from error
+        )
+    if isinstance(error, (*BROKEN, OSError)):
+        return _broke(error, host)
+    return None

@@ -1,8 +1,4 @@
-"""How a connection is made: straight, or through a proxy.
-
-The HTTP library brings its own ways through a proxy, but they read a proxy's answer without a deadline, take it to
-come in one piece, and leave the socket to the collector when the handshake fails or is cancelled. So they are made
-here, beneath the library, which sees a connection like any other: TLS and HTTP to the target run inside it.
+"""How a connection is made: straight, or through a proxy, with TLS on it where the target speaks that.
 
 One deadline covers the connection, the proxy's handshake and TLS. Whatever ends a handshake closes the socket.
 """
@@ -10,18 +6,17 @@ One deadline covers the connection, the proxy's handshake and TLS. Whatever ends
 from __future__ import annotations
 
 import ipaddress
-import math
+import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final, TypeAlias
 
-import h11
-import httpcore
 import trio
 from attrs import frozen
 
 from kirotrio.errors import ProxyFailed, Recovery
+from kirotrio.kiro.http1 import ProtocolError, ResponseParser, request_head
 from kirotrio.kiro.proxies import ACCOUNTS_OWN, Proxy
 
 _SOCKS_REFUSALS: Final = {
@@ -36,95 +31,141 @@ _SOCKS_REFUSALS: Final = {
 }
 """By the reply field of RFC 1928, section 6."""
 
+Roots: TypeAlias = Callable[[], ssl.SSLContext]
+"""Whom TLS trusts; asked when it is first needed, since reading hundreds of roots takes its time."""
+
 _BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError)
 
 
-class NetworkStream(httpcore.AsyncNetworkStream):
-    """A connection. TLS on top of it has to be agreed by `until` (trio's clock)."""
+class ConnectFailed(Exception):
+    """There is no connection to the target. The message is what the system said of it; its cause may say more."""
 
-    def __init__(self, stream: trio.abc.Stream, until: float) -> None:
-        self._stream = stream
-        self._until = until
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+class ConnectTimedOut(ConnectFailed):
+    """There is none yet, and the time for it is over."""
+
+
+class Line(trio.abc.Stream):
+    """A socket that is connected, as a stream.
+
+    In place of trio's own: that tries to read before it waits, which is in vain for all but the first read of an
+    answer that comes event by event, and costs an exception each time (6 of 20 µs a read). Closing it takes no turn
+    of the loop, so that whoever is cancelled can do it.
+    """
+
+    __slots__ = ("socket",)
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+
+    @classmethod
+    async def open(cls, host: str, port: int) -> Line:
+        """Raises OSError."""
+        stream = await trio.open_tcp_stream(host, port)
+        # Its options are those that the library sets; from here on it is the plain socket.
+        connected = socket.socket(fileno=stream.socket.detach())
+        connected.setblocking(False)
+        return cls(connected)
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
         try:
-            if timeout is None:
-                return bytes(await self._stream.receive_some(max_bytes))
-            with trio.fail_after(timeout):
-                return bytes(await self._stream.receive_some(max_bytes))
-        except trio.TooSlowError as error:
-            raise httpcore.ReadTimeout(str(error)) from error
-        except _BROKEN as error:
-            raise httpcore.ReadError(str(error)) from error
+            while True:
+                await trio.lowlevel.wait_readable(self.socket)
+                try:
+                    return self.socket.recv(max_bytes or 65536)
+                except BlockingIOError:
+                    continue
+        except (OSError, ValueError) as error:  # the latter where it is closed
+            raise trio.BrokenResourceError(str(error)) from error
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if not buffer:
-            return
+    def send_now(self, data: bytes) -> int:
+        """As many of the bytes as the socket takes at once; their count."""
         try:
-            with trio.fail_after(math.inf if timeout is None else timeout):
-                await self._stream.send_all(buffer)
-        except trio.TooSlowError as error:
-            raise httpcore.WriteTimeout(str(error)) from error
-        except _BROKEN as error:
-            raise httpcore.WriteError(str(error)) from error
+            return self.socket.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        with memoryview(data) as rest:
+            sent = 0
+            while sent < len(rest):
+                try:
+                    await trio.lowlevel.wait_writable(self.socket)
+                    with rest[sent:] as piece:
+                        sent += self.socket.send(piece)
+                except BlockingIOError:
+                    continue
+                except OSError as error:
+                    raise trio.BrokenResourceError(str(error)) from error
+
+    async def wait_send_all_might_not_block(self) -> None:
+        try:
+            await trio.lowlevel.wait_writable(self.socket)
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+
+    def close(self) -> None:
+        if self.socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self.socket)
+            self.socket.close()
 
     async def aclose(self) -> None:
-        await self._stream.aclose()
+        self.close()
+        await trio.lowlevel.checkpoint()
 
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        tls = trio.SSLStream(self._stream, ssl_context, server_hostname=server_hostname, https_compatible=True)
+    def is_stale(self) -> bool:
+        """Whether the peer has closed, or has sent what nobody asked for."""
         try:
-            with trio.fail_at(self._until):
-                await tls.do_handshake()
-        except BaseException as error:
-            await trio.aclose_forcefully(self._stream)
-            if isinstance(error, trio.TooSlowError):
-                raise httpcore.ConnectTimeout(str(error)) from error
-            if isinstance(error, _BROKEN):
-                raise httpcore.ConnectError(str(error)) from error
-            raise
-        return NetworkStream(tls, self._until)
+            self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
-    def get_extra_info(self, info: str) -> Any:
-        if info == "ssl_object":
-            # What is asked of it is the protocol that was agreed on, and only HTTP/1.1 is offered.
-            return None
-        if info == "is_readable":
-            stream: Any = self._stream
-            while isinstance(stream, trio.SSLStream):
-                stream = stream.transport_stream
-            return stream.socket.is_readable()
-        return None
+
+def line_of(stream: trio.abc.Stream) -> Line:
+    """What lies beneath the TLS, of which there may be two: the proxy's and the target's."""
+    while isinstance(stream, trio.SSLStream):
+        stream = stream.transport_stream
+    if not isinstance(stream, Line):
+        raise TypeError(type(stream))
+    return stream
+
+
+async def secured(stream: trio.abc.Stream, tls: ssl.SSLContext, host: str) -> trio.abc.Stream:
+    """TLS with the target on it. Raises ConnectFailed; whatever ends it closes the connection."""
+    agreed = trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
+    try:
+        await agreed.do_handshake()
+    except BaseException as error:
+        line_of(stream).close()
+        if isinstance(error, _BROKEN):
+            raise ConnectFailed(str(error)) from error
+        raise
+    return agreed
 
 
 @frozen
-class Direct(httpcore.AsyncNetworkBackend):
-    """Connects straight to the target. Raises the library's ConnectTimeout and ConnectError."""
+class Direct:
+    """Connects straight to the target. Raises ConnectFailed, and ConnectTimedOut after `timeout` seconds."""
 
     resolves: ClassVar[bool] = False
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        until = _until(timeout)
+    async def connect_tcp(self, host: str, port: int, timeout: float) -> trio.abc.Stream:
         try:
-            with trio.fail_at(until):
-                return NetworkStream(await trio.open_tcp_stream(host, port), until)
+            with trio.fail_after(timeout):
+                return await Line.open(host, port)
         except trio.TooSlowError as error:
-            raise httpcore.ConnectTimeout(str(error)) from error
+            raise ConnectTimedOut(str(error)) from error
         except (OSError, trio.BrokenResourceError) as error:
-            raise httpcore.ConnectError(str(error)) from error
+            raise ConnectFailed(str(error)) from error
 
 
 @frozen
-class Tunnel(httpcore.AsyncNetworkBackend):
+class Tunnel:
     """Connects to the target through `proxy`, which resolves its name; with `forwards` to the proxy alone, which is
     then sent plain requests that name their target.
 
@@ -135,49 +176,41 @@ class Tunnel(httpcore.AsyncNetworkBackend):
     """Whether names may be given that this machine does not know."""
 
     proxy: Proxy
-    tls: ssl.SSLContext
+    tls: Roots
     forwards: bool = False
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        until = _until(timeout)
+    async def connect_tcp(self, host: str, port: int, timeout: float) -> trio.abc.Stream:
         try:
-            with trio.fail_at(until):
-                return NetworkStream(await self._opened(host, port), until)
+            with trio.fail_after(timeout):
+                return await self._opened(host, port)
         except trio.TooSlowError:
             what = "take a connection" if self.forwards else f"connect to {host}"
             raise self._failed(f"did not {what} within {timeout:g} seconds") from None
 
     async def _opened(self, host: str, port: int) -> trio.abc.Stream:
         try:
-            stream: trio.abc.Stream = await trio.open_tcp_stream(self.proxy.host, self.proxy.port)
+            line = await Line.open(self.proxy.host, self.proxy.port)
         except (OSError, UnicodeError) as error:
             raise self._failed("could not be connected to", str(error)) from error
+        stream: trio.abc.Stream = line
         try:
             if self.proxy.scheme == "https":
                 stream = await self._secured(stream)
             if not self.forwards:
                 await self._ask(stream, host, port)
         except _BROKEN as error:
-            await trio.aclose_forcefully(stream)
+            line.close()
             raise self._failed(f"broke the connection when it was asked for {host}") from error
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            line.close()
             raise
         return stream
 
     async def _secured(self, stream: trio.abc.Stream) -> trio.abc.Stream:
-        tls = trio.SSLStream(stream, self.tls, server_hostname=self.proxy.host, https_compatible=True)
+        tls = trio.SSLStream(stream, self.tls(), server_hostname=self.proxy.host, https_compatible=True)
         try:
             await tls.do_handshake()
         except BaseException as error:
-            await trio.aclose_forcefully(stream)
             beneath = error.__cause__
             if isinstance(beneath, ssl.SSLCertVerificationError):
                 raise self._failed(
@@ -199,29 +232,26 @@ class Tunnel(httpcore.AsyncNetworkBackend):
     async def _ask_http(self, stream: trio.abc.Stream, host: str, port: int) -> None:
         """CONNECT (RFC 9110, 9.3.6)."""
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        headers = [(b"Host", target.encode("ascii"))]
+        headers = [("Host", target)]
         if self.proxy.authorization:
-            headers.append((b"Proxy-Authorization", self.proxy.authorization))
-        talk = h11.Connection(h11.CLIENT)
-        head = talk.send(h11.Request(method="CONNECT", target=target, headers=headers)) or b""
-        await stream.send_all(head + (talk.send(h11.EndOfMessage()) or b""))
+            headers.append(("Proxy-Authorization", self.proxy.authorization.decode("ascii")))
+        await stream.send_all(request_head("CONNECT", target, headers))
+        answer = ResponseParser("CONNECT")
         try:
-            while True:
-                event = talk.next_event()
-                if event is h11.NEED_DATA:
-                    talk.receive_data(bytes(await stream.receive_some(4096)))
-                elif isinstance(event, h11.Response):
-                    break
-                elif not isinstance(event, h11.InformationalResponse):
+            while not answer.head:
+                piece = await stream.receive_some(4096)
+                if not piece:
                     raise self._failed(f"broke the connection when it was asked for {host}")
-        except h11.RemoteProtocolError as error:
+                answer.feed(bytes(piece))
+        except ProtocolError as error:
             raise self._failed("does not answer as an HTTP proxy does") from error
-        if event.status_code == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            raise not_admitted(self.proxy, event.headers)
-        if not 200 <= event.status_code < 300:
-            recovery = Recovery.RETRY if event.status_code >= 500 or event.status_code == 429 else Recovery.NONE
-            raise self._failed(f"did not connect to {host}", f"it answered {_spelled(event.status_code)}", recovery)
-        if talk.trailing_data[0]:
+        status = answer.status
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            raise not_admitted(self.proxy, answer.fields)
+        if not 200 <= status < 300:
+            recovery = Recovery.RETRY if status >= 500 or status == 429 else Recovery.NONE
+            raise self._failed(f"did not connect to {host}", f"it answered {_spelled(status)}", recovery)
+        if answer.excess:
             raise self._failed("sent more than its own answer before anything was asked of the target")
 
     async def _ask_socks(self, stream: trio.abc.Stream, host: str, port: int) -> None:
@@ -268,9 +298,9 @@ class Tunnel(httpcore.AsyncNetworkBackend):
         return _refusal(self.proxy, what, why, recovery)
 
 
-def not_admitted(proxy: Proxy, headers: Iterable[tuple[bytes, bytes]] = ()) -> ProxyFailed:
+def not_admitted(proxy: Proxy, headers: Iterable[tuple[str, str]] = ()) -> ProxyFailed:
     """The error where a proxy wants a sign-in, or another than it was given; `headers` are those of its 407."""
-    offered = [value.decode("latin-1") for name, value in headers if name.lower() == b"proxy-authenticate"]
+    offered = [value for name, value in headers if name == "proxy-authenticate"]
     kinds = [value.split(" ", 1)[0] for value in offered if value]
     if kinds and not any(kind.lower() == "basic" for kind in kinds):
         shown = "/".join(kind for kind in kinds if kind.isalnum())[:40] or "another kind"
@@ -287,10 +317,6 @@ def not_admitted(proxy: Proxy, headers: Iterable[tuple[bytes, bytes]] = ()) -> P
 def _refusal(proxy: Proxy, what: str, why: str = "", recovery: Recovery = Recovery.NONE) -> ProxyFailed:
     sentence = f"the proxy {proxy.place} {what}" + (f": {why}" if why else "")
     return ProxyFailed(sentence, own=proxy.setting == ACCOUNTS_OWN, recovery=recovery)
-
-
-def _until(timeout: float | None) -> float:
-    return trio.current_time() + (math.inf if timeout is None else timeout)
 
 
 def _socks_address(host: str) -> bytes:

@@ -15,22 +15,23 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from email.message import Message
 from http import HTTPStatus
 from ipaddress import ip_address
 from socket import SOCK_STREAM, gaierror
-from typing import Any, Final
+from typing import Final
 
-import httpcore
-import httpx
 import trio
 from attrs import field, frozen
 
 from kirotrio import __version__
 from kirotrio.config.settings import Settings
 from kirotrio.errors import UpstreamFailed
-from kirotrio.kiro.client import WayOut, tls_context, way_out
+from kirotrio.kiro.address import Address, NoAddress, OtherScheme, parse_address
+from kirotrio.kiro.client import tls_context, way_out
+from kirotrio.kiro.connections import ConnectFailed, Connection, ConnectTimedOut, WayOut, secured
+from kirotrio.kiro.http1 import ProtocolError, UnfitRequest, request_head
 from kirotrio.relay.addresses import Network, may_call, names_public_site, read_networks
 
 _LONGEST_URL: Final = 8192
@@ -94,16 +95,17 @@ async def fetch(
     raise FetchRefused("url_not_accessible", f"{where.host} did not send it within {patience:g} seconds")
 
 
-def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
+def _parsed(url: str, base: Address | None = None) -> Address:
     """An address that may be called, as far as can be told from its text. Raises FetchRefused."""
     try:
-        where = httpx.URL(url) if base is None else base.join(url)
-        usable = where.scheme in ("http", "https") and bool(where.host)
-    except (httpx.InvalidURL, ValueError):
+        where = parse_address(url, base)
+    except OtherScheme:
+        raise FetchRefused(
+            "url_not_allowed", "only addresses that begin with http:// or https:// are fetched"
+        ) from None
+    except NoAddress:
         raise FetchRefused("url_not_accessible", "the address is not a valid URL") from None
-    if not usable:
-        raise FetchRefused("url_not_allowed", "only addresses that begin with http:// or https:// are fetched")
-    if where.userinfo:
+    if where.has_user:
         raise FetchRefused("url_not_allowed", f"{where.host}: an address with a user name or password is not fetched")
     if where.port is not None and not 0 < where.port < 65536:
         raise FetchRefused("url_not_accessible", f"{where.host}: {where.port} is not a port")
@@ -113,63 +115,68 @@ def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
 
 
 async def _hop(
-    where: httpx.URL, ceiling: int, settings: Settings, accepts: Callable[[str], bool] | None
-) -> Fetched | httpx.URL:
+    where: Address, ceiling: int, settings: Settings, accepts: Callable[[str], bool] | None
+) -> Fetched | Address:
     """What is found at `where`, or the address that it redirects to."""
-    target = httpcore.URL(scheme=where.raw_scheme, host=where.raw_host, port=where.port, target=where.raw_path)
-    headers = [
-        (b"host", where.netloc),
-        (b"user-agent", (settings.upstream.user_agent or f"kirotrio/{__version__}").encode()),
-        (b"accept", b"*/*"),
+    head = [
+        ("host", where.netloc),
+        ("user-agent", settings.upstream.user_agent or f"kirotrio/{__version__}"),
+        ("accept", "*/*"),
         # A compressed body has no size until it is unpacked.
-        (b"accept-encoding", b"identity"),
-        (b"connection", b"close"),
+        ("accept-encoding", "identity"),
+        ("connection", "close"),
     ]
-    tls = tls_context(settings.upstream.certificates) if where.scheme == "https" else None
-    backend = _CheckedBackend(
+    way = _CheckedWay(
         read_networks(settings.fetch.allow_networks), settings.deadlines.connect, way_out(settings.upstream, where)
     )
+    connection: Connection | None = None
     try:
-        async with (
-            httpcore.AsyncConnectionPool(ssl_context=tls, network_backend=backend, max_connections=1) as pool,
-            pool.stream("GET", target, headers=headers) as response,
-        ):
-            return await _read(where, response, ceiling, accepts)
-    except (httpcore.NetworkError, httpcore.TimeoutException) as error:
+        stream = await way.connect(where)
+        if where.scheme == "https":
+            stream = await secured(stream, tls_context(settings.upstream.certificates), where.host)
+        connection = Connection(stream)
+        request = request_head("GET", where.target, head)
+        begun = await connection.ask("GET", request, b"", settings.deadlines.fetch)
+        return await _read(where, connection, begun, ceiling, accepts)
+    except (ConnectFailed, trio.BrokenResourceError, trio.ClosedResourceError) as error:
         raise FetchRefused("url_not_accessible", f"{where.host}: {_reason(error)}") from error
-    except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError) as error:
+    except (ProtocolError, UnfitRequest, UnicodeError) as error:
         raise FetchRefused("url_not_accessible", f"{where.host} did not answer in proper HTTP") from error
+    finally:
+        if connection is not None:
+            connection.close()
 
 
 async def _read(
-    where: httpx.URL, response: httpcore.Response, ceiling: int, accepts: Callable[[str], bool] | None
-) -> Fetched | httpx.URL:
-    head = {name.lower(): value.decode("latin-1") for name, value in reversed(response.headers)}
-    if response.status in _REDIRECTS and b"location" in head:
-        return _parsed(head[b"location"], where)
+    where: Address, connection: Connection, begun: bytes, ceiling: int, accepts: Callable[[str], bool] | None
+) -> Fetched | Address:
+    response = connection.response
+    head = dict(reversed(response.fields))
+    if response.status in _REDIRECTS and "location" in head:
+        return _parsed(head["location"], where)
     if response.status not in _ANSWERED:
         raise FetchRefused("url_not_accessible", f"{where.host} answered {_spelled(response.status)}")
     # A list, which may come in several lines (RFC 9110 5.3).
-    encodings = [value.strip().lower() for name, value in response.headers if name.lower() == b"content-encoding"]
-    if any(encoding not in (b"", b"identity") for encoding in encodings):
+    encodings = [value.strip().lower() for name, value in response.fields if name == "content-encoding"]
+    if any(encoding not in ("", "identity") for encoding in encodings):
         raise FetchRefused(
             "unsupported_content_type", f"{where.host} sends it compressed, though it was asked for as it is"
         )
-    media_type, charset = _content_type(head.get(b"content-type", ""))
+    media_type, charset = _content_type(head.get("content-type", ""))
     if accepts is not None and not accepts(media_type):
         raise FetchRefused("unsupported_content_type", f"{where.host} sends {media_type[:100]}, which cannot be used")
-    length = head.get(b"content-length", "")
+    length = head.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > ceiling:
         raise _too_large(where, ceiling)
-    content = bytearray()
-    async for piece in response.aiter_stream():
+    content = bytearray(begun)
+    while len(content) <= ceiling and (piece := await connection.receive()):
         content += piece
-        if len(content) > ceiling:
-            raise _too_large(where, ceiling)
+    if len(content) > ceiling:
+        raise _too_large(where, ceiling)
     return Fetched(str(where), media_type, charset, bytes(content))
 
 
-def _too_large(where: httpx.URL, ceiling: int) -> FetchRefused:
+def _too_large(where: Address, ceiling: int) -> FetchRefused:
     return FetchRefused("too_large", f"{where.host} sends more than {ceiling} bytes, the most that is fetched")
 
 
@@ -201,7 +208,7 @@ def _reason(error: BaseException) -> str:
 
 
 @frozen
-class _CheckedBackend(httpcore.AsyncNetworkBackend):
+class _CheckedWay:
     """Connects to addresses that may be called, and to no other. `patience` is for all addresses of a name
     together."""
 
@@ -209,28 +216,22 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
     patience: float
     way: WayOut
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    async def connect(self, where: Address) -> trio.abc.Stream:
+        host, port = where.host, where.connects_to
         addresses = await self._resolve(host, port)
         for address in addresses[:-1]:
             try:
                 return await self.way.connect_tcp(address, port, self.patience / len(addresses))
-            except (httpcore.NetworkError, httpcore.TimeoutException):
+            except ConnectFailed:
                 continue
             except UpstreamFailed as error:
                 if not error.retryable:
                     raise FetchRefused("url_not_accessible", f"{host}: {error.message}") from error
         try:
             return await self.way.connect_tcp(addresses[-1], port, self.patience / len(addresses))
-        except httpcore.TimeoutException:
+        except ConnectTimedOut:
             raise FetchRefused("url_not_accessible", f"{host}: could not be connected to in time") from None
-        except httpcore.NetworkError as error:
+        except ConnectFailed as error:
             raise FetchRefused("url_not_accessible", f"{host}: could not be connected to ({error})") from error
         except UpstreamFailed as error:
             raise FetchRefused("url_not_accessible", f"{host}: {error.message}") from error

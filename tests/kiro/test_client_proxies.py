@@ -257,7 +257,7 @@ async def test_a_proxy_that_hangs_is_left_and_its_connection_closed(kind, place,
                     await http.call("GET", url, deadline=60)
         with trio.fail_after(10):
             await proxy.gone.wait()
-        assert not http._through._pool.connections, "the pool keeps a place for a connection that is none"
+        assert not http._through._pool.open, "the pool keeps a place for a connection that is none"
 
 
 async def after(event: trio.Event, act: Callable[[], object]) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
 import attrs
-import httpcore
 import pytest
 import trio
 import trustme
@@ -18,7 +18,7 @@ from support.sites import Site, answer, redirect, resolving
 
 from kirotrio import __version__
 from kirotrio.config.settings import FetchSettings, Settings
-from kirotrio.kiro.tunnels import Direct
+from kirotrio.kiro.tunnels import ConnectFailed, Direct, Line
 from kirotrio.relay import fetching
 from kirotrio.relay.fetching import Fetched, FetchRefused, fetch
 
@@ -118,11 +118,15 @@ class Network:
     listening: set[str] = attrs.field(factory=set)
     called: list[tuple[str, float]] = attrs.field(factory=list)
 
-    async def connect_tcp(self, address: str, port: int, timeout: float) -> httpcore.AsyncNetworkStream:
+    async def connect_tcp(self, address: str, port: int, timeout: float) -> trio.abc.Stream:
         self.called.append((address, timeout))
         if address not in self.listening:
-            raise httpcore.ConnectError("nobody there")
-        return httpcore.AsyncMockStream([answer(b"x")])
+            raise ConnectFailed("nobody there")
+        near, far = socket.socketpair()
+        with far:
+            far.sendall(answer(b"x"))
+        near.setblocking(False)
+        return Line(near)
 
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111"]

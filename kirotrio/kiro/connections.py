@@ -1,0 +1,244 @@
+"""Connections that carry one HTTP exchange after the other, and the pool that keeps them in between.
+
+In place of httpcore, which made a receive of every chunk of an answer (17–27 µs each, 500 for an answer that came in
+one read), and spent 1–2 ms on a request in locks, traces, deadline scopes and events. Here a read of the socket is a
+receive, a request is one send, and a wait has a scope only where it may be waited at all.
+
+A connection goes back to the pool only when its response was read to its very end; otherwise it is closed at once,
+without waiting for anything, also when the task is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, TypeAlias
+
+import trio
+from attrs import define, field, frozen
+
+from kirotrio.kiro.address import Address
+from kirotrio.kiro.http1 import ProtocolError, ResponseParser
+from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Roots, Tunnel, line_of, secured
+
+__all__ = ["BROKEN", "ConnectFailed", "ConnectTimedOut", "Connection", "Pool", "WayOut", "secured"]
+
+_READ: Final = 64 * 1024
+_ONE_SEND: Final = 64 * 1024
+"""Bytes of a body that are copied behind the head, to go out with it in one send."""
+_IDLE: Final = 60.0
+"""Seconds that a connection is kept for the next call."""
+_MOST_IDLE: Final = 100
+
+BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError)
+"""What is raised where a connection breaks, or carries what is no HTTP."""
+
+WayOut: TypeAlias = Direct | Tunnel
+
+
+class WriteTimedOut(trio.BrokenResourceError):
+    """The peer takes no more of the request."""
+
+
+class Connection:
+    """`response` is that of the exchange under way."""
+
+    __slots__ = ("_line", "_stream", "idle_until", "place", "response")
+
+    def __init__(self, stream: trio.abc.Stream, place: Place = ("", "", 0)) -> None:
+        self._stream = stream
+        self._line = line_of(stream)
+        self.place = place
+        self.idle_until = 0.0
+        self.response: ResponseParser
+
+    async def ask(self, method: str, head: bytes, body: bytes, patience: float) -> bytes:
+        """Send a request, and read up to the response's head; the bytes of the body that came with it are returned.
+
+        `patience`: seconds until the peer has to have taken the whole request. Raises one of BROKEN.
+        """
+        self.response = ResponseParser(method)
+        refused = False
+        try:
+            await self._send(head, body, patience)
+        except WriteTimedOut:
+            raise
+        except trio.BrokenResourceError:
+            # Servers may answer, and close, ahead of a body that they do not want.
+            refused = True
+        piece = b""
+        while not self.response.head:
+            piece = await self._read()
+        if refused:
+            self.response.keeps = False
+        return piece
+
+    async def receive(self) -> bytes:
+        """The next bytes of the body, b"" at its end. Raises one of BROKEN."""
+        response = self.response
+        while not response.done:
+            if response.failure is not None:
+                raise response.failure
+            if piece := await self._read():
+                return piece
+        return b""
+
+    async def _read(self) -> bytes:
+        data = await self._stream.receive_some(_READ)
+        if data:
+            return self.response.feed(bytes(data))
+        self.response.close()
+        return b""
+
+    async def _send(self, head: bytes, body: bytes, patience: float) -> None:
+        first = head + body if len(body) <= _ONE_SEND else head + body[:_ONE_SEND]
+        begun = 0
+        if self._stream is self._line:
+            begun = self._line.send_now(first)
+            if begun == len(first) and len(body) <= _ONE_SEND:
+                return
+        with trio.move_on_after(patience) as scope:
+            with memoryview(first) as rest:
+                await self._stream.send_all(rest[begun:])
+            if len(body) > _ONE_SEND:
+                with memoryview(body) as rest:
+                    await self._stream.send_all(rest[_ONE_SEND:])
+        if scope.cancelled_caught:
+            raise WriteTimedOut(f"it took no more of the request within {patience:g} seconds")
+
+    def is_stale(self) -> bool:
+        return self._line.is_stale()
+
+    def close(self) -> None:
+        self._line.close()
+
+
+Place: TypeAlias = tuple[str, str, int]
+"""Scheme, host and port."""
+
+
+@frozen(eq=False)
+class _Waiting:
+    place: Place
+    given: trio.Event = field(factory=trio.Event)
+    connection: list[Connection] = field(factory=list)
+    """One that fits; where there is none, leave to make one is given."""
+
+
+@define(eq=False)
+class Pool:
+    """At most `most` connections, in use and idle together. Whoever comes first is served first."""
+
+    way: WayOut
+    tls: Roots
+    most: int
+    open: int = 0
+    """Those there are, and those that are being made."""
+    _idle: list[Connection] = field(factory=list)
+    """The one that was used last comes last."""
+    _waiting: deque[_Waiting] = field(factory=deque)
+    _closed: bool = False
+
+    async def take(self, where: Address, patience: float) -> Connection:
+        """A connection to `where`; give it back. `patience`: seconds for a place, and again for connecting.
+
+        Raises ConnectFailed, ConnectTimedOut, and what the way out raises. Cancellation closes what was begun.
+        """
+        place = (where.scheme, where.host, where.connects_to)
+        if self._idle:
+            # A server that closes behind its answer is to be seen doing so.
+            await trio.lowlevel.checkpoint()
+        connection = self._reused(place)
+        if connection is not None:
+            return connection
+        if self.open < self.most:
+            self.open += 1
+        elif self._idle:
+            self._idle.pop(0).close()
+        else:
+            connection = await self._wait(place, patience)
+            if connection is not None:
+                return connection
+        try:
+            return await self._connect(where, place, patience)
+        except BaseException:
+            self._free()
+            raise
+
+    def give_back(self, connection: Connection) -> None:
+        response = connection.response
+        fits = not self._waiting or self._waiting[0].place == connection.place
+        if self._closed or not fits or not (response.done and response.keeps):
+            connection.close()
+            self._free()
+        elif self._waiting:
+            waiting = self._waiting.popleft()
+            waiting.connection.append(connection)
+            waiting.given.set()
+        else:
+            connection.idle_until = trio.current_time() + _IDLE
+            self._idle.append(connection)
+            if len(self._idle) > _MOST_IDLE:
+                self._drop(0)
+
+    def close(self) -> None:
+        """Those that are idle; those in use are closed when they are given back."""
+        self._closed = True
+        while self._idle:
+            self._drop(0)
+
+    def _reused(self, place: Place) -> Connection | None:
+        idle = self._idle
+        while idle and idle[0].idle_until < trio.current_time():
+            self._drop(0)
+        for index in range(len(idle) - 1, -1, -1):
+            if idle[index].place == place:
+                if not idle[index].is_stale():
+                    return idle.pop(index)
+                self._drop(index)
+        return None
+
+    async def _wait(self, place: Place, patience: float) -> Connection | None:
+        """A connection, or None with leave to make one. Raises ConnectTimedOut."""
+        waiting = _Waiting(place)
+        self._waiting.append(waiting)
+        try:
+            with trio.move_on_after(patience):
+                await waiting.given.wait()
+        except BaseException:
+            if waiting.given.is_set():
+                self._pass_on(waiting)
+            else:
+                self._waiting.remove(waiting)
+            raise
+        if not waiting.given.is_set():
+            self._waiting.remove(waiting)
+            raise ConnectTimedOut
+        return waiting.connection[0] if waiting.connection else None
+
+    def _pass_on(self, waiting: _Waiting) -> None:
+        if waiting.connection:
+            self.give_back(waiting.connection[0])
+        else:
+            self._free()
+
+    async def _connect(self, where: Address, place: Place, patience: float) -> Connection:
+        until = trio.current_time() + patience
+        stream = await self.way.connect_tcp(where.host, place[2], patience)
+        if where.scheme == "https" and not (isinstance(self.way, Tunnel) and self.way.forwards):
+            try:
+                with trio.fail_at(until):
+                    stream = await secured(stream, self.tls(), where.host)
+            except trio.TooSlowError as error:
+                raise ConnectTimedOut from error
+        return Connection(stream, place)
+
+    def _drop(self, index: int) -> None:
+        self._idle.pop(index).close()
+        self._free()
+
+    def _free(self) -> None:
+        """A place is free: it is the next one's."""
+        if self._waiting:
+            self._waiting.popleft().given.set()
+        else:
+            self.open -= 1
