@@ -14,7 +14,7 @@ from kirotrio.accounts.worth.usage_book import TOPIC
 from kirotrio.conversation.request import Json
 from kirotrio.errors import SettingsError
 from kirotrio.store.account_record import AccountRecord
-from kirotrio.store.sealing import Sealer
+from kirotrio.store.sealer import Sealer
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

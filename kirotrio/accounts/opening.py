@@ -9,16 +9,20 @@ from pathlib import Path
 import trio
 
 from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.accounts.known import known_of
 from kirotrio.accounts.lending.colleagues import Colleagues
 from kirotrio.accounts.lending.pool import Pool
-from kirotrio.accounts.shared import Shared, StoredSnapshots
+from kirotrio.accounts.shared import Shared, StoredSnapshots, forgotten_before
 from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.terms import turn_lasts
 from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.accounts.worth.usage_book import UsageBook
 from kirotrio.config.settings import Settings
-from kirotrio.store.migrate import open_store
-from kirotrio.store.vault import open_vault
+from kirotrio.store.account_record import CooldownRow, record_of
+from kirotrio.store.database import Database, database_url
+from kirotrio.store.glance import glance
+from kirotrio.store.history import check_folder
+from kirotrio.store.vault import open_vault, require_named, vault_of
 from kirotrio.telemetry.log import Log
 
 
@@ -27,15 +31,41 @@ def open_shared(settings: Settings, data_dir: Path) -> Shared:
 
     Raises SettingsError, which says what to do, and StoreUnavailable.
     """
+    return _opened_at_a_glance(settings, data_dir) or _opened(settings, data_dir)
+
+
+def _opened_at_a_glance(settings: Settings, data_dir: Path) -> Shared | None:
+    """The same for SQLite's file if that is in order, which a look without SQLAlchemy tells; else None."""
+    place = database_url("", data_dir) if not settings.store.url else None
+    seen = glance(place, forgotten_before()) if isinstance(place, Path) else None
+    if place is None or seen is None:
+        return None
+    check_folder(data_dir)
+    vault = vault_of(settings.store, data_dir)
+    require_named(vault, seen.key_named, lambda: seen.holds_secrets)
+    shared = Shared(Database(place, deadline=settings.deadlines.store), vault, turn_lasts(settings), _earlier(data_dir))
+    records = [record_of(row, vault) for row in seen.accounts]
+    shared.opened = known_of(seen.revision, records, [CooldownRow(**row) for row in seen.cooldowns])
+    return shared
+
+
+def _opened(settings: Settings, data_dir: Path) -> Shared:
+    from kirotrio.store.migrate import open_store
+
     database = open_store(settings.store.url, data_dir, deadline=settings.deadlines.store)
     try:
         vault = open_vault(database, settings.store, data_dir)
-        shared = Shared(database, vault, turn_lasts(settings), data_dir / "accounts")
+        shared = Shared(database, vault, turn_lasts(settings), _earlier(data_dir))
         database.writing(shared.tidy)
     except BaseException:
         database.close()
         raise
     return shared
+
+
+def _earlier(data_dir: Path) -> Path:
+    """Where earlier versions kept the successors of tokens."""
+    return data_dir / "accounts"
 
 
 def open_pool(

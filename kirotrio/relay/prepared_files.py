@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 from kirotrio.conversation.request import Document, Image, RemoteFile
-from kirotrio.relay.documents import Extracted
+
+if TYPE_CHECKING:
+    from kirotrio.relay.documents import Extracted
 
 
 @frozen

@@ -1,8 +1,15 @@
-"""An account as a value: what its row says, with its secrets opened."""
+"""An account as a value: what its row says, with its secrets opened; and a pause of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import orjson
 from attrs import field, frozen
+
+from kirotrio.store.sealer import Sealer, purpose_of
 
 
 @frozen
@@ -55,3 +62,40 @@ class AccountRecord:
     secrets: Secrets = Secrets()
     created_at: float = 0.0
     updated_at: float = 0.0
+
+
+@frozen(kw_only=True)
+class CooldownRow:
+    """`blame` is an `errors.Blame`; `model` "" for all models; the times are epoch seconds."""
+
+    account_id: str
+    model: str = ""
+    blame: str
+    reason: str = ""
+    began_at: float
+    until: float
+
+
+FIELDS = frozenset(field.name for field in attrs.fields(AccountRecord)) - {"secrets"}
+"""Those that are columns of their own."""
+
+
+def purpose(account_id: str) -> str:
+    """What an account's secrets are sealed for."""
+    return purpose_of("accounts", account_id)
+
+
+def record_of(row: Mapping[str, Any], sealer: Sealer) -> AccountRecord:
+    """The account that a row of the table is. Raises SettingsError where the key to its secrets is not to be had."""
+    values = {name: row[name] for name in FIELDS}
+    values["enabled"] = bool(values["enabled"])  # a number, where the driver alone read it
+    return AccountRecord(**values, secrets=secrets_of(row, sealer))
+
+
+def secrets_of(row: Mapping[str, Any], sealer: Sealer) -> Secrets:
+    """The secrets of a row. Raises as `record_of`."""
+    if not row["sealed"]:
+        return Secrets()  # given up with a key that was lost (`rekeying.forget_secrets`)
+    held = orjson.loads(sealer.open(bytes(row["sealed"]), purpose(row["id"])))
+    known = attrs.fields_dict(Secrets)
+    return Secrets(**{name: value for name, value in held.items() if name in known})

@@ -13,20 +13,21 @@ from typing import Any
 
 import attrs
 import orjson
-from sqlalchemy import Connection, Row, delete, insert, or_, select
+from sqlalchemy import Connection, delete, insert, or_, select
 from sqlalchemy import update as update_rows
 
 from kirotrio.errors import SettingsError
+from kirotrio.store.account_record import FIELDS, record_of, secrets_of
 from kirotrio.store.account_record import AccountRecord as AccountRecord
 from kirotrio.store.account_record import Secrets as Secrets
+from kirotrio.store.account_record import purpose as purpose
 from kirotrio.store.columns import insertion, misfits
 from kirotrio.store.revisions import begin_change, bump
 from kirotrio.store.revisions import revision as revision
 from kirotrio.store.schema import accounts, token_digests
-from kirotrio.store.sealing import Sealer, purpose_of, seal_in
+from kirotrio.store.sealing import Sealer, seal_in
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_FIELDS = frozenset(field.name for field in attrs.fields(AccountRecord)) - {"secrets"}
 _FIXED = frozenset({"id", "created_at", "updated_at"})
 
 
@@ -42,11 +43,6 @@ class AlreadyThere(SettingsError):
         self.name = name
 
 
-def purpose(account_id: str) -> str:
-    """What an account's secrets are sealed for."""
-    return purpose_of(accounts, account_id)
-
-
 def digest(token: str) -> str:
     """What is kept of a refresh token or API key to know it again: its SHA-256."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
@@ -55,7 +51,7 @@ def digest(token: str) -> str:
 def all_accounts(connection: Connection, sealer: Sealer) -> list[AccountRecord]:
     """All of them by name. Raises SettingsError where the key to the secrets is not to be had."""
     rows = connection.execute(select(accounts)).all()
-    return [_record(row, sealer) for row in sorted(rows, key=lambda row: str(row.name))]
+    return [record_of(row._asdict(), sealer) for row in sorted(rows, key=lambda row: str(row.name))]
 
 
 def find(connection: Connection, sealer: Sealer, name_or_id: str) -> AccountRecord | None:
@@ -63,7 +59,7 @@ def find(connection: Connection, sealer: Sealer, name_or_id: str) -> AccountReco
     wanted = or_(accounts.c.name == name_or_id, accounts.c.id == name_or_id)
     rows = connection.execute(select(accounts).where(wanted)).all()
     rows = sorted(rows, key=lambda row: row.name != name_or_id)
-    return _record(rows[0], sealer) if rows else None
+    return record_of(rows[0]._asdict(), sealer) if rows else None
 
 
 def names(connection: Connection) -> list[str]:
@@ -109,7 +105,7 @@ def rotate(
     row = connection.execute(select(accounts).where(accounts.c.id == account_id)).one_or_none()
     if row is None:
         return False
-    before = _opened(row, sealer)
+    before = secrets_of(row._asdict(), sealer)
     if before.refresh_token != old_refresh_token:
         return False
     after = attrs.evolve(before, refresh_token=refresh_token or before.refresh_token, access_token=access_token)
@@ -127,7 +123,7 @@ def update(
     Returns the account as it is then, None where it is gone. Raises NameTaken, SettingsError for a value that has no
     room, TypeError for a field that there is not.
     """
-    if unknown := changes.keys() - _FIELDS - {"secrets"} or changes.keys() & _FIXED:
+    if unknown := changes.keys() - FIELDS - {"secrets"} or changes.keys() & _FIXED:
         raise TypeError(f"an account has no field to change called {', '.join(sorted(unknown))}")
     begin_change(connection)
     row = connection.execute(select(accounts).where(accounts.c.id == account_id)).one_or_none()
@@ -256,15 +252,3 @@ def _row(record: AccountRecord) -> dict[str, Any]:
 def _sealed(connection: Connection, secrets: Secrets, account_id: str, sealer: Sealer) -> bytes:
     held = {name: value for name, value in attrs.asdict(secrets).items() if value}
     return seal_in(connection, sealer, orjson.dumps(held), purpose(account_id))
-
-
-def _opened(row: Row[Any], sealer: Sealer) -> Secrets:
-    if not row.sealed:
-        return Secrets()  # given up with a key that was lost (`rekeying.forget_secrets`)
-    held = orjson.loads(sealer.open(bytes(row.sealed), purpose(row.id)))
-    known = attrs.fields_dict(Secrets)
-    return Secrets(**{name: value for name, value in held.items() if name in known})
-
-
-def _record(row: Row[Any], sealer: Sealer) -> AccountRecord:
-    return AccountRecord(**{name: getattr(row, name) for name in _FIELDS}, secrets=_opened(row, sealer))

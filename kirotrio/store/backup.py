@@ -26,8 +26,7 @@ from sqlalchemy.pool import NullPool
 from kirotrio import __version__
 from kirotrio.errors import SettingsError
 from kirotrio.store import schema
-from kirotrio.store.database import Database, translated
-from kirotrio.store.engines import WRITE
+from kirotrio.store.database import WRITE, Database, translated
 from kirotrio.store.files import PRIVATE, sync_folder
 from kirotrio.store.migrate import REVISION_TABLE, stored_revision
 from kirotrio.store.sealing import SEALED_COLUMNS

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import attrs
-from attrs import frozen
 from sqlalchemy import ColumnElement, Connection, delete, select
 
+from kirotrio.store.account_record import CooldownRow as CooldownRow
 from kirotrio.store.columns import fitted, upsert
 from kirotrio.store.revisions import begin_change, bump
 from kirotrio.store.schema import accounts, cooldowns
-
-
-@frozen(kw_only=True)
-class CooldownRow:
-    """`blame` is an `errors.Blame`; `model` "" for all models; the times are epoch seconds."""
-
-    account_id: str
-    model: str = ""
-    blame: str
-    reason: str = ""
-    began_at: float
-    until: float
 
 
 def put(connection: Connection, row: CooldownRow) -> bool:

@@ -2,6 +2,9 @@
 
 Work is a function of a connection that runs in one transaction in a worker thread, never on the event loop. SQLite has
 one writer at a time. Whatever the engine raises because it is away, locked or full becomes `StoreUnavailable`.
+
+SQLAlchemy takes a quarter of a second to import, of the half that a start may take. So it is imported here, and by the
+modules whose statements it runs, with the first work on a file, which `glance` lets a start do without.
 """
 
 from __future__ import annotations
@@ -11,34 +14,42 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
-from sqlalchemy import URL, Connection, Engine, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from kirotrio.errors import StoreUnavailable
-from kirotrio.store.engines import POOL, WRITE, is_driver_error, make_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Connection, Engine
 
 _T = TypeVar("_T")
+
+POOL = 4
+"""Connections that stay; as many again for what comes at one time."""
+
+WRITE = "kirotrio_write"
+"""The execution option of a connection whose transaction changes something."""
 
 _RETRY_AFTER = 5.0
 
 
 class Database:
-    """One engine. `deadline`: seconds that one step may take before it counts as failed.
+    """One engine. `place` is SQLite's file or PostgreSQL's address (`database_url`), `deadline` the seconds that one
+    step may take before it counts as failed.
 
     `read` and `write` are for the event loop, `reading` and `writing` for code that is in a thread already.
     Nothing is connected before the first use; a lost connection is replaced at the next. Close it with `close()`.
     """
 
-    def __init__(self, url: URL | str, *, deadline: float) -> None:
-        self._engine = make_engine(url, deadline)
+    def __init__(self, place: Path | URL, *, deadline: float) -> None:
+        self._place = place
+        self._engine: Engine | None = None
+        self._making = threading.Lock()
         self.deadline = deadline
-        self.is_sqlite = self._engine.dialect.name == "sqlite"
-        self.path = Path(self._engine.url.database or "") if self.is_sqlite else None
+        self.path = place if isinstance(place, Path) else None
         """SQLite's file."""
+        self.is_sqlite = self.path is not None
         self.trouble: str | None = None
         """Why the last step failed, for a person; None after one that did not."""
         self._readers = trio.CapacityLimiter(POOL)
@@ -48,13 +59,19 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        """For the migrations and the backup alone."""
-        return self._engine
+        """For the migrations and the backup alone. Raises ArgumentError for an address that is none."""
+        with self._making:
+            if self._engine is None:
+                from kirotrio.store.engines import make_engine
+
+                self._engine = make_engine(self._place, self.deadline)
+            return self._engine
 
     @property
     def where(self) -> str:
         """The place, for messages, without a password."""
-        return str(self.path) if self.path is not None else self._engine.url.render_as_string(hide_password=True)
+        place = self._place
+        return str(place) if isinstance(place, Path) else place.render_as_string(hide_password=True)
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Run `work` in one transaction. Raises StoreUnavailable. Cancelling leaves the thread to end by itself."""
@@ -88,15 +105,18 @@ class Database:
 
     def close(self) -> None:
         self._closed = True
-        self._engine.pool.dispose()
+        with self._making:
+            if self._engine is not None:
+                self._engine.pool.dispose()
 
     def _run(self, work: Callable[[Connection], _T], *, write: bool) -> _T:
+        engine = self.engine
         try:
-            with self._engine.connect().execution_options(**{WRITE: write}) as connection, connection.begin():
+            with engine.connect().execution_options(**{WRITE: write}) as connection, connection.begin():
                 return work(connection)
         finally:
             if self._closed:  # a read that nobody waited for; its connection has just gone back to the pool
-                self._engine.pool.dispose()
+                engine.pool.dispose()
 
     @contextlib.contextmanager
     def _watched(self) -> Iterator[None]:
@@ -109,13 +129,15 @@ class Database:
         self.trouble = None
 
 
-def database_url(url: str, data_dir: Path) -> URL:
-    """The engine's own address: of `store.url`, or of the file in the data folder where that is empty.
+def database_url(url: str, data_dir: Path) -> Path | URL:
+    """The place: the engine's own address of `store.url`, or the file in the data folder where that is empty.
 
     Raises ValueError or SQLAlchemy's ArgumentError for what is none.
     """
     if not url:
-        return URL.create("sqlite+pysqlite", database=str(data_dir / "kirotrio.db"))
+        return data_dir / "kirotrio.db"
+    from sqlalchemy import make_url
+
     parts = make_url(url)
     return parts.set(drivername="postgresql+psycopg") if parts.drivername in ("postgres", "postgresql") else parts
 
@@ -125,9 +147,14 @@ def translated(where: str) -> Iterator[None]:
     """What the engine raises becomes StoreUnavailable; what a value was wrong with, or a conflict, stays as it is."""
     try:
         yield
-    except (IntegrityError, DataError):
-        raise
     except Exception as error:
+        from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+        from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+        from kirotrio.store.engines import is_driver_error
+
+        if isinstance(error, IntegrityError | DataError):
+            raise
         if not isinstance(error, DBAPIError | PoolTimeout | OSError) and not is_driver_error(error):
             raise
         message = f"the database {where} does not answer ({_reason(error)})"
@@ -136,6 +163,6 @@ def translated(where: str) -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     """The driver's own words, on one line; never the statement, which has values in it."""
-    beneath = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    beneath = getattr(error, "orig", None) or error  # what SQLAlchemy wraps
     said = beneath.strerror if isinstance(beneath, OSError) and beneath.strerror else str(beneath)
     return " ".join(said.split())[:200] or type(beneath).__name__

@@ -10,25 +10,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from kirotrio.store.database import POOL, WRITE
 from kirotrio.store.files import PRIVATE, private_folder
-
-POOL = 4
-"""Connections that stay; as many again for what comes at one time."""
-
-WRITE = "kirotrio_write"
-"""The execution option of a connection whose transaction changes something."""
 
 _IDLE = 60_000
 """Milliseconds that PostgreSQL lets a transaction do nothing before it takes its gateway for gone."""
 _BUSY_PAUSE = 0.02
 
 
-def make_engine(url: URL | str, deadline: float) -> Engine:
-    """`url` is the engine's own (`database.database_url`). Connects to nothing."""
-    url = make_url(url)
-    return _sqlite(url, deadline) if url.get_backend_name() == "sqlite" else _postgresql(url, deadline)
+def make_engine(place: Path | URL, deadline: float) -> Engine:
+    """`place` is what `database.database_url` gave. Connects to nothing. Raises ArgumentError for what is none."""
+    return _sqlite(place, deadline) if isinstance(place, Path) else _postgresql(place, deadline)
 
 
 def is_driver_error(error: Exception) -> bool:
@@ -67,9 +61,9 @@ def _postgresql(url: URL, deadline: float) -> Engine:
     return engine
 
 
-def _sqlite(url: URL, deadline: float) -> Engine:
+def _sqlite(path: Path, deadline: float) -> Engine:
     engine = create_engine(
-        url,
+        URL.create("sqlite+pysqlite", database=str(path)),
         pool_size=POOL,
         max_overflow=POOL,
         pool_timeout=deadline,

@@ -6,26 +6,18 @@ on SQLite, which all that share the file have. A lease that nobody released ends
 
 from __future__ import annotations
 
-import hashlib
-import os
-import secrets
-import socket
 import time
-from pathlib import Path
 
 from sqlalchemy import Connection, Float, cast, delete, extract, func, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from kirotrio.store.columns import insertion
+from kirotrio.store.holders import is_dead
+from kirotrio.store.holders import new_holder as new_holder
 from kirotrio.store.schema import leases
 
 _LONGEST = 3600.0
 """Seconds that nobody takes a lease for."""
-
-
-def new_holder() -> str:
-    """A name for this run of this program: `host:pid:nonce`."""
-    return f"{_host()}:{os.getpid()}:{secrets.token_hex(8)}"
 
 
 def take(connection: Connection, name: str, holder: str, seconds: float) -> bool:
@@ -66,7 +58,7 @@ def release_dead(connection: Connection, holder: str) -> list[str]:
     dead = [
         (row.name, row.holder)
         for row in connection.execute(select(leases.c.name, leases.c.holder))
-        if _is_dead(row.holder, holder)
+        if is_dead(row.holder, holder)
     ]
     return sorted(name for name, of in dead if release(connection, name, of))
 
@@ -75,50 +67,3 @@ def _now(connection: Connection) -> ColumnElement[float]:
     if connection.dialect.name == "sqlite":
         return literal(time.time())
     return cast(extract("epoch", func.clock_timestamp()), Float(53))
-
-
-def _is_dead(holder: str, ours: str) -> bool:
-    host, pid, nonce = _parts(holder)
-    our_host, our_pid, our_nonce = _parts(ours)
-    if not pid or host != our_host:
-        return False
-    return nonce != our_nonce if pid == our_pid else not _runs(int(pid))
-
-
-def _parts(holder: str) -> tuple[str, str, str]:
-    host, _, rest = holder.partition(":")
-    pid, _, nonce = rest.partition(":")
-    return host, pid if pid.isdecimal() else "", nonce
-
-
-def _runs(pid: int) -> bool:
-    if os.name == "nt":
-        return True  # asking would interrupt it there
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _host() -> str:
-    """Names what a process id belongs to: this machine since its boot, and the container where there is one."""
-    name = "".join(sign for sign in socket.gethostname() if sign.isalnum() or sign in ".-")[:40]
-    marks = [_read("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid")]
-    return f"{name}-{hashlib.sha256(repr(marks).encode()).hexdigest()[:12]}" if any(marks) else name
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""

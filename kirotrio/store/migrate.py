@@ -1,6 +1,6 @@
 """Opens the database, and first brings it to the shape that this program knows.
 
-The migrations are Alembic's, in `migrations/versions`; a new one is added to `SHIPPED` below, oldest first. Alembic
+The migrations are Alembic's, in `migrations/versions`; a new one is added to `history.SHIPPED`, oldest first. Alembic
 itself is loaded only where there is something to do. All steps run in one transaction under a lock, so that programs
 that start at one time migrate once and a killed one leaves the old shape. SQLite's file is copied beforehand.
 """
@@ -16,37 +16,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import ArgumentError
 
 from kirotrio import __version__
 from kirotrio.errors import SettingsError, StoreUnavailable
 from kirotrio.store.database import Database, database_url, translated
-from kirotrio.store.files import PRIVATE, private_folder
-
-REVISION_TABLE = "schema_revision"
+from kirotrio.store.files import PRIVATE
+from kirotrio.store.history import REVISION_TABLE as REVISION_TABLE
+from kirotrio.store.history import SHIPPED as SHIPPED
+from kirotrio.store.history import History as History
+from kirotrio.store.history import check_folder
 
 _LOCK = 0x6B69726F7472696F
 """PostgreSQL's advisory lock of those who migrate; the number is the name kirotrio in ASCII."""
 _LOCK_WAIT = 60.0
 _LONGEST_STEP = 600.0
 _NO_DATABASE = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-
-
-@frozen
-class History:
-    """The migrations in `folder`, by the names of their revisions, oldest first."""
-
-    folder: Path
-    revisions: tuple[str, ...]
-
-    @property
-    def newest(self) -> str:
-        return self.revisions[-1]
-
-
-SHIPPED = History(Path(__file__).parent / "migrations", ("0001",))
 
 
 def open_store(url: str, data_dir: Path, *, deadline: float, history: History = SHIPPED) -> Database:
@@ -57,6 +43,7 @@ def open_store(url: str, data_dir: Path, *, deadline: float, history: History = 
     """
     try:
         database = Database(database_url(url, data_dir), deadline=deadline)
+        _ = database.engine  # a driver may refuse the address as well
     except (ArgumentError, ValueError):
         # Its own words may have a part of the password in them.
         raise SettingsError(
@@ -65,7 +52,7 @@ def open_store(url: str, data_dir: Path, *, deadline: float, history: History = 
         ) from None
     try:
         if database.path is not None:
-            _check_folder(database.path.parent)
+            check_folder(database.path.parent)
         migrate(database, history)
     except BaseException:
         database.close()
@@ -188,22 +175,3 @@ def _explained(database: Database) -> Iterator[None]:
                 "backup in its place, and moving it away begins anew"
             ) from error
         raise
-
-
-def _check_folder(folder: Path) -> None:
-    try:
-        private_folder(folder)
-    except OSError as error:
-        raise SettingsError(
-            f"the data folder {folder} cannot be made ({error.strerror}); name another one with data.dir "
-            "(KIROTRIO_DATA_DIR)"
-        ) from error
-    if not folder.is_dir():
-        raise SettingsError(
-            f"the data folder {folder} is no folder; name another one with data.dir (KIROTRIO_DATA_DIR)"
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise SettingsError(
-            f"the data folder {folder} is not writable; make it so, or name another one with data.dir "
-            "(KIROTRIO_DATA_DIR)"
-        )

@@ -64,7 +64,7 @@ def reseal(connection: Connection, vault: Vault, key: SecretKey) -> int:
         ).all():
             if key_id_of(bytes(sealed)) == key.id:
                 continue
-            purpose = purpose_of(table, row_id, column)
+            purpose = purpose_of(table.name, row_id, column)
             anew = seal_with(key, vault.open(bytes(sealed), purpose), purpose)
             connection.execute(update(table).where(table.c[row] == row_id).values({column: anew}))
             count += 1

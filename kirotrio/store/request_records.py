@@ -1,7 +1,8 @@
 """What happened to each request, written beside the requests: they hand a record over and never wait for the database.
 
-One task takes what is there, a second after the first of it came at the latest, and writes it as one batch. Where the
-database is away, records wait up to the bound, beyond which the oldest are dropped and counted.
+One task takes what is there, a second after the first of it came at the latest, and writes it as one batch, with the
+statements of `request_rows`. Where the database is away, records wait up to the bound, beyond which the oldest are
+dropped and counted.
 """
 
 from __future__ import annotations
@@ -9,24 +10,26 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import attrs
 import trio
 from attrs import frozen
-from sqlalchemy import Connection, delete, func, select
 
 from kirotrio.config.settings import Settings
 from kirotrio.errors import StoreUnavailable
-from kirotrio.store.columns import fitted, insertion
 from kirotrio.store.database import Database
-from kirotrio.store.schema import requests
 from kirotrio.telemetry.log import Log
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 BATCH = 200
 _GATHER = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _PRUNE_EVERY = 3600.0
+SETTLED = 5.0
+"""Seconds after the start before anything is removed; until then the first requests have the processor."""
 
 
 @frozen(kw_only=True)
@@ -120,7 +123,7 @@ class RecordWriter:
     async def _write_batch(self) -> None:
         """The oldest that wait. They leave the queue once they are written. Raises StoreUnavailable."""
         batch = [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
-        rows = [fitted(requests, attrs.asdict(record)) for record in batch]
+        rows = [attrs.asdict(record) for record in batch]
         if not await self._write(rows):
             for row in rows:
                 self.dropped += not await self._write([row])
@@ -128,8 +131,14 @@ class RecordWriter:
 
     async def _write(self, rows: list[dict[str, Any]]) -> bool:
         """False where the database refuses one of them, which may not stand in the way of all that follow."""
+
+        def insert(connection: Connection) -> None:
+            from kirotrio.store.request_rows import insert
+
+            insert(connection, rows)
+
         try:
-            await self._database.write(lambda connection: _insert(connection, rows))
+            await self._database.write(insert)
         except StoreUnavailable:
             raise
         except Exception as error:
@@ -152,32 +161,15 @@ class RecordWriter:
             self._told = self.dropped
 
     async def _prune(self) -> None:
+        def prune(connection: Connection) -> int:
+            from kirotrio.store.request_rows import prune
+
+            return prune(connection, self._clock() - self._keep)
+
+        await trio.sleep(SETTLED)
         while True:
-            before = self._clock() - self._keep
             try:
-                await self._database.write(lambda connection: prune(connection, before))  # noqa: B023 - awaited here
+                await self._database.write(prune)
             except StoreUnavailable as error:
                 self._log.warning("old records of requests stay for now", error=error.message)
             await trio.sleep(_PRUNE_EVERY)
-
-
-def recent(connection: Connection, limit: int = 100) -> list[RequestRecord]:
-    """The newest first."""
-    newest = select(requests).order_by(requests.c.at.desc(), requests.c.id).limit(limit)
-    return [RequestRecord(**row._mapping) for row in connection.execute(newest)]
-
-
-def last_used(connection: Connection) -> dict[str, float]:
-    """When each account's last request began, by the account's name; epoch seconds."""
-    latest = select(requests.c.account, func.max(requests.c.at).label("at")).where(requests.c.account != "")
-    return {row.account: row.at for row in connection.execute(latest.group_by(requests.c.account))}
-
-
-def prune(connection: Connection, before: float) -> int:
-    """Remove those of before that time; how many there were."""
-    return connection.execute(delete(requests).where(requests.c.at < before)).rowcount
-
-
-def _insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """A batch may come twice, where the connection was lost in its commit: what is there already stays."""
-    connection.execute(insertion(connection, requests).on_conflict_do_nothing(), rows)

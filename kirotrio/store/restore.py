@@ -187,7 +187,7 @@ class _Restoring:
             for table, row, column in SEALED_COLUMNS:
                 for row_id, sealed in self.backup.execute(select(table.c[row], table.c[column])):
                     if sealed:
-                        self.vault.open(sealed, purpose_of(table, row_id, column))
+                        self.vault.open(sealed, purpose_of(table.name, row_id, column))
         except KeyMissing as error:
             raise BackupUnusable(
                 f"{self.source}: the secrets in it are sealed with the key {error.key_id}, which is neither in the "
@@ -250,7 +250,7 @@ class _Restoring:
         unlike = {name for name in one if one[name] != other[name]} - {"updated_at"}
         if unlike != {"sealed"} or not one["sealed"] or not other["sealed"]:
             return not unlike
-        purpose = purpose_of(schema.accounts, one["id"])
+        purpose = purpose_of(schema.accounts.name, one["id"])
         try:
             return self.vault.open(bytes(one["sealed"]), purpose) == self.vault.open(bytes(other["sealed"]), purpose)
         except (KeyMissing, SealBroken):
@@ -288,7 +288,7 @@ class _Restoring:
     def _sealed_anew(self, table: Table, row: dict[str, Any], key: SecretKey | None) -> dict[str, Any]:
         for sealed_table, row_id, column in SEALED_COLUMNS:
             if table is sealed_table and key is not None and row[column] and key_id_of(row[column]) != key.id:
-                purpose = purpose_of(table, row[row_id], column)
+                purpose = purpose_of(table.name, row[row_id], column)
                 row[column] = seal_with(key, self.vault.open(row[column], purpose), purpose)
         return row
 

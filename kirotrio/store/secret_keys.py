@@ -24,7 +24,7 @@ from attrs import field, frozen
 from kirotrio.errors import SettingsError
 from kirotrio.store.files import private_folder, write_atomic
 from kirotrio.store.folder_lock import folder_locked
-from kirotrio.store.sealing import KeyMissing
+from kirotrio.store.sealer import KeyMissing
 
 KEY_SIZE = 32
 ID_SIZE = 8

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kirotrio.config.settings import StoreSettings
-from kirotrio.store.sealing import KeyMissing, SealBroken, holds_secrets, key_named
+from kirotrio.store.sealer import KeyMissing, SealBroken
 from kirotrio.store.secret_keys import ID_SIZE, KeyFile, SecretKey, SecretKeys, usable_keyring
 
 if TYPE_CHECKING:
@@ -95,11 +96,18 @@ def vault_of(settings: StoreSettings, data_dir: Path) -> Vault:
 
 def require_key(connection: Connection, vault: Vault) -> None:
     """Raise KeyMissing where something is sealed with a key that is not to be had."""
-    if named := key_named(connection):
+    from kirotrio.store.sealing import holds_secrets, key_named
+
+    require_named(vault, key_named(connection), lambda: holds_secrets(connection))
+
+
+def require_named(vault: Vault, named: str, holds_secrets: Callable[[], bool]) -> None:
+    """The same of a database that names this key ("" for none)."""
+    if named:
         try:
             vault.current(named)
         except KeyMissing:
-            if holds_secrets(connection):
+            if holds_secrets():
                 raise
 
 

@@ -23,7 +23,7 @@ from kirotrio.errors import Blame
 from kirotrio.store import accounts as rows
 from kirotrio.store.account_record import AccountRecord
 from kirotrio.store.cooldowns import all_cooldowns
-from kirotrio.store.request_records import recent
+from kirotrio.store.request_rows import recent
 
 
 class Outage(Protocol):

@@ -19,8 +19,7 @@ from support.sites import Site, answer, redirect
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Conversation, Document, Image, Part, RemoteFile, Text, ToolResult, Turn
 from kirotrio.errors import BodyInvalid, DeadlineExceeded
-from kirotrio.relay import fetching
-from kirotrio.relay import prepare as preparing
+from kirotrio.relay import fetching, preparing
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import Relay
 from kirotrio.telemetry.log import SilentLog

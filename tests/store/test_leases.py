@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.engines import Place, emptied
 
-from kirotrio.store import leases
+from kirotrio.store import holders
 from kirotrio.store.database import Database
 from kirotrio.store.leases import holder_of, new_holder, release, release_dead, take
 
@@ -156,7 +156,7 @@ def test_process_of_another_user_counts_as_alive(database: Database, monkeypatch
 
     ours = new_holder()
     taken(database, f"{ours.split(':')[0]}:1:n")
-    monkeypatch.setattr(leases.os, "kill", refused)
+    monkeypatch.setattr(holders.os, "kill", refused)
     assert database.writing(lambda connection: release_dead(connection, ours)) == []
 
 

@@ -39,7 +39,7 @@ from kirotrio.relay.answer import Answer
 from kirotrio.relay.request import AnswerRequest, Mode
 from kirotrio.simulator import Account, Kind, Simulator, Subscription, identity_center_account
 from kirotrio.store import accounts as rows
-from kirotrio.store.request_records import recent
+from kirotrio.store.request_rows import recent
 from kirotrio.telemetry.log import RecordingLog
 from kirotrio.web.api.messages import AnthropicAnswer
 

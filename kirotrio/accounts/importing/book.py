@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from kirotrio.accounts.records import free_name
 from kirotrio.store import accounts as rows
-from kirotrio.store.accounts import AccountRecord
+from kirotrio.store.account_record import AccountRecord
 from kirotrio.store.database import Database
 from kirotrio.store.sealing import Sealer
 

@@ -6,7 +6,7 @@ from attrs import define
 
 from kirotrio.accounts.account import Account
 from kirotrio.accounts.lending.colleagues import Entrance
-from kirotrio.store.accounts import AccountRecord
+from kirotrio.store.account_record import AccountRecord
 
 
 @define(eq=False)

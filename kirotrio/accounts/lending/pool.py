@@ -39,7 +39,7 @@ from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable, Blame, NotFound, PermissionDenied
 from kirotrio.kiro.merging import merged
 from kirotrio.kiro.models import Catalogue, ModelProfile
-from kirotrio.store.accounts import AccountRecord
+from kirotrio.store.account_record import AccountRecord
 from kirotrio.telemetry.log import Log
 
 PERSONAL_ACCOUNTS = 256

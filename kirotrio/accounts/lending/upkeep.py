@@ -28,6 +28,7 @@ async def keep_in_step(pool: Pool) -> None:
     """
     every = pool.settings.store.look_every
     away = False
+    await trio.sleep(every)  # it was all read just now
     while True:
         try:
             for member in pool.everyone():

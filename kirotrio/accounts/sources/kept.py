@@ -6,9 +6,9 @@ import contextlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import frozen
-from sqlalchemy import Connection
 
 from kirotrio.accounts.credential import Credential, Refreshable
 from kirotrio.accounts.credential_json import Unreadable
@@ -17,10 +17,12 @@ from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
 from kirotrio.accounts.sources.source import Source
 from kirotrio.errors import AccountUnavailable
-from kirotrio.store import accounts as rows
-from kirotrio.store.accounts import AccountRecord
+from kirotrio.store.account_record import AccountRecord
 from kirotrio.store.database import Database
-from kirotrio.store.sealing import Sealer
+from kirotrio.store.sealer import Sealer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 @frozen
@@ -41,7 +43,9 @@ class KeptStore:
         return f"run `kirotrio login --again {self.name}`"
 
     def read(self) -> Credential | None:
-        record = self.database.reading(lambda connection: rows.find(connection, self.sealer, self.account_id))
+        from kirotrio.store.accounts import find
+
+        record = self.database.reading(lambda connection: find(connection, self.sealer, self.account_id))
         try:
             return credential_of(record) if record is not None else None
         except ValueError as error:
@@ -57,8 +61,10 @@ class KeptStore:
         return None
 
     def write_back(self, old_refresh_token: str, new: Refreshable) -> bool:
-        def rotate(connection: Connection) -> bool:
-            return rows.rotate(
+        from kirotrio.store.accounts import rotate
+
+        def put(connection: Connection) -> bool:
+            return rotate(
                 connection,
                 self.sealer,
                 self.account_id,
@@ -69,7 +75,7 @@ class KeptStore:
                 profile_arn=new.profile_arn,
             )
 
-        return self.database.writing(rotate)
+        return self.database.writing(put)
 
 
 def kept_source(record: AccountRecord, database: Database, sealer: Sealer, *, write_back: bool) -> Source:

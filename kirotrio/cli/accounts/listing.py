@@ -79,7 +79,7 @@ async def _look(loaded: LoadedSettings, stores: Stores) -> tuple[Known, dict[str
 
 def _lines(known: Known, missing: dict[str, str], stores: Stores, now: float) -> list[Line]:
     from kirotrio.cli.accounts.states import state_of, without_sign_in
-    from kirotrio.store.request_records import last_used
+    from kirotrio.store.request_rows import last_used
 
     plans, used = _plans(stores), stores.reading(last_used)
     lines = []

@@ -54,12 +54,6 @@ _SPENT = "This tool has been used as often as the request admits. Answer with wh
 _LAST_USE = "This was the last use of this tool that the request admits."
 
 
-def runs_server_tools(conversation: Conversation) -> bool:
-    """Whether the client asks for a tool that the server runs."""
-    asked = conversation.web_search is not None or conversation.web_fetch is not None
-    return asked and conversation.tool_choice.mode != "none"
-
-
 @define
 class ServerTools:
     """Wraps a `Generate` and is one. For one request: uses are counted over all its calls."""

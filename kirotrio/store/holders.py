@@ -1,0 +1,62 @@
+"""Who holds a lease: a name for this run of this program, and whether the run of such a name is over."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+from pathlib import Path
+
+
+def new_holder() -> str:
+    """A name for this run of this program: `host:pid:nonce`."""
+    return f"{_host()}:{os.getpid()}:{secrets.token_hex(8)}"
+
+
+def is_dead(holder: str, ours: str) -> bool:
+    """Whether `holder` was a process of this machine that no longer runs. `ours`: our own name (`new_holder`)."""
+    host, pid, nonce = _parts(holder)
+    our_host, our_pid, our_nonce = _parts(ours)
+    if not pid or host != our_host:
+        return False
+    return nonce != our_nonce if pid == our_pid else not _runs(int(pid))
+
+
+def _parts(holder: str) -> tuple[str, str, str]:
+    host, _, rest = holder.partition(":")
+    pid, _, nonce = rest.partition(":")
+    return host, pid if pid.isdecimal() else "", nonce
+
+
+def _runs(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # asking would interrupt it there
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _host() -> str:
+    """Names what a process id belongs to: this machine since its boot, and the container where there is one."""
+    name = "".join(sign for sign in socket.gethostname() if sign.isalnum() or sign in ".-")[:40]
+    marks = [_read("/proc/sys/kernel/random/boot_id"), _link("/proc/self/ns/pid")]
+    return f"{name}-{hashlib.sha256(repr(marks).encode()).hexdigest()[:12]}" if any(marks) else name
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
