@@ -45,7 +45,7 @@ def answered_by(process: Forked) -> set[int]:
 
 def most_at_once(w: World) -> int:
     """How many generations the upstream had open at one time."""
-    streams = [one for one in w.simulator.ledger.streams]
+    streams = list(w.simulator.ledger.streams)
     moments = sorted(
         [(one.opened.monotonic, 1) for one in streams] + [(one.closed.monotonic, -1) for one in streams if one.closed]
     )

@@ -6,9 +6,9 @@ clients may continue. The very parts of the single process do it here, so the li
 waits is served in the order of coming. Places belong to the connection of the worker that took them: where a worker
 dies, they come back at once.
 
-Why not in the database, which other gateways share too: a place that is taken and given back costs two transactions a
-request, 1.9 ms of a processor (measured on SQLite through SQLAlchemy Core, from a thread); here two messages cost less
-than 0.2 ms on both sides together, and nobody has to ask again and again whether it is his turn.
+Why not in the database, which other gateways share too: a place that is taken and given back is two transactions, which
+cost 1.9 to 4.5 ms of a processor (SQLite through SQLAlchemy Core, from a thread); by messages it costs 0.1 ms in the
+worker and 0.18 in the desk, measured in the same hour, and nobody has to ask again and again whether it is his turn.
 """
 
 from __future__ import annotations
