@@ -16,11 +16,11 @@ from quart.wrappers import Request
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioResponse
 
+from kirotrio.web.bridge import SCOPE_INTAKE
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.intake import BodyIntake
 from kirotrio.web.naming import with_account
 
-SCOPE_INTAKE = "kirotrio.intake"
 SCOPE_REFUSAL = "kirotrio.refusal"
 
 Send = Callable[[Any], Awaitable[None]]
@@ -74,13 +74,11 @@ class RelayConnection(TrioASGIHTTPConnection):
         size += sum(len(name) + len(value) + 4 for name, value in headers)
         if size > gateway.settings.server.max_header:
             scope[SCOPE_REFUSAL] = "header"
-        declared = next((value for name, value in headers if name.lower() == b"content-length"), None)
-        intake = BodyIntake(
-            gateway.inflight,
-            gateway.settings.server.max_body,
-            int(declared) if declared is not None and declared.isdigit() else None,
-        )
-        scope[SCOPE_INTAKE] = intake
+        intake = scope.get(SCOPE_INTAKE)
+        if intake is None:
+            declared = next((value for name, value in headers if name.lower() == b"content-length"), None)
+            intake = gateway.intake(int(declared) if declared is not None and declared.isdigit() else None)
+            scope[SCOPE_INTAKE] = intake
         patience = gateway.settings.deadlines.client_write + 1.0
 
         async def shielded_send(message: Any) -> None:

@@ -13,7 +13,7 @@ from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
 from kirotrio.telemetry.log import Log
-from kirotrio.web.intake import Inflight
+from kirotrio.web.intake import BodyIntake, Inflight
 from kirotrio.web.workers.seat import Seat
 
 
@@ -55,3 +55,7 @@ class Gateway:
     @rate.default
     def _default_rate(self) -> RatePerMinute:
         return RatePerMinute(self.settings.server.rate_per_minute)
+
+    def intake(self, declared: int | None) -> BodyIntake:
+        """Where a body comes in that says it will have so many bytes, if it says so."""
+        return BodyIntake(self.inflight, self.settings.server.max_body, declared)

@@ -6,6 +6,8 @@ one: bytes are counted here, as they arrive, and what is too much is dropped, no
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import trio
 from attrs import define
 
@@ -30,7 +32,23 @@ class Inflight:
 
 
 class BodyIntake:
-    """One request's body. `add` is called by whoever receives; `whole` by whoever needs the body."""
+    """One request's body. `add` is called by whoever receives; `whole` by whoever needs the body.
+
+    `declared`: the bytes that the client says it will send, if it says so.
+    """
+
+    __slots__ = (
+        "_held",
+        "_inflight",
+        "_max_body",
+        "_pieces",
+        "_refusal",
+        "_seen",
+        "_unwanted",
+        "_waiting",
+        "complete",
+        "invite",
+    )
 
     def __init__(self, inflight: Inflight, max_body: int, declared: int | None) -> None:
         self._inflight = inflight
@@ -38,8 +56,11 @@ class BodyIntake:
         self._pieces: list[bytes] = []
         self._held = 0
         self._seen = 0
-        self._complete = trio.Event()
-        self._decided = trio.Event()
+        self.complete = False
+        """Whether the last byte has come."""
+        self.invite: Callable[[], Awaitable[None]] | None = None
+        """Asks a client for the body that waits to be asked; None: it does not wait."""
+        self._waiting: trio.Event | None = None
         self._unwanted = False
         self._refusal: KirotrioError | None = None
         if declared is not None:
@@ -59,32 +80,39 @@ class BodyIntake:
                 self._held += len(piece)
                 self._pieces.append(piece)
         if last:
-            self._complete.set()
-            self._decided.set()
+            self.complete = True
+            self._wake()
 
     async def whole(self, patience: float) -> bytes:
         """The complete body. Raises TooLarge or Overloaded as soon as that is known, DeadlineExceeded after
-        `patience` seconds."""
-        with trio.move_on_after(patience) as deadline:
-            await self._decided.wait()
+        `patience` seconds. Returns at once where all of it is there."""
+        if not self.complete and self._refusal is None:
+            with trio.move_on_after(patience):
+                invite, self.invite = self.invite, None
+                if invite is not None:
+                    await invite()
+                while not self.complete and self._refusal is None:
+                    await self._more()
         if self._refusal is not None:
             raise self._refusal
-        if deadline.cancelled_caught:
+        if not self.complete:
             raise DeadlineExceeded(f"the body did not arrive within {patience:g} seconds (deadlines.prepare)")
-        body = b"".join(self._pieces)
-        self._pieces = []
-        return body
+        pieces, self._pieces = self._pieces, []
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def run_out(self, patience: float) -> None:
         """Let a body that nobody wants arrive and drop it, for `patience` seconds at most.
 
-        A client that is still sending would otherwise meet a closed connection instead of its answer.
+        A client that is still sending would otherwise meet a closed connection instead of its answer. One that waits
+        to be asked for the body sends none.
         """
-        if not self._complete.is_set():
+        if not self.complete:
             self._unwanted = True
             self.release()
-            with trio.move_on_after(patience):
-                await self._complete.wait()
+            if self.invite is None:
+                with trio.move_on_after(patience):
+                    while not self.complete:
+                        await self._more()
 
     def release(self) -> None:
         """Nobody holds the bytes any more."""
@@ -92,9 +120,17 @@ class BodyIntake:
         self._inflight.give_back(self._held)
         self._held = 0
 
+    async def _more(self) -> None:
+        self._waiting = trio.Event()
+        await self._waiting.wait()
+
+    def _wake(self) -> None:
+        if self._waiting is not None:
+            self._waiting.set()
+
     def _refuse(self, error: KirotrioError) -> None:
         self._refusal = error
-        self._decided.set()
+        self._wake()
         self.release()
 
     def _too_large(self) -> KirotrioError:

@@ -18,7 +18,8 @@ from kirotrio.errors import BodyInvalid
 from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import Dialect
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode
-from kirotrio.web.connection import SCOPE_INTAKE, PushResponse, new_request_id
+from kirotrio.web.bridge import SCOPE_INTAKE
+from kirotrio.web.connection import PushResponse, new_request_id
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.intake import BodyIntake
 from kirotrio.web.naming import SCOPE_ACCOUNT

@@ -24,7 +24,7 @@ from kirotrio.relay.learned import keep_corrections, load_corrections
 from kirotrio.relay.request import Relay
 from kirotrio.store.request_records import RecordWriter
 from kirotrio.telemetry.log import Log
-from kirotrio.web.app import create_app
+from kirotrio.web.front import GatewayFront
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.server import Listener, Server, base_url, open_listeners
 from kirotrio.web.workers.seat import Seat
@@ -101,7 +101,7 @@ async def serve_gateway(
             records = RecordWriter(shared.database, settings, log)
             relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
             gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log, seat)
-            server = Server(create_app(gateway), log, settings.deadlines.client_write)
+            server = Server(GatewayFront(gateway), log, settings.deadlines.client_write)
             listeners: Sequence[Listener] = (
                 await open_listeners(settings.server.host, settings.server.port)
                 if listen is None
@@ -167,7 +167,7 @@ async def _drain(server: Server, gateway: Gateway, connections: trio.Nursery, dr
     with trio.move_on_after(last_writes):
         await gateway.requests.wait_empty()
         # Until here a kept connection could be told that we are stopping; now all of them are closed.
-        await server.context.terminated.set()
+        await server.close_idle()
         await server.connections.wait_empty()
     connections.cancel_scope.cancel()
     draining.cancel_scope.cancel()

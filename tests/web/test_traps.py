@@ -18,6 +18,7 @@ from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.conversation.events import TextDelta
 from kirotrio.kiro.client import Transport
 from kirotrio.kiro.proxies import bypasses_proxy
+from kirotrio.web import upgraded
 from kirotrio.web.intake import BodyIntake, Inflight
 
 
@@ -176,9 +177,8 @@ async def test_a_fault_in_the_encoder_ends_the_body_properly(stack, monkeypatch)
 # Trap 8: bytes from the client have no read timeout that would cut its answer.
 
 
-async def test_a_client_may_be_silent_for_as_long_as_its_answer_takes(stack):
-    async with stack() as s:
-        assert s.server.config.read_timeout is None, "hypercorn would cut every answer longer than this"
+def test_a_client_may_be_silent_for_as_long_as_its_answer_takes():
+    assert upgraded.config().read_timeout is None, "hypercorn would cut every answer longer than this"
 
 
 # Trap 9 is test_bad_input's: a head of 20 kB in one read is refused.
@@ -284,9 +284,8 @@ def test_no_proxy_excepts_hosts(host, port, no_proxy, bypassed):
 # Trap 15: no access log of the server's.
 
 
-async def test_the_server_writes_no_access_log(stack):
-    async with stack() as s:
-        assert s.server.config.accesslog is None
+def test_the_server_writes_no_access_log():
+    assert upgraded.config().accesslog is None
 
 
 # A reset is a client that left, too.
