@@ -90,6 +90,10 @@ class OutputLimits:
         return self._capped(TextDelta(self._stops.release()))
 
     def _take(self, event: TextDelta, passed: list[Event]) -> None:
+        if self._lets_through(event.text):
+            if event.text:
+                passed.append(event)
+            return
         stop: str | None = None
         if self._stops is not None:
             text, stop = self._stops.push(event.text)
@@ -101,14 +105,16 @@ class OutputLimits:
             self.stop_sequence = stop
 
     def _take_run(self, run: TextDeltas, passed: list[Event]) -> None:
-        if self.met is None:
-            text = "".join(run.texts)
-            if (self._stops is None or self._stops.spares(text)) and (self._cap is None or self._cap.has_room(text)):
-                passed.append(run)
-                return
+        if self.met is None and self._lets_through("".join(run.texts)):
+            passed.append(run)
+            return
         for piece in run.texts:
             if self.met is None:
                 self._take(TextDelta(piece), passed)
+
+    def _lets_through(self, text: str) -> bool:
+        """Whether no limit has anything to do with this text; if so, it has been taken."""
+        return (self._stops is None or self._stops.spares(text)) and (self._cap is None or self._cap.has_room(text))
 
     def _capped(self, event: TextDelta) -> list[Event]:
         if self._cap is None:

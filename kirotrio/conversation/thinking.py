@@ -147,7 +147,7 @@ class KiroThinkingTagParser:
         return segments
 
     def unchanged(self, texts: list[str], at: int) -> int:
-        """Where the run of texts ends that begins at `at` and goes through as it is, each a segment of `passing` type.
+        """Where the run ends that begins at `at` and goes through as it is: as text if `plain`, else as thinking.
 
         These have been pushed with it. `at` itself where the next text has to be parsed. No text is empty.
         """
@@ -160,9 +160,9 @@ class KiroThinkingTagParser:
         return end
 
     @property
-    def passing(self) -> SegmentType:
-        """What text is now, as far as it goes through unchanged."""
-        return SegmentType.TEXT if self._state is _PLAIN else SegmentType.THINKING
+    def plain(self) -> bool:
+        """Whether all that may still come is text, and goes through as it is."""
+        return self._state is _PLAIN
 
     def _passes(self, text: str) -> bool:
         """Whether this text, pushed now, is thinking from end to end, and nothing but its end need be remembered."""

@@ -19,6 +19,9 @@ class EventStream(Blocks):
     def encode(self, batch: Iterable[Event]) -> bytes:
         """The events of one batch; every delta stays an event of its own. b"" after the end."""
         self.feed(batch)
+        out = self._out
+        if len(out) == 1:
+            return out.pop()
         return self._taken()
 
     def keep_alive(self) -> bytes:

@@ -140,6 +140,8 @@ def _assistant_text(payload: dict[str, Json]) -> KiroEvent:
         if content is not None:
             raise _WrongShape("content")
         content = ""  # no text was carried, so none is lost
+    elif len(payload) == 1:
+        return AssistantText(content)
     model = payload.get("modelId")
     if type(model) is not str:
         model = None
@@ -333,12 +335,13 @@ def decode_payload(kind: EventKind, payload: bytes) -> KiroEvent | None:
 
     Raises nothing: damage becomes `BrokenPayload`.
     """
-    if kind.message_type != "event":
-        return _failure(kind.headers, kind.message_type, payload)
-    if kind.read is None:
+    read = kind.read
+    if read is None:
+        if kind.message_type != "event":
+            return _failure(kind.headers, kind.message_type, payload)
         return _union_error(payload) if kind.event_type == "error" else None
     try:
-        return kind.read(_object(orjson.loads(payload)))
+        return read(_object(orjson.loads(payload)))
     except (ValueError, KeyError):
         return BrokenPayload(str(kind.event_type))
 

@@ -152,11 +152,12 @@ class AnswerTranslator:
     def _text(self, event: AssistantText, out: list[Event]) -> None:
         self.began = True
         if event.content:
-            if self._parser is None:
+            parser = self._parser
+            if parser is None or (parser.plain and not self._only_blanks and not self._tag_block_open):
                 self._spoke = True
                 out.append(TextDelta(event.content))
             else:
-                self._segments(self._parser.push_and_parse(event.content), out)
+                self._segments(parser.push_and_parse(event.content), out)
         if event.stop_reason is not None:
             self.upstream_stop_reason = event.stop_reason
         if event.conversation_id is not None:
@@ -179,15 +180,15 @@ class AnswerTranslator:
                 at += 1
                 continue
             run = contents[begin:at] if at - begin < len(contents) else contents
-            if parser.passing is SegmentType.THINKING:
-                self._thought = True
-                self._tag_block_open = True
-                out.append(ThinkingDeltas(run))
-            else:
+            if parser.plain:
                 self._close_tag_block(out)
                 self._spoke = True
                 self._only_blanks = self._only_blanks and "".join(run).isspace()
                 out.append(TextDeltas(run))
+            else:
+                self._thought = True
+                self._tag_block_open = True
+                out.append(ThinkingDeltas(run))
 
     def _segments(self, segments: list[TextSegment], out: list[Event]) -> None:
         for segment in segments:
