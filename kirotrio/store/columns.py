@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Float, Integer, String, Table
@@ -31,12 +31,19 @@ def misfits(table: Table, values: Mapping[str, Any]) -> Iterator[str]:
 
 def fitted(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values cut to what their columns hold, for what is only looked at."""
-    return {name: _fitted(table.c[name].type, value) for name, value in values.items()}
+    return fitting(table, values)(values)
+
+
+def fitting(table: Table, names: Iterable[str]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """`fitted` for many rows of these columns: looking a column up takes longer than fitting a value."""
+    kinds = [(name, table.c[name].type) for name in names]
+    return lambda values: {name: _fitted(kind, values[name]) for name, kind in kinds}
 
 
 def _fitted(kind: Any, value: Any) -> Any:
     if isinstance(value, str):
-        text = value.translate(_UNFIT)
+        plain = value.isascii() and "\0" not in value
+        text = value if plain else value.translate(_UNFIT)
         return text[: kind.length] if isinstance(kind, String) and kind.length is not None else text
     if isinstance(kind, Integer) and isinstance(value, int) and not isinstance(value, bool):
         return max(-_LARGEST, min(value, _LARGEST))

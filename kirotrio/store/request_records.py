@@ -55,6 +55,9 @@ class RequestRecord:
     credits: float | None = None
 
 
+_FIELDS = tuple(field.name for field in attrs.fields(RequestRecord))
+
+
 @final
 class RecordWriter:
     """`put` may be called from anywhere on the event loop; `run` is the one task that writes."""
@@ -123,7 +126,7 @@ class RecordWriter:
     async def _write_batch(self) -> None:
         """The oldest that wait. They leave the queue once they are written. Raises StoreUnavailable."""
         batch = [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
-        rows = [attrs.asdict(record) for record in batch]
+        rows = [{name: getattr(record, name) for name in _FIELDS} for record in batch]
         if not await self._write(rows):
             for row in rows:
                 self.dropped += not await self._write([row])

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from kirotrio.store.columns import fitted, insertion
+from kirotrio.store.columns import fitting, insertion
 from kirotrio.store.request_records import RequestRecord
 from kirotrio.store.schema import requests
 
@@ -33,6 +33,6 @@ def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
     A batch may come twice, where the connection was lost in its commit: what is there already stays.
     """
-    connection.execute(
-        insertion(connection, requests).on_conflict_do_nothing(), [fitted(requests, row) for row in rows]
-    )
+    if rows:
+        fit = fitting(requests, rows[0])
+        connection.execute(insertion(connection, requests).on_conflict_do_nothing(), [fit(row) for row in rows])

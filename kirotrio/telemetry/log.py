@@ -52,6 +52,10 @@ _LEVELS = {
 }
 
 
+_STANDARD = frozenset({"timestamp", "level", "event"})
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 @final
 class _JsonLog:
     """Every line is one JSON object, its standard fields first."""
@@ -89,11 +93,37 @@ class _JsonLog:
         if isinstance(error, BaseException):
             fields["exception"] = "".join(traceback.format_exception(error)).rstrip("\n")
         redactor = self._redactor
+        plain = self._plain(level, event, fields)
+        if plain is not None:
+            self._lines.put(plain)
+            return
         rest = {redactor.text(name): redactor.value(value, name) for name, value in fields.items()}
         # After redaction, so that a secret which happens to read like a date cannot garble one.
-        moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        line = {"timestamp": moment, "level": level, "event": redactor.value(event, "event")}
+        line = {"timestamp": _moment(), "level": level, "event": redactor.value(event, "event")}
         self._lines.put(_json({**line, **{name: value for name, value in rest.items() if name not in line}}))
+
+    def _plain(self, level: str, event: str, fields: dict[str, Any]) -> str | None:
+        """The line in one go, as most are: of plain values, and without anything that could be a secret. None for one
+        whose values have to be looked at one by one, which takes six times as long."""
+        import orjson
+
+        plain_name = self._redactor.is_plain_name
+        for name, value in fields.items():
+            if name in _STANDARD or not plain_name(name) or not _is_plain(value):
+                return None
+        try:
+            line = orjson.dumps({"timestamp": _moment(), "level": level, "event": event, **fields}).decode()
+        except TypeError:
+            return None  # half a surrogate pair, a number beyond 64 bits
+        return line if self._redactor.is_harmless(line) else None
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) in _PLAIN or (type(value) is list and all(type(part) is str for part in value))
+
+
+def _moment() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _console(settings: LogSettings, stream: TextIO, redactor: Redactor, *, colour: bool) -> Log:

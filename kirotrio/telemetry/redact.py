@@ -16,6 +16,8 @@ MASK: Final = "***"
 SHORTEST = 4
 """An exact secret of fewer characters is not looked for: it would blot out half of every line."""
 
+_NAMES_KEPT: Final = 1000
+
 _NAMES = re.compile(
     r"(^|_)(token|authorization|api_?key|secret|password|passwd|cookie|credential|credentials|bearer)$", re.IGNORECASE
 )
@@ -34,6 +36,10 @@ _SHAPES = re.compile(
 )
 
 
+_MARKS: Final = ("bearer", "sk-", "ksk_", "aoa", "aor", "eyj", "://")
+"""Every shape begins with one of these, in lower case."""
+
+
 @final
 class Redactor:
     """`value()` gives a copy of anything without its secrets; what is no plain value becomes text first."""
@@ -43,8 +49,36 @@ class Redactor:
         for secret in secrets:
             if len(secret) >= SHORTEST:
                 spellings |= {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
-        longest_first = sorted(spellings, key=len, reverse=True)
+        longest_first = self._spellings = sorted(spellings, key=len, reverse=True)
         self._exact = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._harmless: set[str] = set()
+
+    def is_harmless(self, line: str) -> bool:
+        """Whether plain values can be written as this line of JSON has them, names of fields aside; False is no proof
+        of a secret, but a reason to look at each value.
+
+        A backslash may have taken the edge off a shape, and beyond ASCII letters have more than one lower case.
+        """
+        if "\\" in line or not line.isascii():
+            return False
+        for secret in self._spellings:  # faster than a pattern of them all, few as they are
+            if secret in line:
+                return False
+        lower = line.lower()
+        for mark in _MARKS:
+            if mark in lower:
+                return False
+        return True
+
+    def is_plain_name(self, name: str) -> bool:
+        """Whether a field of this name is shown as it is, name and value. Remembered: a program has few names."""
+        if name in self._harmless:
+            return True
+        if self.value("", name) or self.text(name) != name:
+            return False
+        if len(self._harmless) < _NAMES_KEPT:
+            self._harmless.add(name)
+        return True
 
     def text(self, text: str) -> str:
         """The text with every secret that can be told replaced by `***`."""

@@ -215,6 +215,36 @@ class TestSecrets:
         assert json.dumps(secret)[1:-1] not in written
         assert repr(secret)[1:-1] not in written
 
+    @given(
+        st.dictionaries(
+            st.sampled_from(["a", "token", "model", "level", "x-api-key", "attempts", "sk-kt-q8Zt6mFq0m1L"]),
+            st.one_of(
+                st.lists(
+                    st.sampled_from(
+                        ["bearer ", "token", "abc-def", "ksk_", "\n", "aor", "A" * 20, "sk-", "://", "u:p@h", '"', " ",
+                         "\u212a", "\u017f", "eyJhbGciOi.eyJ", "swordfish", ",", "}"]
+                    ),
+                    max_size=5,
+                ).map("".join),
+                st.none(),
+                st.integers(-(2**70), 2**70),
+                st.floats(),
+                st.booleans(),
+                st.lists(st.sampled_from(["ok", "sk-kt-q8Zt6mFq0m1L", "two words"]), max_size=2),
+            ),
+            max_size=4,
+        )
+    )  # fmt: skip
+    def test_a_line_that_is_written_in_one_go_is_the_one_that_each_value_was_looked_at_for(
+        self, fields: dict[str, Any]
+    ) -> None:
+        at_once = one_line(["swordfish"], **fields)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Redactor, "is_harmless", lambda *_: False)
+            one_by_one = one_line(["swordfish"], **fields)
+        assert list(at_once) == list(one_by_one)
+        assert {**at_once, "timestamp": ""} == {**one_by_one, "timestamp": ""}
+
     def test_the_proxys_password_counts_in_both_spellings(self) -> None:
         held = secret_values(with_values(Settings(), {"upstream.proxy_url": "http://me:p%40ss-word@box:1"}))
         line = one_line(held, a="p%40ss-word", b="p@ss-word", c="http://me:p%40ss-word@box:1")
