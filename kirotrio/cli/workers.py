@@ -106,6 +106,12 @@ class _Child:
         """Why it ended, in its own words."""
         return self.said.partition(_FAILED)[2].decode(errors="replace")
 
+    def hear(self) -> None:
+        """Take what it has said by now."""
+        with contextlib.suppress(BlockingIOError):
+            while said := os.read(self.news, 65536):
+                self.said += said
+
     def tell(self, what: bytes) -> None:
         with contextlib.suppress(OSError):  # it has ended, which is seen soon
             os.write(self.control, what)
@@ -206,8 +212,7 @@ class _Parent:
             self._children[_DESK].tell(_STOP)
 
     def _hear(self, child: _Child) -> None:
-        said = os.read(child.news, 65536)
-        child.said += said
+        child.hear()
         if not child.is_ready and child.said.startswith(_READY):
             child.is_ready = True
             self._one_is_ready(child)
@@ -229,8 +234,7 @@ class _Parent:
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if not pid:
                 continue
-            while said := os.read(child.news, 65536):
-                child.said += said
+            child.hear()
             self._forget(child)
             if not self._stops:
                 self._died(child, os.waitstatus_to_exitcode(status))
@@ -268,6 +272,7 @@ class _Parent:
         if pid:
             os.close(theirs)
             os.close(ours)
+            os.set_blocking(news, False)
             self._children[number] = _Child(number, pid, control, news, time.monotonic())
             return
         code = 1
@@ -303,7 +308,9 @@ class _Parent:
         if number == _DESK:
             for one in self.listening:
                 one.close()
-            return be_desk(self.loaded.settings, self.desk, control, ready)
+            code = be_desk(self.loaded.settings, self.desk, control, ready)
+            shutil.rmtree(self.path.parent, ignore_errors=True)  # the parent's own work, where it can still do it
+            return code
         self.desk.close()
         return be_worker(self.loaded, self.log, number, self.listening, self._load, self.path, control, ready)
 

@@ -8,7 +8,8 @@ setting promises, and no more than `BURST` within their share of a minute, so th
 its first second. A token bucket would need one window less, but lets through a burst more than the limit in its first
 minute, or, made smaller, never reaches the limit.
 
-Each gateway has its own gates: several of them allow an account several times as much.
+Each gateway has its own gates: several of them allow an account several times as much. The workers of one gateway share
+theirs (`web/workers/desk.py`).
 """
 
 from __future__ import annotations
