@@ -1,4 +1,4 @@
-"""`serve --workers` as far as it is no matter of running processes: those are in tests/web/test_workers_over_sockets."""
+"""`serve --workers` as far as it starts none; running ones are in tests/web/test_workers_over_sockets."""
 
 from __future__ import annotations
 
