@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import evolve
-
 from kirotrio.conversation.events import (
     Batch,
     ContextMeasured,
@@ -178,30 +176,28 @@ class UsageLedger:
     def result(self) -> Usage:
         """What has been used so far; also for answers that failed."""
         output = self._output()
-        usage = Usage(
-            self.estimated_input,
+        given, cached, written, measured = self.estimated_input, 0, 0, True
+        if (tokens := self._tokens) is not None:
+            given, cached, written = tokens.input_tokens, tokens.cache_read_tokens, tokens.cache_write_tokens
+        elif self._context is not None:
+            given = self._context.total_tokens - (output if self._subtract_output else 0)
+        else:
+            measured = False
+        return Usage(
+            max(0, given) if measured else given,
             self._earlier_output + output,
-            thinking_tokens=self._earlier_thinking + self._thought(),
-            credits=self._credits,
-            web_searches=self._searches,
-            web_fetches=self._fetches,
+            max(0, cached),
+            max(0, written),
+            self._earlier_thinking + self._thought(),
+            measured,
+            self._credits,
+            self._searches,
+            self._fetches,
         )
-        if self._tokens is not None:
-            return evolve(
-                usage,
-                input_tokens=max(0, self._tokens.input_tokens),
-                cache_read_tokens=max(0, self._tokens.cache_read_tokens),
-                cache_write_tokens=max(0, self._tokens.cache_write_tokens),
-                measured=True,
-            )
-        if self._context is not None:
-            context = self._context.total_tokens - (output if self._subtract_output else 0)
-            return evolve(usage, input_tokens=max(0, context), measured=True)
-        return usage
 
     def finish(self, finish: Finish) -> Finish:
         """The same end with the usage of this moment."""
-        return evolve(finish, usage=self.result())
+        return Finish(finish.cause, finish.stop_sequence, self.result())
 
     def _output(self) -> int:
         """The tokens that the present generation has put out."""

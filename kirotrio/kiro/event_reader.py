@@ -23,7 +23,7 @@ from kirotrio.kiro.event_types import (
     ReasoningTexts,
     ToolUseFragment,
 )
-from kirotrio.kiro.events import EventKind, decode_payload, kind_of
+from kirotrio.kiro.events import EXPECTED_KINDS, EventKind, decode_payload, kind_of
 from kirotrio.kiro.eventstream import FrameSlicer
 
 _Frames: TypeAlias = list[tuple[EventKind, bytes]]
@@ -33,7 +33,7 @@ class EventReader:
     """Bytes in, events out. Damage is told as `FrameSlicer` tells it: after what was intact."""
 
     def __init__(self) -> None:
-        self._frames: FrameSlicer[EventKind] = FrameSlicer(kind_of)
+        self._frames: FrameSlicer[EventKind] = FrameSlicer(kind_of, EXPECTED_KINDS)
 
     @property
     def failure(self) -> UpstreamFailed | None:

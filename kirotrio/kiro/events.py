@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import isfinite
+from types import MappingProxyType
 
 import orjson
 from attrs import frozen
@@ -44,9 +45,10 @@ from kirotrio.kiro.event_types import (
     WebLink,
     WebLinks,
 )
-from kirotrio.kiro.eventstream import Frame, HeaderValue
+from kirotrio.kiro.eventstream import Frame, HeaderValue, encode_headers, event_headers
 
 __all__ = [
+    "EXPECTED_KINDS",
     "AssistantText",
     "AssistantTexts",
     "BrokenPayload",
@@ -328,6 +330,15 @@ def kind_of(headers: Mapping[str, HeaderValue]) -> EventKind:
     event_type = headers.get(":event-type")
     read = _READERS.get(event_type) if message_type == "event" else None
     return EventKind(headers, message_type, event_type, read, "" if read is None else _RUNS.get(read, ""))
+
+
+EXPECTED_KINDS: Mapping[bytes, EventKind] = MappingProxyType(
+    {
+        encode_headers(headers): kind_of(headers)
+        for headers in (event_headers(event_type) for event_type in _READERS if isinstance(event_type, str))
+    }
+)
+"""By their bytes, the header blocks that Kiro sends with events: most answers hold no other."""
 
 
 def decode_payload(kind: EventKind, payload: bytes) -> KiroEvent | None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import struct
 import uuid
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 from zlib import crc32
 
@@ -103,7 +104,8 @@ class FrameSlicer(Generic[Kind]):
     """Bytes in, payloads out, each with the kind of its frame; a damaged or cut stream is a typed error, never a
     clean end.
 
-    `kind_of` says what a header block means; blocks are shared, so nobody changes them.
+    `kind_of` says what headers mean; these are shared by all frames that have them, so nobody changes them. `expected`
+    holds what that is for header blocks that are known before any came.
 
     `failure` is the damage found so far. A `take` that brought intact frames *and* damage returns the frames and
     leaves the damage in `failure`; from then on every `take` and `close` raises it. So the reader delivers what
@@ -112,9 +114,12 @@ class FrameSlicer(Generic[Kind]):
 
     failure: UpstreamFailed | None
 
-    def __init__(self, kind_of: Callable[[dict[str, HeaderValue]], Kind]) -> None:
+    def __init__(
+        self, kind_of: Callable[[dict[str, HeaderValue]], Kind], expected: Mapping[bytes, Kind] = MappingProxyType({})
+    ) -> None:
         self.failure = None
         self._kind_of = kind_of
+        self._expected = expected
         self._buffer = bytearray()
         self._need = _PRELUDE.size
         self._blocks: dict[bytes, Kind] = {}
@@ -216,7 +221,7 @@ class FrameSlicer(Generic[Kind]):
         ahead = source[start:body]
         crc = crc32(ahead)
         block = ahead[_PRELUDE.size :]
-        kind = self._blocks.get(block)
+        kind = self._expected.get(block) or self._blocks.get(block)
         if kind is None:
             # Ahead of reading the headers; where they are known, it is left to the one who takes the payload.
             if crc32(memoryview(source)[body : end - 4], crc) != _UINT32.unpack_from(source, end - 4)[0]:
@@ -306,16 +311,22 @@ def _encode_value(value: HeaderValue) -> bytes:
     return b"\x09" + value.bytes
 
 
+def encode_headers(headers: Mapping[str, HeaderValue]) -> bytes:
+    """A header block. Raises `ValueError` and `struct.error` as `encode_frame` does."""
+    block = bytearray()
+    for name, value in headers.items():
+        raw = name.encode()
+        block += bytes((len(raw),)) + raw + _encode_value(value)
+    return bytes(block)
+
+
 def encode_frame(headers: Mapping[str, HeaderValue], payload: bytes) -> bytes:
     """One frame, as the decoder takes it.
 
     Raises `ValueError` if a name exceeds 255 bytes, the header block 128 KiB or the frame 16 MiB, and `struct.error`
     if a string, byte sequence or integer does not fit its field.
     """
-    block = bytearray()
-    for name, value in headers.items():
-        raw = name.encode()
-        block += bytes((len(raw),)) + raw + _encode_value(value)
+    block = encode_headers(headers)
     total = len(block) + len(payload) + _OVERHEAD
     if len(block) > MAX_HEADERS or total > MAX_FRAME:
         raise ValueError(f"a frame of {total} bytes with {len(block)} bytes of headers exceeds what a frame can hold")
@@ -324,11 +335,14 @@ def encode_frame(headers: Mapping[str, HeaderValue], payload: bytes) -> bytes:
     return message + _UINT32.pack(crc32(message))
 
 
+def event_headers(event_type: str) -> dict[str, HeaderValue]:
+    """The three headers that Kiro sends with an event, in its order."""
+    return {":event-type": event_type, ":content-type": "application/json", ":message-type": "event"}
+
+
 def encode_event(event_type: str, payload: bytes) -> bytes:
     """An event frame with the three headers that Kiro sends."""
-    return encode_frame(
-        {":event-type": event_type, ":content-type": "application/json", ":message-type": "event"}, payload
-    )
+    return encode_frame(event_headers(event_type), payload)
 
 
 def encode_exception(exception_type: str, payload: bytes) -> bytes:
