@@ -69,7 +69,7 @@ class AssistantEntry:
 
     @property
     def texts(self) -> Iterable[str]:
-        return ("".join(group) for group in self.groups)
+        return map("".join, self.groups)
 
 
 Entry: TypeAlias = UserEntry | AssistantEntry
@@ -93,12 +93,14 @@ def pair(entries: list[Entry], notes: list[Diagnostic]) -> None:
                 _give_id(call, sent_ids, notes)
                 unanswered.setdefault(call.client_id, []).append(call)
                 preceding.setdefault(call.client_id, []).append(call)
-        elif any(isinstance(piece, Outcome) for piece in entry.pieces):
+        elif Outcome in map(type, entry.pieces):
             _claim(entry, preceding, unanswered, notes)
 
 
 def _distinct(calls: list[Call], notes: list[Diagnostic]) -> list[Call]:
     """Without the repeats of a call, as a client leaves them that sent one answer twice."""
+    if len(calls) < 2:
+        return calls
     kept: list[Call] = []
     by_id: dict[str, list[Call]] = {}
     for call in calls:
@@ -135,7 +137,7 @@ def _claim(
         identifier = piece.result.tool_use_id
         here = preceding.get(identifier, [])
         waiting = unanswered.get(identifier, [])
-        call = next((call for call in here if not call.outcomes), None)
+        call = here[0] if here and not here[0].outcomes else next((call for call in here if not call.outcomes), None)
         if call is not None:
             waiting.remove(call)
             call.outcomes.append(piece)

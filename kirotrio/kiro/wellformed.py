@@ -83,6 +83,8 @@ def _repaired(value: Json, depth: int) -> Json:
 
 def repair_noted(text: str, path: str, notes: list[Diagnostic]) -> str:
     """`repair_text`, with a diagnostic where it had to change something."""
+    if text.isascii():
+        return text
     repaired = repair_text(text)
     if repaired is not text:
         notes.append(Diagnostic(path, "characters that are no Unicode text (lone surrogates) were replaced"))

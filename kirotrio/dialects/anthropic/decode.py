@@ -199,7 +199,7 @@ def _read_messages(
             parts: tuple[Part, ...] = ()
         else:
             parts = read_parts(message.content, f"{path}.content", reading)
-        if role == "user" and any(type(part) is not ToolResult for part in parts):
+        if effort is not None and role == "user" and any(type(part) is not ToolResult for part in parts):
             effort = None  # a new turn of the user; mere tool results continue the turn before
         elif role == "system" and message.output_config is not None:
             effort = message.output_config.get("effort", effort)
