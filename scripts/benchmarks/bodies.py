@@ -27,6 +27,11 @@ def question(api: str, order: str, *, stream: bool) -> bytes:
     return _document(api, [{"role": "user", "content": f"[[bench {order}]] Tell me about the weather."}], stream=stream)
 
 
+def simulated(api: str, controls: str, *, stream: bool) -> bytes:
+    """The same for the project's simulator."""
+    return _document(api, [{"role": "user", "content": f"[[{controls}]] Tell me about the weather."}], stream=stream)
+
+
 def conversation(size: int, order: str, *, fresh: bool, stream: bool = True) -> bytes:
     """A conversation of about `size` bytes: 200 messages and 60 tools at 1.5 MB, and in proportion.
 

@@ -1,12 +1,14 @@
-"""The floor: the same translation on uvloop and nothing else. `python -m benchmarks.floor UPSTREAM` prints its port.
+"""The floor: the same translation on uvloop, nothing else. `python -m benchmarks.floor PORT KEY TOKEN` prints its port.
 
 Two protocols that write straight to each other's transports: one read of the upstream becomes one write to the client.
-It has one API key, trusts everybody, and stands for what no gateway in Python can go below.
+It takes requests with its one KEY, brings TOKEN to the upstream at PORT, checks every frame's CRCs, parses every text's
+JSON and encodes each as an event of its own: what no gateway in Python can go below.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import re
 import struct
 import sys
@@ -19,6 +21,7 @@ import uvloop
 from benchmarks.translation import Format, format_of, kiro_request
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_KEY = re.compile(rb"(?i)\r\nx-api-key: *([^\r]*)")
 _PRELUDE = struct.Struct("!III")
 _CRC = struct.Struct("!I")
 _TEXT = b"assistantResponseEvent"
@@ -101,6 +104,10 @@ class Client(asyncio.Protocol):
         if form is None:
             self.write(_JSON % (200, 2, b"{}"))
             return
+        key = _KEY.search(head)
+        if key is None or not hmac.compare_digest(key[1], self._pool.key):
+            self.write(_JSON % (401, 2, b"{}"))
+            return
         document = orjson.loads(body)
         self._answer = self._pool.take()
         self._answer.begin(self, form, kiro_request(document), stream=document.get("stream", False))
@@ -164,10 +171,10 @@ class Answer(asyncio.Protocol):
                 client.write(_SSE)
         done = _take_chunks(self._raw, self._frames)
         texts = _take_texts(self._frames)
-        if not self._stream:
-            self._texts += texts
-        elif said or texts or done:
-            said += form.deltas(texts) + (form.end if done else b"")
+        sent = len(self._texts)
+        self._texts += texts
+        if self._stream and (said or texts or done):
+            said += form.deltas(texts, sent) + (form.end(self._texts) if done else b"")
             client.write(b"%x\r\n%b\r\n%b" % (len(said), said, b"0\r\n\r\n" if done else b""))
         if done:
             if not self._stream:
@@ -181,10 +188,11 @@ class Answer(asyncio.Protocol):
 class Pool:
     """Connections to the upstream that are free."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: bytes, token: str) -> None:
+        self.key = key
         self.head = (
-            f"POST /generateAssistantResponse HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer floor\r\n"
-            "content-type: application/json\r\ncontent-length: "
+            f"POST /generateAssistantResponse HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nauthorization: Bearer {token}\r\n"
+            "content-type: application/json\r\ntokentype: API_KEY\r\ncontent-length: "
         ).encode()
         self._port = port
         self._free: list[Answer] = []
@@ -208,12 +216,12 @@ class Pool:
             self._free.remove(answer)
 
 
-async def _main(upstream: int) -> None:
-    pool = Pool(upstream)
+async def _main(upstream: int, key: str, token: str) -> None:
+    pool = Pool(upstream, key.encode(), token)
     server = await asyncio.get_running_loop().create_server(lambda: Client(pool), "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(int(sys.argv[1])))
+    uvloop.run(_main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))

@@ -2,7 +2,9 @@
 
 First `ready`; then per order it sends what is asked for and answers with what it saw: how many answers, how many
 pieces of text, how late each came. `hold` opens streams and answers once each has brought something, `look` says what
-they bring in so many seconds, `leave` lets them go.
+they bring in so many seconds, `tell` what they have brought since they were last asked, `leave` lets them go. With
+`sample` n, of n streams that are held one is read event by event, the others some kilobytes at a time: the load then
+takes less of the processors that it shares.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+import socket
 import sys
 import time
 from typing import Any, cast
@@ -24,6 +27,7 @@ from benchmarks.frames import DELTA, PIECE, since, stamp
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _END = b"\r\n0\r\n\r\n"
 _SLICE = 64
+_AT_LEAST = 4096
 
 
 @define
@@ -45,6 +49,7 @@ class Seen:
         """From now on only what comes from now on; what has begun or failed stays so."""
         self.deltas = self.pieces = 0
         self.late.clear()
+        self.first.clear()
 
     def document(self, wall: float) -> dict[str, Any]:
         return {
@@ -83,6 +88,8 @@ class Requests:
         self._nonces = bodies.NONCE in body
         self.left: int = order["requests"]
         self.timed = bool(order.get("timed", False))
+        self.sample = int(order.get("sample", 1))
+        """Of so many streams one is read event by event, the others some kilobytes at a time."""
 
     def next(self) -> list[bytes] | None:
         if self.left <= 0:
@@ -96,8 +103,8 @@ class Requests:
 class Connection(asyncio.Protocol):
     """One keep-alive connection: a request, its answer to the end, the next request."""
 
-    def __init__(self, requests: Requests, seen: Seen, ended: asyncio.Future[None]) -> None:
-        self._requests, self._seen, self._ended = requests, seen, ended
+    def __init__(self, requests: Requests, seen: Seen, ended: asyncio.Future[None], *, sampled: bool) -> None:
+        self._requests, self._seen, self._ended, self._sampled = requests, seen, ended, sampled
         self._transport: asyncio.Transport | None = None
         self._parts: list[bytes] = []
         self._size = self._whole = 0
@@ -134,6 +141,11 @@ class Connection(asyncio.Protocol):
         if not self._size and not self._read_head(data):
             return
         self._size += len(data)
+        if not self._sampled and not self._first:
+            found = data.count(b'"~')
+            self._seen.pieces += found
+            self._seen.deltas += found
+            return
         timed = self._requests.timed
         if timed or self._first:
             self._note(data)
@@ -161,6 +173,9 @@ class Connection(asyncio.Protocol):
             self._first = False
             self._seen.begun += 1
             self._seen.first.append(((now - self._sent) % (1 << 40)) / 1000)
+            if not self._sampled:
+                assert self._transport is not None
+                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _AT_LEAST)
         if self._requests.timed:
             self._seen.late += [since(one, now) for one in found]
             self._seen.pieces += len(found)
@@ -183,7 +198,8 @@ async def _carry_out(order: dict[str, Any], port: int, key: str) -> tuple[Seen, 
     for number in range(order["connections"]):
         ended: asyncio.Future[None] = loop.create_future()
         ends.append(ended)
-        make = functools.partial(Connection, requests, seen, ended)
+        sampled = number % requests.sample == 0
+        make = functools.partial(Connection, requests, seen, ended, sampled=sampled)
         try:
             _, connection = await loop.create_connection(make, "127.0.0.1", port)
         except OSError as error:
@@ -207,7 +223,7 @@ async def _main() -> None:
             case "requests":
                 seen, _, ended = await _carry_out(order, order["port"], order["key"])
                 try:
-                    await asyncio.wait_for(ended, order.get("within", 60))
+                    await asyncio.wait_for(ended, order.get("within", 30))
                 except TimeoutError:
                     seen.failures.append("not finished in time")
                 answer = seen.document(time.monotonic() - started)
@@ -221,6 +237,12 @@ async def _main() -> None:
                 held[0].forget()
                 await asyncio.sleep(order["seconds"])
                 answer = held[0].document(time.monotonic() - started)
+            case "tell":
+                assert held is not None
+                answer = held[0].document(time.monotonic() - started)
+                held[0].forget()
+                held[0].answers = 0
+                held[0].failures.clear()
             case "leave":
                 assert held is not None
                 answer = {"at": time.monotonic()}

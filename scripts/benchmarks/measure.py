@@ -2,38 +2,77 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import orjson
 from attrs import define, field
 
 from benchmarks import bodies
-from benchmarks.leaving import MODES, STATES, ask, leave_once, state
-from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, free_port, pss_mb, start_own
+from benchmarks.capacity import scaling
+from benchmarks.leaving import STATES, ask, leave, summary
+from benchmarks.processes import (
+    GatewayCommand,
+    Load,
+    Program,
+    cpu_seconds,
+    free_port,
+    pss_mb,
+    start_floor,
+    start_simulator,
+    start_upstream,
+)
+from benchmarks.results import Figures
 from benchmarks.scenarios import Scenario
-
-Figures = dict[str, float]
 
 
 class Failed(Exception):
     """A measurement whose work was not done: its figures would be of something else."""
 
 
+class Skipped(Exception):
+    """A measurement that is not possible here; the message says why."""
+
+
 @define
 class Stand:
-    """Everything that runs: the upstream and the load for both sides, the gateway and the floor to choose from."""
+    """Everything that runs: the upstreams and the load for both sides, the gateway and the floor to choose from.
 
-    upstream: Program
-    load: Load
+    `executable`: the one-file program, where there is one; `without` says why there is none.
+    """
+
     gateway: GatewayCommand
+    executable: GatewayCommand | None
+    without: str
     quick: bool
-    floor_cpu: int
-    others_cpu: int
+    measured: int
+    others: int
+    upstream: Program = field(init=False)
+    load: Load = field(init=False)
+    _simulator: Program | None = None
     running: dict[str, Program] = field(factory=dict)
+
+    def __enter__(self) -> Self:
+        self.upstream = start_upstream(self.others)
+        self.load = Load()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for program in (*self.running.values(), self.upstream, *([self._simulator] if self._simulator else ())):
+            program.stop()
+        self.load.stop()
+
+    @property
+    def simulator(self) -> Program:
+        """Started on first need: where it is fast enough, it is the upstream."""
+        if self._simulator is None:
+            self._simulator = start_simulator(self.others)
+        return self._simulator
 
     def target(self, side: str) -> Program:
         """The gateway or the floor that answers; started and warmed up on first need."""
@@ -45,10 +84,19 @@ class Stand:
                     self.send(self.running[side], order, 24)
         return self.running[side]
 
-    def fresh(self, side: str) -> Program:
-        if side == "floor":
-            return start_own("floor", self.floor_cpu, str(self.upstream.port))
-        return self.gateway.start(self.upstream.port)
+    def fresh(self, side: str, upstream: Program | None = None) -> Program:
+        """One that nobody has asked anything yet; whoever starts it stops it."""
+        port = (upstream or self.upstream).port
+        return start_floor(self.measured, port) if side == "floor" else self.gateway.start(port)
+
+    @contextlib.contextmanager
+    def alone(self, side: str, upstream: Program | None = None) -> Iterator[Program]:
+        """The same, stopped on leaving."""
+        target = self.fresh(side, upstream)
+        try:
+            yield target
+        finally:
+            target.stop()
 
     def send(self, target: Program, order: dict[str, Any], requests: int) -> dict[str, Any]:
         """Have the load carry out an order. Raises Failed where an answer is missing."""
@@ -57,14 +105,32 @@ class Stand:
             raise Failed(f"{seen['answers']} of {requests} answers; {seen['failure']}".strip())
         return seen
 
-    def stop(self) -> None:
-        for program in (*self.running.values(), self.upstream):
-            program.stop()
-        self.load.stop()
+    def upstream_state(self) -> dict[str, Any]:
+        """What the upstream of ready bytes has open."""
+        answer: dict[str, Any] = orjson.loads(ask(self.upstream.port, "/_bench/state")[1])
+        return answer
+
+    def hold(self, target: Program, order: dict[str, Any]) -> dict[str, Any]:
+        """Have the load open streams that stay open, and wait until each has brought something."""
+        whole = {"requests": order["connections"], "within": 10 if self.quick else 40, **order}
+        return self.load.order(do="hold", port=target.port, key=target.key, **whole)
+
+    def look(self, seconds: float) -> dict[str, Any]:
+        """What the streams that are held bring in so many seconds."""
+        return self.load.order(do="look", seconds=seconds)
+
+    def let_go(self) -> float:
+        """Have the clients leave; seconds until the upstream has nothing open, ten where that does not come."""
+        left = self.load.order(do="leave")["at"]
+        deadline = time.monotonic() + 10
+        while self.upstream_state()["open"] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        now = self.upstream_state()
+        return float(max(0.0, now["last_closed"] - left)) if not now["open"] else 10.0
 
 
 def measure(stand: Stand, scenario: Scenario, side: str) -> Figures:
-    """The figures of one scenario in one pass. Raises Failed."""
+    """The figures of one scenario in one pass. Raises Failed and Skipped."""
     return _KINDS[scenario.kind](stand, scenario, side)
 
 
@@ -103,100 +169,79 @@ def _events(stand: Stand, scenario: Scenario, side: str) -> Figures:
 def _paced(stand: Stand, scenario: Scenario, side: str) -> Figures:
     """Streams in the middle of their answers: what an event costs and how late it is, requests apart."""
     target = stand.target(side)
-    opened = _open(stand, scenario, target)
+    opened = stand.hold(target, dict(scenario.order))
     try:
         before = cpu_seconds(target.pid)
-        seen = stand.load.order(do="look", seconds=scenario.quick if stand.quick else scenario.whole)
+        seen = stand.look(scenario.quick if stand.quick else scenario.whole)
         spent = cpu_seconds(target.pid) - before
     finally:
-        _let_go(stand)
+        stand.let_go()
     if opened["begun"] < scenario.order["connections"] or seen["failures"] or seen["deltas"] < seen["pieces"] * 0.99:
         raise Failed(f"{opened['begun']} began, {seen['deltas']} of {seen['pieces']} whole; {seen['failure']}".strip())
     late = {"late p50": seen["late_p50"], "late p99": seen["late_p99"]}
     return {"cpu µs/event": spent * 1e6 / max(1, seen["pieces"]), **late, "events/s": seen["pieces"] / seen["wall"]}
 
 
-def _open(stand: Stand, scenario: Scenario, target: Program) -> dict[str, Any]:
-    order = {**scenario.order, "requests": scenario.order["connections"], "within": 10 if stand.quick else 40}
-    return stand.load.order(do="hold", port=target.port, key=target.key, **order)
-
-
-def _let_go(stand: Stand) -> float:
-    """Have the clients leave; seconds until the upstream has nothing open, ten where that does not come."""
-    left = stand.load.order(do="leave")["at"]
-    deadline = time.monotonic() + 10
-    while state(stand.upstream.port)["open"] and time.monotonic() < deadline:
-        time.sleep(0.02)
-    now = state(stand.upstream.port)
-    return float(max(0.0, now["last_closed"] - left)) if not now["open"] else 10.0
-
-
 def _held(stand: Stand, scenario: Scenario, side: str) -> Figures:
     """Streams that stay open: how many at once, what each costs, and how soon they are gone after the clients."""
-    target = stand.fresh(side)
-    try:
+    with stand.alone(side) as target:
         stand.send(target, {"api": "messages", "answer": "events=5", "connections": 8}, 16)
         before = pss_mb(target.pid)
-        _open(stand, scenario, target)
-        seen = stand.load.order(do="look", seconds=scenario.quick if stand.quick else scenario.whole)
+        stand.hold(target, dict(scenario.order))
+        seen = stand.look(scenario.quick if stand.quick else scenario.whole)
         memory = pss_mb(target.pid)
-        held = min(state(stand.upstream.port)["open"], seen["begun"]) - seen["failures"]
-        return {"held": held, "memory": (memory - before) * 1000 / max(1, held), "closed": _let_go(stand)}
-    finally:
-        target.stop()
+        held = min(stand.upstream_state()["open"], seen["begun"]) - seen["failures"]
+        return {"held": held, "memory": (memory - before) * 1000 / max(1, held), "closed": stand.let_go()}
 
 
-def _first_answer(stand: Stand, target: Program) -> None:
-    body = bodies.question("messages", "events=20", stream=True)
+def _first_answer(target: Program) -> None:
+    body = bodies.simulated("messages", "events=20", stream=True)
     status, said = ask(target.port, bodies.PATHS["messages"], key=target.key, body=body)
     if status != 200:
         raise Failed(f"status {status}: {said[:200]!r}")
 
 
 def _idle(stand: Stand, scenario: Scenario, side: str) -> Figures:
-    target = stand.fresh(side)
-    try:
-        _first_answer(stand, target)
+    with stand.alone(side, stand.simulator) as target:
+        _first_answer(target)
         time.sleep(0.5)
         figures = {"without tokenizer": pss_mb(target.pid)}
-        body = bodies.question("messages", "events=1", stream=False)
+        body = bodies.simulated("messages", "events=1", stream=False)
         status, said = ask(target.port, "/v1/messages/count_tokens", key=target.key, body=body)
         if status != 200:
             raise Failed(f"count_tokens: status {status}: {said[:200]!r}")
         time.sleep(0.5)
         return {**figures, "with tokenizer": pss_mb(target.pid)}
-    finally:
-        target.stop()
 
 
 def _leaving(stand: Stand, scenario: Scenario, side: str) -> Figures:
-    target = stand.target(side)
     rounds = scenario.quick if stand.quick else scenario.whole
     figures: Figures = {}
-    for mode in MODES:
+    with stand.alone(side, stand.simulator) as target:
+        _first_answer(target)
         for situation in STATES:
             for how in ("FIN", "RST"):
-                times = [
-                    leave_once(target, stand.upstream.port, mode, situation, reset=how == "RST") for _ in range(rounds)
-                ]
-                figures[f"{mode} {situation} {how}"] = statistics.median(times)
-                figures[f"{mode} {situation} {how} worst"] = max(times)
+                times = leave(target, stand.simulator, situation, rounds, reset=how == "RST")
+                figures |= summary(situation, how, times)
     return figures
 
 
 def _cold(stand: Stand, scenario: Scenario, side: str) -> Figures:
     """From the start of the process to the first 200 of /health, in a new data folder and again in the same."""
+    command = stand.executable if "executable" in scenario.order else stand.gateway
+    if command is None:
+        raise Skipped(stand.without)
     with tempfile.TemporaryDirectory(prefix="kirotrio-bench-") as folder:
-        first, _ = _cold_start(stand, Path(folder))
-        starts = [_cold_start(stand, Path(folder)) for _ in range(1 if stand.quick else 3)]
+        first, _ = _cold_start(stand, command, Path(folder))
+        starts = [_cold_start(stand, command, Path(folder)) for _ in range(1 if stand.quick else 3)]
     figures = {"new folder": first, "health": statistics.median(health for health, _ in starts)}
     return {**figures, "answer": statistics.median(answer for _, answer in starts)}
 
 
-def _cold_start(stand: Stand, folder: Path) -> tuple[float, float]:
+def _cold_start(stand: Stand, command: GatewayCommand, folder: Path) -> tuple[float, float]:
     port = free_port()
     started = time.monotonic()
-    target = stand.gateway.start(stand.upstream.port, folder=folder, port=port, wait=False)
+    target = command.start(stand.simulator.port, folder=folder, port=port, wait=False)
     try:
         while True:
             try:
@@ -208,10 +253,18 @@ def _cold_start(stand: Stand, folder: Path) -> tuple[float, float]:
                 raise Failed("the gateway did not answer /health")
         health = time.monotonic() - started
         target.key = (folder / "client-key").read_text().strip()
-        _first_answer(stand, target)
+        _first_answer(target)
         return health, time.monotonic() - started
     finally:
         target.stop()
+
+
+def _workers(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    if stand.measured == stand.others:
+        raise Skipped("this machine has one processor for it")
+    if not stand.gateway.knows("--workers"):
+        raise Skipped("the gateway does not know --workers")
+    return scaling(stand)
 
 
 _KINDS: dict[str, Callable[[Stand, Scenario, str], Figures]] = {
@@ -222,4 +275,5 @@ _KINDS: dict[str, Callable[[Stand, Scenario, str], Figures]] = {
     "idle": _idle,
     "leaving": _leaving,
     "cold": _cold,
+    "workers": _workers,
 }

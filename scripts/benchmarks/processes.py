@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,9 @@ MEASURED, OTHERS = 0, 1
 _HERE = Path(__file__).resolve().parent.parent
 GATEWAY_SETTINGS = ("accounts.max_concurrent=0", "upstream.connections=1200")
 """What has to differ from the defaults: one account answers everything, all at the same time."""
-API_KEY = "ksk_benchmark_0123456789abcdef0123456789abcdef"
+API_KEY = "ksk_simulator_0123456789abcdef0123456789abcdef"
+"""Of the one account: the simulator knows this key (`kirotrio.simulator.DEMO_API_KEY`), the other takes any."""
+_FLOOR_KEY = "sk-kt-of-the-floor-0123456789"
 
 
 def processors() -> tuple[int, int]:
@@ -101,16 +104,16 @@ class Program:
 
 def start(
     command: Sequence[str],
-    cpu: int,
+    cpus: set[int],
     *,
     environment: Mapping[str, str] | None = None,
     log: IO[bytes] | None = None,
     cwd: Path | None = None,
     **more: Any,
 ) -> subprocess.Popen[str]:
-    """Start a program on one processor: pinned before its first instruction."""
+    """Start a program on these processors: pinned before its first instruction, and with it whatever it starts."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {cpu})
+    os.sched_setaffinity(0, cpus)
     try:
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=log, cwd=cwd or _HERE, text=True, **more
@@ -119,10 +122,27 @@ def start(
         os.sched_setaffinity(0, before)
 
 
-def start_own(module: str, cpu: int, *words: str) -> Program:
-    """One of this package's servers; the first line that it prints is its port."""
-    process = start([sys.executable, "-m", f"benchmarks.{module}", *words], cpu)
-    return Program(process, int(_line(process)))
+def start_upstream(cpu: int) -> Program:
+    """The upstream of ready bytes."""
+    return _ready(start([sys.executable, "-m", "benchmarks.upstream"], {cpu}))
+
+
+def start_floor(cpu: int, upstream: int) -> Program:
+    process = start([sys.executable, "-m", "benchmarks.floor", str(upstream), _FLOOR_KEY, API_KEY], {cpu})
+    return _ready(process, key=_FLOOR_KEY)
+
+
+def start_simulator(cpu: int) -> Program:
+    """The project's simulator, in a data folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="kirotrio-bench-"))
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "KIROTRIO_DATA_DIR": str(folder)}
+    command = [sys.executable, "-m", "kirotrio", "simulate", "--port", "0"]
+    return _ready(start(command, {cpu}, environment=environment), folder=folder)
+
+
+def _ready(process: subprocess.Popen[str], *, key: str = "", folder: Path | None = None) -> Program:
+    """Once it has printed where it listens: a port, or a URL that ends in one."""
+    return Program(process, int(_line(process).rpartition(":")[2]), key, folder)
 
 
 def _line(process: subprocess.Popen[str]) -> str:
@@ -141,8 +161,26 @@ class GatewayCommand:
     cwd: Path
     arguments: Sequence[str] = ()
 
-    def start(self, upstream: int, *, folder: Path | None = None, port: int = 0, wait: bool = True) -> Program:
-        """Start it with a data folder of its own (or that one, which then stays) and wait for its ready line."""
+    def knows(self, option: str) -> bool:
+        """Whether `serve` has an option."""
+        said = subprocess.run(
+            [*self.words, "serve", "--help"], cwd=self.cwd, capture_output=True, text=True, timeout=30
+        )
+        return re.search(rf"(?m)^ +{option}\b", said.stdout) is not None
+
+    def start(
+        self,
+        upstream: int,
+        *more: str,
+        cpus: set[int] | None = None,
+        folder: Path | None = None,
+        port: int = 0,
+        wait: bool = True,
+    ) -> Program:
+        """Start it with a data folder of its own (or that one, which then stays) and wait for its ready line.
+
+        `more`: further words for `serve`. `cpus`: where it may run, the measured processor by itself.
+        """
         data = folder or Path(tempfile.mkdtemp(prefix="kirotrio-bench-"))
         url = f"http://127.0.0.1:{upstream}"
         environment = {
@@ -156,9 +194,9 @@ class GatewayCommand:
             "KIROTRIO_STORE_KEY_SOURCE": "file",
         }
         options = [word for setting in GATEWAY_SETTINGS for word in ("--set", setting)]
-        command = [*self.words, "serve", "--port", str(port), *options, *self.arguments]
+        command = [*self.words, "serve", "--port", str(port), *options, *self.arguments, *more]
         with open(data / "gateway.log", "ab") as log:
-            process = start(command, processors()[MEASURED], environment=environment, log=log, cwd=self.cwd)
+            process = start(command, cpus or {processors()[MEASURED]}, environment=environment, log=log, cwd=self.cwd)
         program = Program(process, port, folder=None if folder else data)
         if wait:
             try:
@@ -176,7 +214,7 @@ class Load:
     """The load's process; one order at a time."""
 
     process: subprocess.Popen[str] = field(
-        factory=lambda: start([sys.executable, "-m", "benchmarks.load"], processors()[OTHERS], stdin=subprocess.PIPE)
+        factory=lambda: start([sys.executable, "-m", "benchmarks.load"], {processors()[OTHERS]}, stdin=subprocess.PIPE)
     )
 
     def __attrs_post_init__(self) -> None:
@@ -193,6 +231,15 @@ class Load:
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait(10)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def move(programs: Sequence[int], cpus: set[int]) -> None:
+    """Let running programs, by their ids, run on these processors with all their threads."""
+    for program in programs:
+        for task in os.listdir(f"/proc/{program}/task"):
+            os.sched_setaffinity(int(task), cpus)
 
 
 def free_port() -> int:

@@ -1,9 +1,8 @@
-"""The table of one run, the JSON file of it, and the comparison of two."""
+"""The table of one run as text and as Markdown, the JSON file of it, and the comparison of two."""
 
 from __future__ import annotations
 
 import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -14,29 +13,27 @@ from typing import Any
 
 import orjson
 
-from benchmarks.measure import Figures
-from benchmarks.scenarios import Scenario
+from benchmarks.results import Results
+from benchmarks.scenarios import SCENARIOS, Scenario
 
 _PACKAGES = ("trio", "quart", "quart-trio", "hypercorn", "httpx", "h11", "orjson", "uvloop")
-GROWTH = 1.3
+HEAD = ("row", "figure", "gateway", "floor", "× floor", "to reach (stretch)", "")
+BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+"""Between these two lines of a document the table stands."""
 
 
-def median_of(passes: Sequence[Figures]) -> Figures:
-    """The median of every figure that all passes have."""
-    if not passes:
-        return {}
-    return {name: statistics.median(one[name] for one in passes) for name in passes[0]}
-
-
-def surroundings(cwd: Path, *, quick: bool, passes: int) -> dict[str, Any]:
+def surroundings(cwd: Path, *, quick: bool, passes: int, command: str) -> dict[str, Any]:
     """Date, versions and machine: what figures mean nothing without."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=cwd, capture_output=True, text=True)
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=cwd, capture_output=True, text=True, check=False
+    )
     return {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "commit": commit.stdout.strip(),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "machine": f"{platform.system()} {platform.machine()}, {_processor()}",
+        "machine": f"{platform.system()} {platform.release()} {platform.machine()}, {_processor()}",
+        "command": command,
         "quick": quick,
         "passes": passes,
     }
@@ -58,63 +55,52 @@ def _processor() -> str:
     return f"{len(names)} × {names[0]}" if names else ""
 
 
-def rows(scenarios: Sequence[Scenario], results: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """Scenario, figure, gateway, floor, ratio, target and verdict of each figure that the table of the issue names."""
+def rows(scenarios: Sequence[Scenario], results: Results) -> list[list[str]]:
+    """Row, figure, gateway, floor, ratio, target and verdict of each figure that has a place in the table."""
     table = []
     for scenario in scenarios:
         result = results.get(scenario.name, {})
         gateway, floor = result.get("gateway", {}), result.get("floor", {})
+        if "skipped" in result:
+            table.append([scenario.name, "", "", "", "", "", f"skipped: {result['skipped']}"])
+            continue
         for name, figure in scenario.figures.items():
             value, least = gateway.get(name), floor.get(name)
-            shown = f"{value:.4g} {figure.unit}" if value is not None else "failed"
-            ratio = f"{value / least:.1f}" if value is not None and least else ""
             below = f"{'≥' if figure.least else '≤'} {figure.target:g}" if figure.target is not None else ""
             below += f" ({figure.stretch:g})" if figure.stretch is not None else ""
-            at_floor = f"{least:.4g}" if least is not None else ""
             table.append(
-                [scenario.name, name, shown, at_floor, ratio, below, _verdict(value, figure.target, least=figure.least)]
+                [
+                    scenario.name,
+                    name,
+                    f"{_figure(value)} {figure.unit}" if value is not None else "",
+                    _figure(least) if least is not None else "",
+                    f"{value / least:.1f}" if value is not None and least and figure.unit != "×" else "",
+                    below,
+                    _verdict(value, figure.target, figure.stretch, least=figure.least),
+                ]
             )
-    return table + _growth(results)
+    return table
 
 
-def _verdict(value: float | None, target: float | None, *, least: bool = False) -> str:
+def _figure(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _verdict(value: float | None, target: float | None, stretch: float | None, *, least: bool) -> str:
     if value is None:
         return "FAILED"
     if target is None:
         return ""
     if least:
-        return "ok" if value >= target else f"{target - value:g} missing"
-    return "ok" if value <= target else f"{value / target:.1f}× too much"
+        return "reached" if value >= target else f"{_figure(target - value)} missing"
+    if stretch is not None and value <= stretch:
+        return "stretch reached"
+    return "reached" if value <= target else f"{_figure(value / target)}× too much"
 
 
-def _growth(results: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """S9: cost an event at more streams over that at ten; cost a megabyte, less what a small request costs anyway."""
-
-    def cost(name: str, figure: str) -> float | None:
-        value = results.get(name, {}).get("gateway", {}).get(figure)
-        return float(value) if value is not None else None
-
-    table = []
-    few, event = cost("S9-10", "cpu µs/event"), "cpu µs/event"
-    for name in ("S9-100", "S9-400"):
-        many = cost(name, event)
-        if few and many:
-            table.append(_growth_row(f"{name} over S9-10", many / few))
-    base = cost("S1s", "cpu ms/request") or 0.0
-    each = {
-        size: (value - base) / size
-        for name, size in (("S9-0.1MB", 0.1), ("S6", 1.5), ("S9-6MB", 6.0))
-        if (value := cost(name, "cpu ms/request")) is not None
-    }
-    if 0.1 in each:
-        table += [
-            _growth_row(f"a MB at {size:g} over 0.1", each[size] / each[0.1]) for size in (1.5, 6.0) if size in each
-        ]
-    return table
-
-
-def _growth_row(name: str, value: float) -> list[str]:
-    return ["S9", name, f"{value:.2f} ×", "", "", f"≤ {GROWTH}", _verdict(value, GROWTH)]
+def about_line(about: dict[str, Any]) -> str:
+    kind = "quick, one short pass" if about["quick"] else f"median of {about['passes']} interleaved passes"
+    return f"{about['date']}, commit {about['commit']}, Python {about['python']}, {about['machine']}; {kind}"
 
 
 def text(table: Sequence[Sequence[str]], head: Sequence[str]) -> str:
@@ -125,12 +111,36 @@ def text(table: Sequence[Sequence[str]], head: Sequence[str]) -> str:
     )
 
 
-HEAD = ("scenario", "figure", "gateway", "floor", "× floor", "to reach", "")
+def markdown(about: dict[str, Any], results: Results) -> str:
+    """The table with what was measured, when and on what, to stand in a document."""
+    here = [scenario for scenario in SCENARIOS if scenario.name in results]
+    works = {scenario.name: scenario.work for scenario in here}
+    table, shown = [], ""
+    for name, *cells in rows(here, results):
+        table.append([name if name != shown else "", works[name] if name != shown else "", *cells])
+        shown = name
+    head = (HEAD[0], "work", *HEAD[1:])
+    lines = [head, ["---"] * len(head), *table]
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items() if version)
+    said = f"{about_line(about)}. With {packages}. Measured by `{about['command']}`."
+    return "\n".join([said, "", *("| " + " | ".join(line) + " |" for line in lines)])
+
+
+def put_into(document: Path, table: str) -> None:
+    """Put the Markdown table between the two marks of a document, or make it the whole of a new one."""
+    if not document.exists():
+        document.write_text(f"{BEGIN}\n{table}\n{END}\n")
+        return
+    before, begin, rest = document.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{document} has no lines {BEGIN} and {END} for the table to stand between")
+    document.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
 
 
 def compare(old: Path, new: Path) -> str:
     """Every figure of the gateway in both files, with the change; relative to the floor too, which machines share."""
-    first, second = (orjson.loads(path.read_bytes()) for path in (old, new))
+    first, second = read(old), read(new)
     table = []
     for name, result in second["results"].items():
         before = first["results"].get(name, {})
@@ -142,13 +152,21 @@ def compare(old: Path, new: Path) -> str:
             against = f"{(value / floors[1]) / (earlier / floors[0]) - 1:+.0%}" if all(floors) and earlier else ""
             change = f"{value / earlier - 1:+.0%}" if earlier else ""
             table.append([name, figure, f"{earlier:.4g}", f"{value:.4g}", change, against])
-    said = [
-        f"{kind}: {one['about']['date']} {one['about']['commit']}" for kind, one in (("old", first), ("new", second))
-    ]
-    return "\n".join(said) + "\n" + text(table, ("scenario", "figure", "old", "new", "change", "against floor"))
+    said = [f"{kind}: {about_line(one['about'])}" for kind, one in (("old", first), ("new", second))]
+    if first["about"]["machine"] != second["about"]["machine"]:
+        said.append("Measured on different machines: only what is against the floor can be compared.")
+    return "\n".join(said) + "\n" + text(table, ("row", "figure", "old", "new", "change", "against floor"))
 
 
-def write(path: Path, about: dict[str, Any], results: dict[str, dict[str, Any]]) -> None:
+def read(path: Path) -> dict[str, Any]:
+    """A file of `write`. Raises OSError and ValueError."""
+    document = orjson.loads(path.read_bytes())
+    if not isinstance(document, dict) or not {"about", "results"} <= document.keys():
+        raise ValueError(f"{path} is not a file that scripts/bench --json wrote")
+    return document
+
+
+def write(path: Path, about: dict[str, Any], results: Results) -> None:
     document = {"about": about, "results": results}
-    path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+    path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
     print(f"written: {path}", file=sys.stderr)

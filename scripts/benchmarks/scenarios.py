@@ -23,8 +23,8 @@ class Figure:
 class Scenario:
     """One row. `kind` names the function of `measure` that carries it out, `order` is what it needs for that.
 
-    `whole` and `quick` are how many requests, or
-    seconds where streams stay open; `passes`: measured in every pass, or in the first alone.
+    `whole` and `quick` are how many requests, or seconds where streams stay open, or rounds. `passes`: measured in
+    every pass, or in the first alone. `needs`: the rows that this one's figures are made of; it has no `kind` then.
     """
 
     name: str
@@ -36,8 +36,15 @@ class Scenario:
     quick: int = 0
     floor: bool = True
     passes: bool = True
+    needs: tuple[str, ...] = ()
+
+    @property
+    def upstream(self) -> str:
+        """Who answers: the simulator where one request at a time is asked, else what can keep up with a gateway."""
+        return "simulator" if self.kind in ("idle", "leaving", "cold") else "ready bytes"
 
 
+GROWTH = 1.3
 _REQUEST = "cpu ms/request"
 _EVENT = "cpu µs/event"
 
@@ -109,7 +116,7 @@ SCENARIOS: tuple[Scenario, ...] = (
             "memory": Figure("kB/stream", 75, 50),
             "closed": Figure("s", 1.0),
         },
-        {"api": "messages", "connections": 1000, "answer": "events=100000 gap_ms=1000", "timed": True, "ramp": 0.02},
+        {"api": "messages", "connections": 1000, "answer": "events=100000 gap_ms=1000", "timed": True, "ramp": 0.2},
         5,
         2,
         passes=False,
@@ -124,14 +131,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         "S5",
-        "the client leaves (FIN, RST)",
+        "the client leaves (FIN, RST): median, worst of live, buffered and JSON",
         "leaving",
-        {
-            f"{mode} {state} {how}": Figure("ms", 5)
-            for mode in ("live", "buffered", "json")
-            for state in ("flowing", "silent", "no-head")
-            for how in ("FIN", "RST")
-        },
+        {f"{state} {how}": Figure("ms", 5) for state in ("flowing", "silent", "no head") for how in ("FIN", "RST")},
         {},
         20,
         3,
@@ -147,11 +149,42 @@ SCENARIOS: tuple[Scenario, ...] = (
         {},
         floor=False,
     ),
+    Scenario(
+        "S8x",
+        "the same, one-file executable",
+        "cold",
+        {"health": Figure("s", 1.1, 0.9), "new folder": Figure("s"), "answer": Figure("s")},
+        {"executable": True},
+        floor=False,
+    ),
+    Scenario(
+        "S2w",
+        "streams of S2p that --workers 2 carries, over those of --workers 1; load on both processors",
+        "workers",
+        {"1 worker": Figure("streams"), "2 workers": Figure("streams"), "ratio": Figure("×", 1.5, least=True)},
+        {},
+        floor=False,
+        passes=False,
+    ),
     _paced("S9-10", 10, None, Figure("µs")),
     _paced("S9-100", 100, None, Figure("µs")),
     _paced("S9-400", 400, None, Figure("µs")),
+    _long("S9-0MB", 1_000, (100, 20), None, fresh=True),
     _long("S9-0.1MB", 100_000, (60, 10), None, fresh=True),
     _long("S9-6MB", 6_000_000, (4, 1), None, fresh=True),
+    Scenario(
+        "S9",
+        "growth: CPU an event over that of 10 streams, CPU a megabyte (less S9-0MB) over that of 0.1 MB",
+        "",
+        {
+            "event at 100 streams": Figure("×", GROWTH),
+            "event at 400 streams": Figure("×", GROWTH),
+            "MB at 1.5 MB": Figure("×", GROWTH),
+            "MB at 6 MB": Figure("×", GROWTH),
+        },
+        {},
+        needs=("S9-10", "S9-100", "S9-400", "S9-0MB", "S9-0.1MB", "S6", "S9-6MB"),
+    ),
 )
 
 
@@ -164,7 +197,9 @@ def chosen(names: str) -> tuple[Scenario, ...]:
     for name in wanted:
         if not any(_is(scenario, name) for scenario in SCENARIOS):
             raise KeyError(name)
-    return tuple(one for one in SCENARIOS if not wanted or any(_is(one, name) for name in wanted))
+    taken = {one.name for one in SCENARIOS if not wanted or any(_is(one, name) for name in wanted)}
+    taken |= {needed for one in SCENARIOS if one.name in taken for needed in one.needs}
+    return tuple(one for one in SCENARIOS if one.name in taken)
 
 
 def _is(scenario: Scenario, name: str) -> bool:

@@ -1,8 +1,10 @@
 """The upstream: an HTTP server of ready bytes in Kiro's place. `python -m benchmarks.upstream` prints its port.
 
-What it answers stands in the request's last message: `[[bench events=500 gap_ms=25 stop=end id=7]]`. `gap_ms=0` sends
-everything at once; `stop=stall` falls silent after the events, `stop=head` never sends a head. `GET /_bench/wait?id=7`
-answers once the stream of that id is there, `GET /_bench/gone?id=7` once its connection is closed, with the moment.
+What it answers stands in the request's last message: `[[bench events=500 gap_ms=25]]`. `gap_ms=0` sends
+everything at once, `wait_ms` waits between the first event and the second. `GET /_bench/state` says how many streams
+are open, how many have been at once since it was last asked, and when the last one was closed.
+
+Paced events are sent in beats of one millisecond: all that are due in one carry its stamp and are encoded once.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import Callable
 from typing import cast
 
 import orjson
@@ -46,31 +47,34 @@ _ANSWERS = {
 
 @define
 class Book:
-    """What became of the streams: by id, the moment a stream began and the moment its connection was closed."""
+    """How many streams are open, and what is due in each beat."""
 
-    begun: dict[str, float] = field(factory=dict)
-    gone: dict[str, float] = field(factory=dict)
     open: int = 0
     most: int = 0
     last_closed: float = 0.0
-    waiters: list[Callable[[], bool]] = field(factory=list)
+    beats: dict[int, list[Upstream]] = field(factory=dict)
+    """By the millisecond of the loop's clock."""
 
-    def changed(self) -> None:
-        self.waiters = [waiter for waiter in self.waiters if not waiter()]
-
-    def begin(self, name: str) -> None:
+    def begin(self) -> None:
         self.open += 1
         self.most = max(self.most, self.open)
-        if name:
-            self.begun[name] = time.monotonic()
-            self.changed()
 
-    def end(self, name: str, *, left: bool) -> None:
+    def end(self) -> None:
         self.open -= 1
         self.last_closed = time.monotonic()
-        if name and left:
-            self.gone[name] = self.last_closed
-            self.changed()
+
+    def put(self, stream: Upstream, beat: int) -> None:
+        """Have it called in that beat."""
+        if beat in self.beats:
+            self.beats[beat].append(stream)
+            return
+        self.beats[beat] = [stream]
+        asyncio.get_running_loop().call_at(beat / 1000, self._strike, beat)
+
+    def _strike(self, beat: int) -> None:
+        event = text_chunk(stamp())
+        for stream in self.beats.pop(beat):
+            stream.step(beat, event)
 
 
 @functools.lru_cache(maxsize=64)
@@ -87,18 +91,16 @@ class Upstream(asyncio.Protocol):
         self._buffer = bytearray()
         self._head = b""
         self._need = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._name: str | None = None
+        self._streaming = False
+        self._left = self._gap = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own classes do not inherit
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._name is not None:
-            self._book.end(self._name, left=True)
         self._transport = None
+        if self._streaming:
+            self._finish()
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -119,9 +121,11 @@ class Upstream(asyncio.Protocol):
             self._answer(head.split(b" ", 2)[1], order)
 
     def _answer(self, target: bytes, order: bytes) -> None:
-        path, _, query = target.partition(b"?")
-        if path.startswith(b"/_bench/"):
-            self._watch(path, query.decode().removeprefix("id="))
+        path = target.partition(b"?")[0]
+        if path == b"/_bench/state":
+            book = self._book
+            self._json({"open": book.open, "most": book.most, "last_closed": book.last_closed})
+            book.most = book.open
         elif path in _ANSWERS:
             self._json(_ANSWERS[path])
         elif path == b"/generateAssistantResponse":
@@ -136,55 +140,35 @@ class Upstream(asyncio.Protocol):
             head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
             self._transport.write(head + body)
 
-    def _watch(self, path: bytes, name: str) -> None:
-        if path == b"/_bench/state":
-            book = self._book
-            self._json({"open": book.open, "most": book.most, "last_closed": book.last_closed})
-            book.most = book.open
-            return
-        moments = self._book.gone if path == b"/_bench/gone" else self._book.begun
-
-        def tell() -> bool:
-            if name in moments:
-                self._json({"at": moments[name]})
-                return True
-            return self._transport is None
-
-        if not tell():
-            self._book.waiters.append(tell)
-
     def _stream(self, order: dict[str, str]) -> None:
         assert self._transport is not None
-        events, gap = int(order.get("events", "5")), float(order.get("gap_ms", "0")) / 1000
-        stop, self._name = order.get("stop", "end"), order.get("id", "")
-        self._book.begin(self._name)
-        if stop == "head":
-            return
-        if gap:
-            self._transport.write(HEAD)
-            self._step(events, gap, asyncio.get_running_loop().time(), stop)
-        elif stop == "end":
+        events, self._gap = int(order.get("events", "5")), int(order.get("gap_ms", "0"))
+        self._streaming = True
+        self._book.begin()
+        if not self._gap:
             self._transport.write(_at_once(events))
             self._finish()
-        else:
-            self._transport.write(_at_once(events).removesuffix(TAIL))
+            return
+        self._left = events - 1
+        self._transport.write(HEAD + text_chunk(stamp()))
+        now = int(asyncio.get_running_loop().time() * 1000)
+        self._book.put(self, now + (int(order.get("wait_ms", "0")) or self._gap))
 
-    def _step(self, left: int, gap: float, due: float, stop: str) -> None:
-        """Send one event and arrange for the next: by the clock, so that lateness does not add up."""
-        assert self._transport is not None
-        self._timer = None
-        if left:
-            self._transport.write(text_chunk(stamp()))
-            due += gap
-            self._timer = asyncio.get_running_loop().call_at(due, self._step, left - 1, gap, due, stop)
-        elif stop == "end":
+    def step(self, beat: int, event: bytes) -> None:
+        """What is due: an event, or the end. The next is by the clock too, so that lateness does not add up."""
+        if self._transport is None or not self._streaming:
+            return
+        if self._left:
+            self._left -= 1
+            self._transport.write(event)
+            self._book.put(self, beat + self._gap)
+        else:
             self._transport.write(TAIL)
             self._finish()
 
     def _finish(self) -> None:
-        assert self._name is not None
-        self._book.end(self._name, left=False)
-        self._name = None
+        self._streaming = False
+        self._book.end()
 
 
 async def _main() -> None:

@@ -1,0 +1,192 @@
+"""The benchmark's own arithmetic: percentiles, medians, growth, verdicts, the table, files and their comparison."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import __main__ as bench
+from benchmarks import report
+from benchmarks.load import percentile
+from benchmarks.processes import cpu_seconds, pss_mb
+from benchmarks.results import collected, growth, median_of
+from benchmarks.scenarios import SCENARIOS, chosen
+from benchmarks.soak import Reading, plan
+from benchmarks.soak import growth as grown
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what Linux says of processes")
+ABOUT: dict[str, Any] = {
+    "date": "2026-01-01 00:00:00 +0000",
+    "commit": "abc",
+    "python": "3.11.7",
+    "packages": {"trio": "0.35"},
+    "machine": "a machine",
+    "command": "scripts/bench",
+    "quick": False,
+    "passes": 3,
+}
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1), st.floats(0, 0.999))
+def test_a_percentile_is_one_of_the_values_and_has_its_share_at_or_below(values: list[float], share: float) -> None:
+    found = percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values)
+
+
+def test_a_percentile_of_nothing_is_nothing() -> None:
+    assert percentile([], 0.99) == 0.0
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=7))
+def test_medians_are_of_all_passes(values: list[float]) -> None:
+    assert median_of([{"a": value} for value in values]) == {"a": statistics.median(values)}
+
+
+def test_a_figure_that_one_pass_lacks_has_no_median() -> None:
+    assert median_of([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": 2.0}
+
+
+def test_growth_leaves_out_what_the_smallest_body_costs() -> None:
+    requests = {"S9-0MB": 2.0, "S9-0.1MB": 3.0, "S6": 2.0 + 1.5 * 10, "S9-6MB": 2.0 + 6 * 12}
+    events = {"S9-10": 100.0, "S9-100": 110.0, "S9-400": 150.0}
+    rows = {name: {"cpu ms/request": cost} for name, cost in requests.items()}
+    rows |= {name: {"cpu µs/event": cost} for name, cost in events.items()}
+    assert growth(rows) == pytest.approx(
+        {"event at 100 streams": 1.1, "event at 400 streams": 1.5, "MB at 1.5 MB": 1.0, "MB at 6 MB": 1.2}
+    )
+
+
+def test_growth_says_nothing_where_a_row_is_missing() -> None:
+    assert growth({"S9-100": {"cpu µs/event": 1.0}, "S6": {"cpu ms/request": 1.0}}) == {}
+
+
+def test_a_row_brings_the_rows_that_its_figures_are_made_of() -> None:
+    assert {"S9", "S9-0MB", "S6", "S9-400"} <= {scenario.name for scenario in chosen("s9")}
+    assert [scenario.name for scenario in chosen("S2P")] == ["S2p"]
+    assert chosen("") == SCENARIOS
+    with pytest.raises(KeyError):
+        chosen("S2,S77")
+
+
+def test_every_row_of_the_issue_is_there() -> None:
+    names = {scenario.name for scenario in SCENARIOS}
+    assert names >= {"S1", "S1s", "S2", "S2o", "S2r", "S2p", "S3", "S4", "S4i", "S5", "S6", "S7", "S8", "S9"}
+
+
+def results() -> dict[str, dict[str, Any]]:
+    every = {
+        ("S1", "gateway"): [{"cpu ms/request": 2.0, "wall": 1.0}, {"cpu ms/request": 4.0, "wall": 1.0}],
+        ("S1", "floor"): [{"cpu ms/request": 0.5, "wall": 1.0}],
+        ("S4", "gateway"): [{"held": 900.0, "memory": 49.0, "closed": 0.5}],
+    }
+    return collected(every, {"S8x": "there is none"})
+
+
+def test_the_table_has_the_ratio_to_the_floor_and_says_what_is_reached() -> None:
+    scenarios = [scenario for scenario in SCENARIOS if scenario.name in ("S1", "S4", "S8x", "S7")]
+    rows = {(row[0], row[1]): row[2:] for row in report.rows(scenarios, results())}
+    assert rows["S1", "cpu ms/request"] == ["3 ms", "0.5", "6.0", "≤ 2.5 (1.8)", "1.2× too much"]
+    assert rows["S4", "held"] == ["900 streams", "", "", "≥ 1000", "100 missing"]
+    assert rows["S4", "memory"][-1] == "stretch reached"
+    assert rows["S4", "closed"][-1] == "reached"
+    assert rows["S8x", ""][-1] == "skipped: there is none"
+    assert rows["S7", "cpu µs/event"][-1] == "FAILED"
+
+
+def test_the_markdown_table_stands_between_its_marks(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    kept = tmp_path / "kept.json"
+    report.write(kept, ABOUT, results())
+    assert bench.main(["--show", str(kept), "--markdown", str(document)]) == 0
+    text = document.read_text()
+    assert text.startswith(f"before\n{report.BEGIN}\n2026-01-01")
+    assert text.endswith(f"{report.END}\nafter\n")
+    assert "old" not in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_document_without_the_marks_stays_as_it_is(tmp_path: Path) -> None:
+    document = tmp_path / "other.md"
+    document.write_text("something else\n")
+    with pytest.raises(ValueError, match=r"other\.md"):
+        report.put_into(document, "a table")
+    assert document.read_text() == "something else\n"
+
+
+def test_two_files_are_compared_also_against_the_floor(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    report.write(old, ABOUT, {"S1": {"gateway": {"cpu": 4.0, "gone": 1.0}, "floor": {"cpu": 1.0}}})
+    report.write(new, ABOUT, {"S1": {"gateway": {"cpu": 3.0, "new": 1.0}, "floor": {"cpu": 0.5}}})
+    row = report.compare(old, new).splitlines()[-1]
+    assert row.split() == ["S1", "cpu", "4", "3", "-25%", "+50%"]
+    report.write(new, {**ABOUT, "machine": "another"}, {})
+    assert "different machines" in report.compare(old, new)
+
+
+def test_what_is_no_file_of_the_benchmark_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other.json"
+    other.write_text("[]")
+    assert bench.main(["--show", str(other)]) == 2
+    assert bench.main(["--compare", str(tmp_path / "none"), str(other)]) == 2
+    assert "other.json" in capsys.readouterr().err
+
+
+def test_an_executable_of_another_state_of_the_source_is_not_measured(tmp_path: Path) -> None:
+    program, module = tmp_path / "dist" / "kirotrio", tmp_path / "kirotrio" / "a.py"
+    for file in (program, module):
+        file.parent.mkdir()
+        file.touch()
+    os.utime(program, (1, 1))
+    assert bench._executable(None, tmp_path)[0] is None
+    assert bench._executable(program, tmp_path)[0] == program
+    os.utime(module, (1, 1))
+    assert bench._executable(None, tmp_path) == (program, "")
+    program.unlink()
+    assert "scripts/build" in bench._executable(None, tmp_path)[1]
+
+
+@LINUX
+def test_the_clock_of_a_process_is_its_cpu_time_and_its_childrens() -> None:
+    before, own = cpu_seconds(os.getpid()), time.process_time()
+    while time.process_time() - own < 0.05:
+        pass
+    spent = cpu_seconds(os.getpid()) - before
+    # Other threads of this process count too; no less than what was spent here.
+    assert spent >= 0.05
+    code = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert cpu_seconds(os.getpid()) - before - spent >= 0.25, "a child that has ended counts"
+
+
+@LINUX
+def test_a_process_that_is_gone_has_spent_and_takes_nothing() -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert (cpu_seconds(ended.pid), pss_mb(ended.pid)) == (0.0, 0.0)
+    assert pss_mb(os.getpid()) > 5
+
+
+def test_a_short_soak_asks_for_as_many_answers() -> None:
+    whole, short = plan(30), plan(3)
+    assert (whole.seconds, whole.mark, whole.line, whole.answer) == (1800, 120, 60, "events=200 gap_ms=50")
+    assert (short.mark, short.line, short.answer) == (60, 10, "events=20 gap_ms=50")
+
+
+def test_what_a_soak_has_grown_by_is_read_from_medians() -> None:
+    memory = [50.0, 80.0, 81.0, 99.0, 80.5, 82.0, 83.0, 82.5, 60.0]
+    readings = [Reading(10.0 * number, one, 1, 0) for number, one in enumerate(memory)]
+    assert grown(readings, 20.0) == 82.5 - 81.0
+    with pytest.raises(ValueError, match="too short"):
+        grown(readings[:5], 20.0)
