@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.known import known_of
-from kirotrio.accounts.lending.colleagues import Colleagues
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.shared import Shared, StoredSnapshots, forgotten_before
 from kirotrio.accounts.sources.places import Places
@@ -24,6 +24,9 @@ from kirotrio.store.glance import glance
 from kirotrio.store.history import check_folder
 from kirotrio.store.vault import open_vault, require_named, vault_of
 from kirotrio.telemetry.log import Log
+
+if TYPE_CHECKING:
+    from kirotrio.accounts.lending.colleagues import Colleagues
 
 
 def open_shared(settings: Settings, data_dir: Path) -> Shared:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import trio
 from attrs import define, field
 
@@ -14,7 +16,9 @@ from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
 from kirotrio.telemetry.log import Log
 from kirotrio.web.intake import BodyIntake, Inflight
-from kirotrio.web.workers.seat import Seat
+
+if TYPE_CHECKING:
+    from kirotrio.web.workers.seat import Seat
 
 
 @define

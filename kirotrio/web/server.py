@@ -20,12 +20,13 @@ from kirotrio.web.exchange import Exchange
 from kirotrio.web.http1 import RequestHead
 from kirotrio.web.intake import BodyIntake
 from kirotrio.web.wire import Connection
-from kirotrio.web.workers.listening import SharedListener
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
 
-Listener: TypeAlias = trio.SocketListener | SharedListener
+    from kirotrio.web.workers.listening import SharedListener
+
+Listener: TypeAlias = "trio.SocketListener | SharedListener"
 
 
 class Front(Protocol):

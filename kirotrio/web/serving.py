@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field, frozen
@@ -27,7 +28,10 @@ from kirotrio.telemetry.log import Log
 from kirotrio.web.front import GatewayFront
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.server import Listener, Server, base_url, open_listeners
-from kirotrio.web.workers.seat import Seat
+
+if TYPE_CHECKING:
+    from kirotrio.web.workers.seat import Seat
+
 
 _APART = 2.0
 """Seconds between two workers' looks at what accounts are worth."""

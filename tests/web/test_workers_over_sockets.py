@@ -17,7 +17,7 @@ import trio
 from support.dialects import RESPONSES
 from support.engines import Place
 from support.forks import Forked, Nest
-from support.gateways import HEADERS, World, ready, until, world
+from support.gateways import HEADERS, ready, until, world
 from support.several import kept
 from support.stack import question
 
@@ -41,19 +41,6 @@ def lines(process: Forked) -> list[dict[str, Any]]:
 def answered_by(process: Forked) -> set[int]:
     """The workers that have answered."""
     return {line["worker"] for line in lines(process) if line["event"] == "answer"}
-
-
-def most_at_once(w: World) -> int:
-    """How many generations the upstream had open at one time."""
-    streams = list(w.simulator.ledger.streams)
-    moments = sorted(
-        [(one.opened.monotonic, 1) for one in streams] + [(one.closed.monotonic, -1) for one in streams if one.closed]
-    )
-    now = most = 0
-    for _, change in moments:
-        now += change
-        most = max(most, now)
-    return most
 
 
 async def ask(url: str, text: str = "Say hi", path: str = "/v1/messages", body: Any = None) -> httpx.Response:
@@ -89,10 +76,24 @@ async def test_a_keys_rate_is_exact_over_all_workers(tmp_path: Path, nest: Nest)
 async def test_an_account_answers_no_more_at_a_time_than_it_may(tmp_path: Path, nest: Nest) -> None:
     async with world(tmp_path, kept("work"), accounts={"max_concurrent": 3}) as w:
         await w.keep(kept("work"))
-        gateway = w.start(nest, options=WORKERS)
-        answers = await ask_many(await ready(gateway), 24, "[[events=4 gap_ms=25]] x")
-        assert {answer.status_code for answer in answers} == {200}
-        assert most_at_once(w) == 3
+        gateway = w.start(nest, options=[*WORKERS, "--set", "deadlines.queue=1"])
+        url = await ready(gateway)
+        statuses: list[int] = []
+
+        async def one() -> None:
+            answer = await ask(url, "[[stall_after=1]] x")
+            assert "accounts.max_concurrent" in answer.text
+            statuses.append(answer.status_code)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(24):
+                nursery.start_soon(one)
+            await until(lambda: len(statuses) == 21)
+            assert set(statuses) == {429}
+            assert len(w.simulator.ledger.streams) == 3
+            nursery.cancel_scope.cancel()
+        # Places that their clients have left are anybody's.
+        assert {answer.status_code for answer in await ask_many(url, 12)} == {200}
         assert answered_by(gateway) == {1, 2}
 
 

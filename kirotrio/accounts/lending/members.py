@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import define
 
 from kirotrio.accounts.account import Account
-from kirotrio.accounts.lending.colleagues import Entrance
 from kirotrio.store.account_record import AccountRecord
+
+if TYPE_CHECKING:
+    from kirotrio.accounts.lending.colleagues import Entrance
 
 
 @define(eq=False)

@@ -12,6 +12,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import define, field
@@ -22,7 +23,6 @@ from kirotrio.accounts.credential_json import checked_refresh_token
 from kirotrio.accounts.finding import Finder
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.lending.choice import Choice
-from kirotrio.accounts.lending.colleagues import Colleagues
 from kirotrio.accounts.lending.gate import Gate, GateLimits
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.wish import Wish
@@ -41,6 +41,10 @@ from kirotrio.kiro.merging import merged
 from kirotrio.kiro.models import Catalogue, ModelProfile
 from kirotrio.store.account_record import AccountRecord
 from kirotrio.telemetry.log import Log
+
+if TYPE_CHECKING:
+    from kirotrio.accounts.lending.colleagues import Colleagues
+
 
 PERSONAL_ACCOUNTS = 256
 """How many sign-ins that came with requests are kept ready. One beyond that costs a look into the store and perhaps a
