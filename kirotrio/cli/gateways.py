@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
+from urllib.request import getproxies
 
 import attrs
-import httpx
 import orjson
 import trio
 from attrs import frozen
@@ -16,8 +15,8 @@ from attrs import frozen
 from kirotrio.cli.clients import ListedModel
 from kirotrio.cli.first_run import is_loopback
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
-from kirotrio.errors import KirotrioError
-from kirotrio.kiro.client import tls_context
+from kirotrio.errors import KirotrioError, SettingsError, UpstreamFailed
+from kirotrio.kiro.client import Transport
 
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a list of models; more is not one."""
@@ -47,8 +46,9 @@ class Look:
         """
         # A proxy of the environment is for what lies beyond this machine.
         local = is_loopback(urlsplit(self.url).hostname or "")
-        trusted = tls_context(self.certificates)
-        async with httpx.AsyncClient(trust_env=not local, verify=trusted, timeout=self.deadline_models) as http:
+        proxy, excepted = ("", "") if local else _proxy_of_the_environment(urlsplit(self.url).scheme)
+        upstream = UpstreamSettings(proxy_url=proxy, no_proxy=excepted, certificates=self.certificates)
+        async with Transport(upstream, DeadlineSettings(connect=self.deadline_models)) as http:
             status, body = await self._get(http, "/health", self.deadline_health, key=False)
             if status != 200 or not isinstance(body, Mapping) or "status" not in body:
                 raise GatewayAbsent(
@@ -67,31 +67,27 @@ class Look:
                 models += tuple(_spelled(wanted, model) for model in _models({"data": [body]}))
         return models
 
-    async def _get(self, http: httpx.AsyncClient, path: str, deadline: float, *, key: bool = True) -> tuple[int, Any]:
+    async def _get(self, http: Transport, path: str, deadline: float, *, key: bool = True) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {self.key}"} if key else {}
         try:
             with trio.fail_after(deadline):
                 async with http.stream("GET", self.url + path, headers=headers) as answer:
-                    body = bytearray()
-                    async for piece in answer.aiter_bytes():
-                        body += piece
-                        if len(body) > _LARGEST:
-                            raise GatewayAbsent(f"what answers at {self.url} is no kirotrio: {path} does not end")
+                    status, body = answer.status, await answer.read(_LARGEST)
         except trio.TooSlowError:
             raise GatewayAbsent(
                 f"the gateway at {self.url} did not answer {path.partition('?')[0]} within {deadline:g} seconds; "
                 "look at what it logs"
             ) from None
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, UnicodeError) as error:
-            reason = (str(error) or type(error).__name__).rstrip(".")
+        except (UpstreamFailed, SettingsError) as error:
+            reason = error.message.rstrip(".")
             raise GatewayAbsent(
                 f"no gateway answers at {self.url} ({reason[:1].lower()}{reason[1:]}); start one with `kirotrio serve` "
                 "in another terminal, or give its address with --url"
             ) from None
         try:
-            return answer.status_code, orjson.loads(bytes(body))
+            return status, orjson.loads(body)
         except orjson.JSONDecodeError:
-            return answer.status_code, None
+            return status, None
 
     def _check(self, status: int, body: Any) -> None:
         if status in (401, 403):
@@ -111,6 +107,13 @@ class Look:
 def look(url: str, key: str, key_origin: str, deadlines: DeadlineSettings, upstream: UpstreamSettings) -> Look:
     """A look with the deadlines that fit the gateway's own: it may refresh a token before it lists models."""
     return Look(url, key, key_origin, deadlines.connect, deadlines.sign_in + deadlines.lookup, upstream.certificates)
+
+
+def _proxy_of_the_environment(scheme: str) -> tuple[str, str]:
+    """The proxy for addresses of this scheme, "" for none, and the hosts that it is not for."""
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all") or ""
+    return (proxy if not proxy or "://" in proxy else f"http://{proxy}"), proxies.get("no", "")
 
 
 def _models(body: Any) -> list[ListedModel]:
