@@ -15,7 +15,7 @@ from support.sse import names_of
 from support.stack import KEY, question
 
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
-from kirotrio.conversation.events import TextDelta
+from kirotrio.conversation.events import TextDelta, TextDeltas
 from kirotrio.kiro.client import Transport
 from kirotrio.kiro.proxies import bypasses_proxy
 from kirotrio.web import upgraded
@@ -159,7 +159,7 @@ async def test_a_fault_in_the_encoder_ends_the_body_properly(stack, monkeypatch)
     class Broken(MessageStream):
         def encode(self, batch):
             batch = list(batch)
-            if any(isinstance(event, TextDelta) for event in batch):
+            if any(isinstance(event, TextDelta | TextDeltas) for event in batch):
                 raise RuntimeError("a fault")
             return super().encode(batch)
 
