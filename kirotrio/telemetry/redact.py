@@ -65,10 +65,7 @@ class Redactor:
             if secret in line:
                 return False
         lower = line.lower()
-        for mark in _MARKS:
-            if mark in lower:
-                return False
-        return True
+        return all(mark not in lower for mark in _MARKS)
 
     def is_plain_name(self, name: str) -> bool:
         """Whether a field of this name is shown as it is, name and value. Remembered: a program has few names."""
