@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 from attrs import define, field
@@ -36,6 +36,9 @@ from kirotrio.store.request_records import RequestRecord
 
 _CAPACITY = 16
 """Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""
+
+_Channel: TypeAlias = tuple[trio.MemorySendChannel[Item], trio.MemoryReceiveChannel[Item]]
+"""Said here and not in the brackets of `open_memory_channel`, which take longer than it does to open one."""
 
 _KEEP_ALIVE: Final[Batch] = [KeepAlive()]
 
@@ -64,7 +67,8 @@ class Answer:
         self.relay.streams.add(live)
         try:
             async with trio.open_nursery() as nursery:
-                sender, receiver = trio.open_memory_channel[Item](_CAPACITY)
+                channel: _Channel = trio.open_memory_channel(_CAPACITY)
+                sender, receiver = channel
                 silence = Silence(shortest_patience(settings.deadlines), self.relay.log)
                 looks = [self._total(outgoing.last_sent), silence.look]
                 if self.request.mode is not Mode.JSON or settings.server.json_keepalive:

@@ -36,6 +36,8 @@ _FRAMES_AHEAD = 8
 _LARGEST_ERROR = 1024 * 1024
 
 _Item: TypeAlias = list[KiroEvent] | KirotrioError
+_Channel: TypeAlias = tuple[trio.MemorySendChannel[_Item], trio.MemoryReceiveChannel[_Item]]
+"""Said here and not in the brackets of `open_memory_channel`, which take longer than it does to open one."""
 
 
 @frozen
@@ -77,7 +79,8 @@ async def generate(
     before the failure has been sent. Cancellation ends the reader, which closes the upstream connection; the nursery
     waits for that.
     """
-    sender, receiver = trio.open_memory_channel[_Item](_FRAMES_AHEAD)
+    channel: _Channel = trio.open_memory_channel(_FRAMES_AHEAD)
+    sender, receiver = channel
     silence.follow(progress, patience)
     nursery.start_soon(_read, transport, call, sender, progress, patience, log, announce)
     with receiver:

@@ -53,7 +53,9 @@ class Choice:
     def pick(self, candidates: Iterable[Candidate], session: str) -> list[Candidate]:
         """All of them, the one to ask first in front. `session` is `session_identity`'s. Their own order is of no
         matter; under `round-robin` the first counts as asked."""
-        order = _ORDERS[self.strategy](self, list(candidates), session)
+        order = list(candidates)
+        if len(order) > 1:
+            order = _ORDERS[self.strategy](self, order, session)
         if order and self.strategy == "round-robin":
             self._count(order[0].name)
         return order

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from types import TracebackType
+from typing import final
 
 import trio
 from attrs import define, field, frozen
@@ -60,6 +61,27 @@ class _Waiter:
     granted: trio.Event = field(factory=trio.Event)
     started_at: float = math.inf
     scope: trio.CancelScope = field(factory=trio.CancelScope)
+
+
+@final
+class Visit:
+    """One request at a gate: `async with` waits for a `Place` and gives it back. See `Gate.place`."""
+
+    __slots__ = ("_deadline", "_entered", "_gate", "_place", "_started_at")
+
+    def __init__(self, gate: Gate, deadline: float) -> None:
+        self._gate = gate
+        self._deadline = deadline
+
+    async def __aenter__(self) -> Place:
+        self._started_at = await self._gate._enter(self._deadline, wants_place=True)
+        self._entered, self._place = trio.current_time(), Place()
+        return self._place
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._gate._leave(self._entered, self._started_at, self._place)
 
 
 class Gate:
@@ -110,41 +132,36 @@ class Gate:
         for waiter in (*self._places, *self._paces):
             waiter.scope.deadline = -math.inf
 
-    @asynccontextmanager
-    async def place(self, deadline: float) -> AsyncIterator[Place]:
+    def place(self, deadline: float) -> Visit:
         """Hold a place for one request, and begin its first generation at the account's pace.
 
         Waits at most `deadline` seconds. Raises RateLimited, with the time after which it is worth asking again, where
         the queue is full or the turn would come too late, if that is certain at once. Cancellation gives everything
         back that was waited for.
         """
-        waiter = await self._enter(deadline, wants_place=True)
-        entered, place = trio.current_time(), Place()
-        try:
-            yield place
-        finally:
-            if place.used:
-                held = trio.current_time() - entered
-                self._mean = held if self._mean is None else self._mean + _SHARE * (held - self._mean)
-                self._taken -= 1
-                self._settle()
-            else:
-                self._withdraw(waiter)
+        return Visit(self, deadline)
 
     async def pace(self, deadline: float) -> None:
         """Wait until one more generation may begin, for a request that holds a place. Otherwise as `place`."""
         await self._enter(deadline, wants_place=False)
 
-    async def _enter(self, deadline: float, *, wants_place: bool) -> _Waiter:
+    async def _enter(self, deadline: float, *, wants_place: bool) -> float:
+        """When the start that is granted was noted."""
         await trio.lowlevel.checkpoint_if_cancelled()
+        now = trio.current_time()
+        nobody_is_ahead = not (self._places or self._paces)
+        if nobody_is_ahead and (self._has_place() or not wants_place) and self._earliest(self._starts, now) <= now:
+            self._taken += wants_place
+            self._note_start(now)
+            return now
         self._number += 1
-        waiter = _Waiter(self._number, wants_place, trio.current_time() + deadline)
+        waiter = _Waiter(self._number, wants_place, now + deadline)
         self._queue_of(waiter).append(waiter)
         self._settle()
         if waiter.granted.is_set():
             # Nothing was waited for: let others run, but do not lose what is granted.
             await trio.lowlevel.cancel_shielded_checkpoint()
-            return waiter
+            return waiter.started_at
         try:
             if wants_place and len(self._places) > self._limits.max_queue > 0:
                 raise self._full()
@@ -152,9 +169,22 @@ class Gate:
                 waiter.latest = trio.current_time()  # nobody waits
             await self._wait(waiter)
         except BaseException:
-            self._withdraw(waiter)
+            if waiter.granted.is_set():  # and cancelled in the same moment
+                self._give_back(waiter.started_at, wants_place=wants_place)
+            else:
+                self._queue_of(waiter).remove(waiter)
+                self._settle()
             raise
-        return waiter
+        return waiter.started_at
+
+    def _leave(self, entered: float, started_at: float, place: Place) -> None:
+        if not place.used:
+            self._give_back(started_at, wants_place=True)
+            return
+        held = trio.current_time() - entered
+        self._mean = held if self._mean is None else self._mean + _SHARE * (held - self._mean)
+        self._taken -= 1
+        self._settle()
 
     async def _wait(self, waiter: _Waiter) -> None:
         while not waiter.granted.is_set():
@@ -168,20 +198,19 @@ class Gate:
                 await waiter.granted.wait()
             self._settle()
 
-    def _withdraw(self, waiter: _Waiter) -> None:
-        """As if it had never come, even where it was granted and cancelled in the same moment."""
-        if waiter.granted.is_set():
-            self._taken -= waiter.wants_place
-            if waiter.started_at in self._starts:
-                self._starts.remove(waiter.started_at)
-        else:
-            self._queue_of(waiter).remove(waiter)
+    def _give_back(self, started_at: float, *, wants_place: bool) -> None:
+        """As if it had never come."""
+        self._taken -= wants_place
+        if started_at in self._starts:
+            self._starts.remove(started_at)
         self._settle()
 
     # Who is next
 
     def _settle(self) -> None:
         """Let in whoever may come in now; the first of those who stay then know when to look again."""
+        if not (self._places or self._paces):
+            return
         now = trio.current_time()
         while (waiter := self._next()) and self._earliest(self._starts, now) <= now:
             self._queue_of(waiter).popleft()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import trio
 from attrs import define, evolve, field
@@ -21,6 +21,8 @@ from kirotrio.accounts.lending.wish import Wish
 from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, NotFound, ProxyFailed, RateLimited, Recovery
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile
+
+_T = TypeVar("_T")
 
 
 @define(eq=False)
@@ -38,7 +40,8 @@ class Loan:
     _model: ModelProfile | None = field(default=None, init=False)
     _failures: dict[str, KirotrioError] = field(factory=dict, init=False)
     """Of the accounts that were asked for this request, by key."""
-    _held: AsyncExitStack = field(factory=AsyncExitStack, init=False)
+    _visit: AbstractAsyncContextManager[Place] | None = field(default=None, init=False)
+    """What holds the place."""
     _place: Place = field(factory=Place, init=False)
     _paced: bool = field(default=False, init=False)
     """Whether the start that came with the place is used up."""
@@ -55,7 +58,12 @@ class Loan:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._held.aclose()
+        await self._give_back()
+
+    async def _give_back(self) -> None:
+        visit, self._visit = self._visit, None
+        if visit is not None:
+            await visit.__aexit__(None, None, None)
 
     @property
     def member(self) -> Member:
@@ -96,22 +104,18 @@ class Loan:
         raise elsewhere
 
     async def credentials(self) -> Credentials:
-        with self._trouble_of_its_own():
-            return await self.member.account.credentials()
+        return await self._on_its_own(self.member.account.credentials())
 
     async def refused(self, token: str) -> None:
-        with self._trouble_of_its_own():
-            await self.member.account.refused(token)
+        await self._on_its_own(self.member.account.refused(token))
 
     async def resolve_profile(self) -> None:
-        with self._trouble_of_its_own():
-            await self.member.account.resolve_profile()
+        await self._on_its_own(self.member.account.resolve_profile())
 
-    @contextlib.contextmanager
-    def _trouble_of_its_own(self) -> Iterator[None]:
+    async def _on_its_own(self, work: Awaitable[_T]) -> _T:
         """A sign-in service that is away is this account's trouble: another's token may be good."""
         try:
-            yield
+            return await work
         except KirotrioError as error:
             if error.blame is not Blame.NONE or not self.has_other:
                 raise
@@ -159,7 +163,7 @@ class Loan:
         others = [member for member in self._usable() if member.key not in self._failures]
         if not others:
             return False
-        await self._held.aclose()
+        await self._give_back()
         await self._settle_on(others)
         return True
 
@@ -179,14 +183,15 @@ class Loan:
     def _usable(self) -> list[Member]:
         """Those that could answer at this moment, as far as is known."""
         now = self.pool.now()
-        return [
-            member
-            for member in self._members
-            if member.enabled
+        return [member for member in self._members if self._can_answer(member, self._model_on(member), now)]
+
+    def _can_answer(self, member: Member, model: ModelProfile | None, now: float) -> bool:
+        return (
+            member.enabled
             and not member.gone
-            and (model := self._model_on(member)) is not None
+            and model is not None
             and self.pool.cooldowns.against(member.key, model.id, now) is None
-        ]
+        )
 
     def _model_on(self, member: Member) -> ModelProfile | None:
         try:
@@ -215,12 +220,13 @@ class Loan:
             order = self._in_order(usable)
             if not await self._take_free(order):
                 await self._take(order, latest)
-            usable = [member for member in self._usable() if member.key not in self._failures]
-            if self.member in usable:
+            member = self.member
+            if member.key not in self._failures and self._can_answer(member, self._model, self.pool.now()):
                 return
             self._place.used = False
-            await self._held.aclose()
+            await self._give_back()
             self._refuse_suspected()
+            usable = [member for member in self._usable() if member.key not in self._failures]
 
     def _in_order(self, usable: list[Member]) -> list[Member]:
         if not usable:
@@ -235,9 +241,9 @@ class Loan:
         """A place that is had at once. Of many requests that come together each sees those taken before it."""
         for member in members:
             if member.gate.is_free:
+                visit = member.gate.place(0.0)
                 with contextlib.suppress(RateLimited):
-                    place = await self._held.enter_async_context(member.gate.place(0.0))
-                    self._settled(member, place)
+                    self._settled(member, await visit.__aenter__(), visit)
                     return True
         return False
 
@@ -245,42 +251,42 @@ class Loan:
         """A place on whichever of these has one first; `latest` is Trio's time."""
         began = trio.current_time()
         deadline = max(latest - began, 0.0)
-        taken: list[tuple[Member, Place, AsyncExitStack]] = []
+        taken: list[tuple[Member, Place, AbstractAsyncContextManager[Place]]] = []
         full: dict[str, KirotrioError] = {}
 
         async def wait(member: Member) -> None:
-            async with AsyncExitStack() as held:
-                try:
-                    place = await held.enter_async_context(member.gate.place(deadline))
-                except RateLimited as error:
-                    full[member.key] = error
-                    self.pool.log.info("no place on an account", account=member.name, error=error.message)
-                    return
-                if taken:
-                    place.used = False
-                    return
-                taken.append((member, place, held.pop_all()))
-                nursery.cancel_scope.cancel()
+            visit = member.gate.place(deadline)
+            try:
+                place = await visit.__aenter__()
+            except RateLimited as error:
+                full[member.key] = error
+                self.pool.log.info("no place on an account", account=member.name, error=error.message)
+                return
+            if taken:
+                place.used = False
+                await visit.__aexit__(None, None, None)
+                return
+            taken.append((member, place, visit))
+            nursery.cancel_scope.cancel()
 
         try:
             async with trio.open_nursery() as nursery:
                 for member in members:
                     nursery.start_soon(wait, member)
         except BaseException:
-            for _, place, held in taken:
+            for _, place, visit in taken:
                 place.used = False
-                await held.aclose()  # nothing waits in there
+                await visit.__aexit__(None, None, None)  # nothing waits in there
             raise
         if not taken:
             raise full[members[0].key] if len(self._members) == 1 else self._nobody(full)
-        ((member, place, held),) = taken
+        ((member, place, visit),) = taken
         if waited := trio.current_time() - began:
             self.pool.log.debug("waited for a place", account=member.name, seconds=round(waited, 3))
-        self._held = held
-        self._settled(member, place)
+        self._settled(member, place, visit)
 
-    def _settled(self, member: Member, place: Place) -> None:
-        self._member, self._place = member, place
+    def _settled(self, member: Member, place: Place, visit: AbstractAsyncContextManager[Place]) -> None:
+        self._member, self._place, self._visit = member, place, visit
         self._model, self._paced = self._model_on(member), False
 
     def _nobody(self, full: Mapping[str, KirotrioError] | None = None) -> KirotrioError:
