@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from kirotrio.cli.collector import settle
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.errors import KirotrioError
 from kirotrio.web.serving import Stop, watch_signals
@@ -30,6 +31,7 @@ def run_until_stopped(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(watch, stop)
             await trio.lowlevel.checkpoint()  # every task has run once, so from here on `stop` hears the signals
+            settle()
             if not early.count:
                 await serve(stop)
             nursery.cancel_scope.cancel()

@@ -7,7 +7,6 @@ framework meets the server: the final send is shielded (trap 1), and heads are l
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol, cast
 
@@ -19,15 +18,12 @@ from quart_trio.wrappers import TrioResponse
 from kirotrio.web.bridge import SCOPE_INTAKE
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.intake import BodyIntake
+from kirotrio.web.naming import new_request_id as new_request_id
 from kirotrio.web.naming import with_account
 
 SCOPE_REFUSAL = "kirotrio.refusal"
 
 Send = Callable[[Any], Awaitable[None]]
-
-
-def new_request_id() -> str:
-    return "req_" + secrets.token_hex(12)
 
 
 class Runs(Protocol):

@@ -1,14 +1,19 @@
-"""`/a/NAME/…`: the account that a path names, ahead of any other path there is."""
+"""`/a/NAME/…`: the account that a path names, ahead of any other path there is. And what a request itself is called."""
 
 from __future__ import annotations
 
 import re
+import secrets
 from typing import Any
 
 SCOPE_ACCOUNT = "kirotrio.account"
 
 _NAMED = re.compile(r"/a/([^/]+)(/.*)?", re.DOTALL)
 """Whatever stands there is meant as a name; which there are, the pool knows."""
+
+
+def new_request_id() -> str:
+    return "req_" + secrets.token_hex(12)
 
 
 def with_account(scope: dict[str, Any]) -> dict[str, Any]:

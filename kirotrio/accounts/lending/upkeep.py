@@ -27,13 +27,13 @@ async def keep_in_step(pool: Pool) -> None:
     Where the store is away, everything goes on with what is known, and what was not written is written later.
     """
     every = pool.settings.store.look_every
-    away = False
-    await trio.sleep(every)  # it was all read just now
+    away, read_just_now = False, True
     while True:
         try:
             for member in pool.everyone():
                 await member.account.save_pending()
-            await pool.look()
+            if not read_just_now:
+                await pool.look()
             await pool.write()
             if away:
                 pool.log.info("the database answers again")
@@ -44,6 +44,7 @@ async def keep_in_step(pool: Pool) -> None:
             away = True
         except Exception as error:  # a look in the background never ends the process
             pool.log.error("looking at the accounts failed", exc_info=error)
+        read_just_now = False
         for member in pool.present():
             try:
                 await pool.follow_changes(member)

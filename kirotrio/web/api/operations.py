@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Awaitable, Callable
+
 import orjson
 from quart import Quart, Response
 
-from kirotrio.accounts.lending.pool import Readiness
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.signs import SIGNS, Shown
 
 
 def register(app: Quart, gateway: Gateway) -> None:
@@ -27,23 +30,13 @@ def register(app: Quart, gateway: Gateway) -> None:
     async def event_logging() -> Response:
         return _json({})  # a client's own telemetry: accepted so that it does not retry, and dropped
 
-    @app.get("/health")
-    async def health() -> Response:
-        return _json({"status": "ok"})
+    for path, sign in SIGNS.items():
+        app.add_url_rule(path, path, functools.partial(_show, sign, gateway), methods=["GET"])
 
-    @app.get("/ready")
-    async def ready() -> Response:
-        if gateway.draining.is_set():
-            return _json({"status": "draining"}, 503)
-        # Nobody is asked and nothing is refreshed for this; and whoever may ask it need not hold a key, so that the
-        # reason stays in the log.
-        match await gateway.accounts.readiness():
-            case Readiness.READY:
-                return _json({"status": "ready"})
-            case Readiness.NO_ACCOUNT:
-                return _json({"status": "no account"}, 503)
-            case Readiness.UNAVAILABLE:
-                return _json({"status": "account unavailable"}, 503)
+
+async def _show(sign: Callable[[Gateway], Awaitable[Shown]], gateway: Gateway) -> Response:
+    status, value = await sign(gateway)
+    return _json(value, status)
 
 
 def _json(value: object, status: int = 200) -> Response:
