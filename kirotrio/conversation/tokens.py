@@ -300,9 +300,9 @@ def _json(value: Json) -> str:
     if not value:
         return ""
     try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value).decode()
     except TypeError:
-        # Too deep, or with surrogates: the strings and figures alone will do for a count.
+        # Too deep, or with surrogates or keys that are no texts: the strings and figures alone will do for a count.
         return " ".join(_leaves(value))
 
 

@@ -8,7 +8,8 @@ open-ended (settings that every client spells differently).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeAlias, TypeVar, get_args
 
 import attrs
 from cattrs import BaseValidationError, Converter
@@ -51,6 +52,12 @@ def _leaf(wanted: str, *types: type) -> Callable[[Json, Any], Any]:
     return structure
 
 
+def _is_optional(cls: Any) -> bool:
+    """Whether it is one type or None."""
+    arguments = get_args(cls)
+    return isinstance(cls, UnionType) and len(arguments) == 2 and NoneType in arguments
+
+
 def _converter(*, detailed: bool) -> Converter:
     converter = make_converter(detailed_validation=detailed)
 
@@ -74,11 +81,18 @@ def _converter(*, detailed: bool) -> Converter:
 
         return structure
 
+    def of_optional(cls: Any) -> Callable[[Json, Any], Any]:
+        # The converter's own way looks its hook up for every value, which is half of what a message costs.
+        (inner,) = (argument for argument in get_args(cls) if argument is not NoneType)
+        base = converter.get_structure_hook(inner)
+        return lambda value, _: None if value is None else base(value, inner)
+
     converter.register_structure_hook(str, _leaf("a string", str))
     converter.register_structure_hook(int, _leaf("an integer", int))
     converter.register_structure_hook(float, _leaf("a number", int, float))
     converter.register_structure_hook(bool, _leaf("true or false", bool))
     converter.register_structure_hook_func(lambda cls: cls == JsonObject, _leaf("an object", dict))
+    converter.register_structure_hook_factory(_is_optional, of_optional)
     converter.register_structure_hook_factory(attrs.has, of_object)
     converter.register_structure_hook_factory(lambda cls: getattr(cls, "__origin__", None) is list, of_list)
     return converter

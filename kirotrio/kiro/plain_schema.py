@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import repeat
 
 from kirotrio.conversation.request import Json
 
@@ -83,7 +84,7 @@ def _branches(value: Json, depth: int) -> bool:
 def _properties(value: Json, depth: int) -> bool:
     if type(value) is not dict:
         return False
-    return all(is_plain(member, depth - 1) and _is_name(name) for name, member in value.items())
+    return all(map(_is_name, value)) and all(map(is_plain, value.values(), repeat(depth - 1)))
 
 
 def _required(value: Json, _: int) -> bool:
