@@ -27,6 +27,7 @@ from support.sign_in_service import wall_clock
 from support.stack import changed
 
 from kirotrio.accounts.cooldowns import Cooldown
+from kirotrio.accounts.lending.colleagues import Colleagues
 from kirotrio.accounts.lending.lender import Lending
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
@@ -201,11 +202,12 @@ async def pooled(
     *accounts: Kept,
     later: Iterable[Kept] = (),
     simulator: Simulator | None = None,
+    colleagues: Colleagues | None = None,
     **sections: dict[str, Any],
 ) -> AsyncIterator[Scene]:
     """These accounts are the simulator's and in the store; without any, the store stays as it is. `later`: accounts
-    that are the simulator's alone. `simulator`: one that goes on from another scene. All other `sections` change
-    settings."""
+    that are the simulator's alone. `simulator`: one that goes on from another scene, or beside it. All other `sections`
+    change settings."""
     known = [attrs.evolve(one.account) for one in (*accounts, *later)]  # the service keeps its books in them
     simulator = simulator or Simulator(
         SimulatorSettings(events=1),
@@ -223,7 +225,8 @@ async def pooled(
         shared = open_shared(settings, folder)
         try:
             async with trio.open_nursery() as own:
-                pool = open_pool(settings, upstream, log, own, shared, Places(folder / "home"), now=wall_clock)
+                places = Places(folder / "home")
+                pool = open_pool(settings, upstream, log, own, shared, places, now=wall_clock, colleagues=colleagues)
                 await pool.look()
                 relay = Relay(settings, upstream, Lending(pool), pool.models, estimator, log)  # type: ignore[arg-type]
                 scene = upstream.scene = Scene(folder, simulator, settings, shared, pool, relay, log)
