@@ -1,8 +1,9 @@
 """S2w: how many of S2p's streams one process carries, and how many two do, on two processors that the load shares.
 
-Carried means: every event arrives before the next one of its stream is sent, at the 99th percentile. So no read ever
-has two events, and the figure is of the same work however many streams there are; a gateway that is asked for more
-than it can do would take several events at a time, and look cheaper than it is. The number is found by bisection.
+Carried means: at the median an event arrives before the next one of its stream is sent. So a read seldom has two
+events, and the figure is of the same work however many streams there are; a gateway that is asked for more than it can
+do falls behind further and further, takes several events at a time, and looks cheaper than it is. How late the latest
+are is left to the scheduler, which has more programs than processors here. The number is found by bisection.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, mov
 
 GAP_MS = 25
 _STEPS = 5
-_QUICK_STEPS = 3
-_LOOKS = 3
+_QUICK_STEPS = 2
+_LOOKS = 2
 _PER_STREAM_MS = 5
 """What opening a stream may take; none goes on with its events before all are open."""
 _SAMPLE = 8
@@ -94,7 +95,7 @@ def _carries(bench: Bench, target: Program, streams: int) -> tuple[bool, float]:
             before = _beside(bench)
             seen = bench.look(0.7)
             spent = (_beside(bench) - before) * 1e6 / max(1, seen["pieces"])
-            if seen["late_p99"] <= GAP_MS and not seen["failures"] and seen["pieces"]:
+            if seen["late_p50"] <= GAP_MS and not seen["failures"] and seen["pieces"]:
                 return True, spent
         return False, 0.0
     finally:

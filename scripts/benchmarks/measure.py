@@ -112,7 +112,7 @@ class Stand:
 
     def hold(self, target: Program, order: dict[str, Any]) -> dict[str, Any]:
         """Have the load open streams that stay open, and wait until each has brought something."""
-        whole = {"requests": order["connections"], "within": 10 if self.quick else 40, **order}
+        whole = {"requests": order["connections"], "within": 20 if self.quick else 40, **order}
         return self.load.order(do="hold", port=target.port, key=target.key, **whole)
 
     def look(self, seconds: float) -> dict[str, Any]:
