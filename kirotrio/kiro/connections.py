@@ -18,11 +18,11 @@ from attrs import define, field, frozen
 
 from kirotrio.kiro.address import Address
 from kirotrio.kiro.http1 import ProtocolError, ResponseParser
-from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Roots, Tunnel, line_of, secured
+from kirotrio.kiro.lines import AnyLine, Line
+from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Roots, Tunnel, secured
 
 __all__ = ["BROKEN", "ConnectFailed", "ConnectTimedOut", "Connection", "Pool", "WayOut", "secured"]
 
-_READ: Final = 64 * 1024
 _ONE_SEND: Final = 64 * 1024
 """Bytes of a body that are copied behind the head, to go out with it in one send."""
 _IDLE: Final = 60.0
@@ -42,11 +42,10 @@ class WriteTimedOut(trio.BrokenResourceError):
 class Connection:
     """`response` is that of the exchange under way."""
 
-    __slots__ = ("_line", "_stream", "idle_until", "place", "response")
+    __slots__ = ("_line", "idle_until", "place", "response")
 
-    def __init__(self, stream: trio.abc.Stream, place: Place = ("", "", 0)) -> None:
-        self._stream = stream
-        self._line = line_of(stream)
+    def __init__(self, line: AnyLine, place: Place = ("", "", 0)) -> None:
+        self._line = line
         self.place = place
         self.idle_until = 0.0
         self.response: ResponseParser
@@ -83,25 +82,25 @@ class Connection:
         return b""
 
     async def _read(self) -> bytes:
-        data = await self._stream.receive_some(_READ)
+        data = await self._line.receive_some()
         if data:
-            return self.response.feed(bytes(data))
+            return self.response.feed(data)
         self.response.close()
         return b""
 
     async def _send(self, head: bytes, body: bytes, patience: float) -> None:
         first = head + body if len(body) <= _ONE_SEND else head + body[:_ONE_SEND]
         begun = 0
-        if self._stream is self._line:
+        if isinstance(self._line, Line):
             begun = self._line.send_now(first)
             if begun == len(first) and len(body) <= _ONE_SEND:
                 return
         with trio.move_on_after(patience) as scope:
             with memoryview(first) as rest:
-                await self._stream.send_all(rest[begun:])
+                await self._line.send_all(rest[begun:])
             if len(body) > _ONE_SEND:
                 with memoryview(body) as rest:
-                    await self._stream.send_all(rest[_ONE_SEND:])
+                    await self._line.send_all(rest[_ONE_SEND:])
         if scope.cancelled_caught:
             raise WriteTimedOut(f"it took no more of the request within {patience:g} seconds")
 

@@ -6,7 +6,6 @@ One deadline covers the connection, the proxy's handshake and TLS. Whatever ends
 from __future__ import annotations
 
 import ipaddress
-import socket
 import ssl
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from attrs import frozen
 
 from kirotrio.errors import ProxyFailed, Recovery
 from kirotrio.kiro.http1 import ProtocolError, ResponseParser, request_head
+from kirotrio.kiro.lines import AnyLine, Line, SecureLine
 from kirotrio.kiro.proxies import ACCOUNTS_OWN, Proxy
 
 _SOCKS_REFUSALS: Final = {
@@ -45,103 +45,13 @@ class ConnectTimedOut(ConnectFailed):
     """There is none yet, and the time for it is over."""
 
 
-class Line(trio.abc.Stream):
-    """A socket that is connected, as a stream.
-
-    In place of trio's own: that tries to read before it waits, which is in vain for all but the first read of an
-    answer that comes event by event, and costs an exception each time (6 of 20 µs a read). Closing it takes no turn
-    of the loop, so that whoever is cancelled can do it.
-    """
-
-    __slots__ = ("socket",)
-
-    def __init__(self, connected: socket.socket) -> None:
-        self.socket = connected
-
-    @classmethod
-    async def open(cls, host: str, port: int) -> Line:
-        """Raises OSError."""
-        stream = await trio.open_tcp_stream(host, port)
-        # Its options are those that the library sets; from here on it is the plain socket.
-        connected = socket.socket(fileno=stream.socket.detach())
-        connected.setblocking(False)
-        return cls(connected)
-
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        try:
-            while True:
-                await trio.lowlevel.wait_readable(self.socket)
-                try:
-                    return self.socket.recv(max_bytes or 65536)
-                except BlockingIOError:
-                    continue
-        except (OSError, ValueError) as error:  # the latter where it is closed
-            raise trio.BrokenResourceError(str(error)) from error
-
-    def send_now(self, data: bytes) -> int:
-        """As many of the bytes as the socket takes at once; their count."""
-        try:
-            return self.socket.send(data)
-        except BlockingIOError:
-            return 0
-        except OSError as error:
-            raise trio.BrokenResourceError(str(error)) from error
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        with memoryview(data) as rest:
-            sent = 0
-            while sent < len(rest):
-                try:
-                    await trio.lowlevel.wait_writable(self.socket)
-                    with rest[sent:] as piece:
-                        sent += self.socket.send(piece)
-                except BlockingIOError:
-                    continue
-                except OSError as error:
-                    raise trio.BrokenResourceError(str(error)) from error
-
-    async def wait_send_all_might_not_block(self) -> None:
-        try:
-            await trio.lowlevel.wait_writable(self.socket)
-        except OSError as error:
-            raise trio.BrokenResourceError(str(error)) from error
-
-    def close(self) -> None:
-        if self.socket.fileno() >= 0:
-            trio.lowlevel.notify_closing(self.socket)
-            self.socket.close()
-
-    async def aclose(self) -> None:
-        self.close()
-        await trio.lowlevel.checkpoint()
-
-    def is_stale(self) -> bool:
-        """Whether the peer has closed, or has sent what nobody asked for."""
-        try:
-            self.socket.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
-
-
-def line_of(stream: trio.abc.Stream) -> Line:
-    """What lies beneath the TLS, of which there may be two: the proxy's and the target's."""
-    while isinstance(stream, trio.SSLStream):
-        stream = stream.transport_stream
-    if not isinstance(stream, Line):
-        raise TypeError(type(stream))
-    return stream
-
-
-async def secured(stream: trio.abc.Stream, tls: ssl.SSLContext, host: str) -> trio.abc.Stream:
+async def secured(stream: AnyLine, tls: ssl.SSLContext, host: str) -> AnyLine:
     """TLS with the target on it. Raises ConnectFailed; whatever ends it closes the connection."""
-    agreed = trio.SSLStream(stream, tls, server_hostname=host, https_compatible=True)
+    agreed = SecureLine(stream, tls, host)
     try:
-        await agreed.do_handshake()
+        await agreed.agree()
     except BaseException as error:
-        line_of(stream).close()
+        agreed.close()
         if isinstance(error, _BROKEN):
             raise ConnectFailed(str(error)) from error
         raise
@@ -154,7 +64,7 @@ class Direct:
 
     resolves: ClassVar[bool] = False
 
-    async def connect_tcp(self, host: str, port: int, timeout: float) -> trio.abc.Stream:
+    async def connect_tcp(self, host: str, port: int, timeout: float) -> AnyLine:
         try:
             with trio.fail_after(timeout):
                 return await Line.open(host, port)
@@ -179,7 +89,7 @@ class Tunnel:
     tls: Roots
     forwards: bool = False
 
-    async def connect_tcp(self, host: str, port: int, timeout: float) -> trio.abc.Stream:
+    async def connect_tcp(self, host: str, port: int, timeout: float) -> AnyLine:
         try:
             with trio.fail_after(timeout):
                 return await self._opened(host, port)
@@ -187,12 +97,12 @@ class Tunnel:
             what = "take a connection" if self.forwards else f"connect to {host}"
             raise self._failed(f"did not {what} within {timeout:g} seconds") from None
 
-    async def _opened(self, host: str, port: int) -> trio.abc.Stream:
+    async def _opened(self, host: str, port: int) -> AnyLine:
         try:
             line = await Line.open(self.proxy.host, self.proxy.port)
         except (OSError, UnicodeError) as error:
             raise self._failed("could not be connected to", str(error)) from error
-        stream: trio.abc.Stream = line
+        stream: AnyLine = line
         try:
             if self.proxy.scheme == "https":
                 stream = await self._secured(stream)
@@ -206,10 +116,10 @@ class Tunnel:
             raise
         return stream
 
-    async def _secured(self, stream: trio.abc.Stream) -> trio.abc.Stream:
-        tls = trio.SSLStream(stream, self.tls(), server_hostname=self.proxy.host, https_compatible=True)
+    async def _secured(self, stream: AnyLine) -> AnyLine:
+        tls = SecureLine(stream, self.tls(), self.proxy.host)
         try:
-            await tls.do_handshake()
+            await tls.agree()
         except BaseException as error:
             beneath = error.__cause__
             if isinstance(beneath, ssl.SSLCertVerificationError):
@@ -223,13 +133,13 @@ class Tunnel:
             raise
         return tls
 
-    async def _ask(self, stream: trio.abc.Stream, host: str, port: int) -> None:
+    async def _ask(self, stream: AnyLine, host: str, port: int) -> None:
         if self.proxy.scheme == "socks5":
             await self._ask_socks(stream, host, port)
         else:
             await self._ask_http(stream, host, port)
 
-    async def _ask_http(self, stream: trio.abc.Stream, host: str, port: int) -> None:
+    async def _ask_http(self, stream: AnyLine, host: str, port: int) -> None:
         """CONNECT (RFC 9110, 9.3.6)."""
         target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         headers = [("Host", target)]
@@ -254,7 +164,7 @@ class Tunnel:
         if answer.excess:
             raise self._failed("sent more than its own answer before anything was asked of the target")
 
-    async def _ask_socks(self, stream: trio.abc.Stream, host: str, port: int) -> None:
+    async def _ask_socks(self, stream: AnyLine, host: str, port: int) -> None:
         """SOCKS5 with or without a password (RFC 1928, RFC 1929)."""
         user = self.proxy.user
         await stream.send_all(b"\x05\x01\x00" if user is None else b"\x05\x02\x00\x02")
@@ -281,7 +191,7 @@ class Tunnel:
         size = sizes[kind] if kind in sizes else (await self._exactly(stream, 1))[0]
         await self._exactly(stream, size + 2)
 
-    async def _exactly(self, stream: trio.abc.Stream, count: int) -> bytes:
+    async def _exactly(self, stream: AnyLine, count: int) -> bytes:
         """So many bytes and none beyond, however they are cut."""
         held = b""
         while len(held) < count:

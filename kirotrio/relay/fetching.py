@@ -32,6 +32,7 @@ from kirotrio.kiro.address import Address, NoAddress, OtherScheme, parse_address
 from kirotrio.kiro.client import tls_context, way_out
 from kirotrio.kiro.connections import ConnectFailed, Connection, ConnectTimedOut, WayOut, secured
 from kirotrio.kiro.http1 import ProtocolError, UnfitRequest, request_head
+from kirotrio.kiro.lines import AnyLine
 from kirotrio.relay.addresses import Network, may_call, names_public_site, read_networks
 
 _LONGEST_URL: Final = 8192
@@ -216,7 +217,7 @@ class _CheckedWay:
     patience: float
     way: WayOut
 
-    async def connect(self, where: Address) -> trio.abc.Stream:
+    async def connect(self, where: Address) -> AnyLine:
         host, port = where.host, where.connects_to
         addresses = await self._resolve(host, port)
         for address in addresses[:-1]:

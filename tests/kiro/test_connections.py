@@ -19,7 +19,8 @@ from kirotrio.kiro.address import parse_address
 from kirotrio.kiro.client import Transport, tls_context
 from kirotrio.kiro.connections import Connection, Pool
 from kirotrio.kiro.http1 import ResponseParser
-from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Line
+from kirotrio.kiro.lines import Line
+from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -255,7 +256,7 @@ class Pairs:
     fails: list[bool]
     made: list[tuple[Line, socket.socket]] = field(factory=list)
 
-    async def connect_tcp(self, host: str, port: int, timeout: float) -> trio.abc.Stream:
+    async def connect_tcp(self, host: str, port: int, timeout: float) -> Line:
         await trio.sleep(0.3)
         if self.fails and self.fails.pop():
             raise ConnectFailed("no")

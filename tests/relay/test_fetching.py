@@ -18,7 +18,8 @@ from support.sites import Site, answer, redirect, resolving
 
 from kirotrio import __version__
 from kirotrio.config.settings import FetchSettings, Settings
-from kirotrio.kiro.tunnels import ConnectFailed, Direct, Line
+from kirotrio.kiro.lines import Line
+from kirotrio.kiro.tunnels import ConnectFailed, Direct
 from kirotrio.relay import fetching
 from kirotrio.relay.fetching import Fetched, FetchRefused, fetch
 
@@ -118,7 +119,7 @@ class Network:
     listening: set[str] = attrs.field(factory=set)
     called: list[tuple[str, float]] = attrs.field(factory=list)
 
-    async def connect_tcp(self, address: str, port: int, timeout: float) -> trio.abc.Stream:
+    async def connect_tcp(self, address: str, port: int, timeout: float) -> Line:
         self.called.append((address, timeout))
         if address not in self.listening:
             raise ConnectFailed("nobody there")
