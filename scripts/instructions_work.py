@@ -19,7 +19,17 @@ from typing import Final, Protocol
 
 from attrs import frozen
 
-from kirotrio.conversation.events import Citation, Event, Finish, StopCause, TextDelta, ThinkingDelta, Usage
+from kirotrio.conversation.events import (
+    Citation,
+    Event,
+    Finish,
+    StopCause,
+    TextDeltas,
+    ThinkingDelta,
+    ThinkingDeltas,
+    Usage,
+    singly,
+)
 from kirotrio.conversation.events import ThinkingSignature as Signature
 from kirotrio.conversation.events import ToolCall as Call
 from kirotrio.conversation.request import (
@@ -39,8 +49,9 @@ from kirotrio.dialects.anthropic.encode import MessageBody, MessageStream
 from kirotrio.dialects.openai_chat.encode import ChatBody, ChatStream
 from kirotrio.dialects.openai_responses.echo import ResponseEcho
 from kirotrio.dialects.openai_responses.encode import ResponseBody, ResponseStream
-from kirotrio.kiro.events import decode_event
-from kirotrio.kiro.eventstream import EventStreamDecoder, encode_event
+from kirotrio.kiro.event_reader import EventReader
+from kirotrio.kiro.event_types import KiroEvent
+from kirotrio.kiro.eventstream import encode_event
 from kirotrio.kiro.history import ThinkingCarriage, entries_of
 from kirotrio.kiro.messages import render
 from kirotrio.kiro.model_table import MODEL_TABLE
@@ -122,9 +133,9 @@ def _answer() -> list[Event]:
     written = json.dumps({"path": "src/main.py", "text": "".join(_pieces(600))})
     return [
         ThinkingDelta(""),
-        *map(ThinkingDelta, _pieces(EVENTS // 5)),
+        ThinkingDeltas(_pieces(EVENTS // 5)),
         Signature(wrap_signature(MODEL, "0123abcd", "c2lnbmF0dXJl" * 20)),
-        *map(TextDelta, _pieces(EVENTS)),
+        TextDeltas(_pieces(EVENTS)),
         Citation("https://example.com/a", "A page", "what it says", 3, 40),
         Call("tooluse_1", "read_file", '{"path": "src/main.py", "lines": [1, 200]}'),
         Call("tooluse_2", "write_file", written),
@@ -180,37 +191,38 @@ def _tools() -> tuple[Tool, ...]:
 # -- work ------------------------------------------------------------------------------------------------------------
 
 
-def _decode(reads: list[bytes]) -> int:
-    decoder = EventStreamDecoder()
+def _read(reads: list[bytes]) -> int:
+    reader = EventReader()
     count = 0
     for read in reads:
-        count += len(decoder.feed(read))
-    decoder.close()
+        count += len(reader.feed(read))
+    reader.close()
     return count
 
 
-def _decoder_work() -> Iterator[Work]:
+def _reader_work() -> Iterator[Work]:
     frames = _frames()
     whole = b"".join(frames)
     cut = [whole[at : at + CUT] for at in range(0, len(whole), CUT)]
-    yield Work("decoder, all in one read", len(frames), lambda: _decode([whole]))
-    yield Work("decoder, a read each", len(frames), lambda: _decode(frames))
-    yield Work("decoder, frames cut", len(frames), lambda: _decode(cut))
+    yield Work("reader, all in one read", len(frames), lambda: _read([whole]))
+    yield Work("reader, a read each", len(frames), lambda: _read(frames))
+    yield Work("reader, frames cut", len(frames), lambda: _read(cut))
 
 
-def _event_work() -> Iterator[Work]:
-    frames = EventStreamDecoder().feed(b"".join(_frames()))
-    events = [event for event in map(decode_event, frames) if event is not None]
+def _translator_work() -> Iterator[Work]:
+    frames = _frames()
+    whole, reader = EventReader().feed(b"".join(frames)), EventReader()
+    each = [reader.feed(frame) for frame in frames]
 
-    def translate() -> object:
+    def translate(batches: list[list[KiroEvent]]) -> object:
         translator = AnswerTranslator(
             window=200_000, tag_thinking=True, show_signature=str, tag_signature=TAG_SIGNATURE, tool_names={}
         )
-        said = [len(translator.feed([event])) for event in events]
+        said = [len(translator.feed(batch)) for batch in batches]
         return sum(said), len(translator.end())
 
-    yield Work("event reader", len(frames), lambda: sum(decode_event(frame) is not None for frame in frames))
-    yield Work("translator, an event each", len(events), translate)
+    yield Work("translator, all at once", len(frames), lambda: translate([whole]))
+    yield Work("translator, an event each", len(frames), lambda: translate(each))
 
 
 def _parser_work() -> Iterator[Work]:
@@ -250,12 +262,12 @@ def _encoder_work() -> Iterator[Work]:
         body.add(answer)
         return len(body.body())
 
-    each = [[event] for event in answer]
+    each = [[event] for event in singly(answer)]
     for name, new in streams.items():
-        yield Work(f"{name} stream, an event each", len(answer), partial(write, new, each))
-        yield Work(f"{name} stream, all at once", len(answer), partial(write, new, [answer]))
+        yield Work(f"{name} stream, an event each", len(each), partial(write, new, each))
+        yield Work(f"{name} stream, all at once", len(each), partial(write, new, [answer]))
     for name, new_body in bodies.items():
-        yield Work(f"{name} body", len(answer), partial(fill, new_body))
+        yield Work(f"{name} body", len(each), partial(fill, new_body))
 
 
 def _history_work() -> Iterator[Work]:
@@ -279,7 +291,7 @@ def _history_work() -> Iterator[Work]:
 
 def all_work() -> list[Work]:
     """The rows in the table's order."""
-    return [*_decoder_work(), *_event_work(), *_parser_work(), *_encoder_work(), *_history_work()]
+    return [*_reader_work(), *_translator_work(), *_parser_work(), *_encoder_work(), *_history_work()]
 
 
 def main() -> None:
