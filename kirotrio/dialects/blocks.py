@@ -51,6 +51,9 @@ class State(enum.Enum):
     THINKING = enum.auto()
     ENDED = enum.auto()
 
+    # Of the identity, in C: an enum's own is a call in Python, and a state is looked up with every batch.
+    __hash__ = object.__hash__
+
 
 W, B, X, T, E = State.WAITING, State.BETWEEN, State.TEXT, State.THINKING, State.ENDED
 
