@@ -1,8 +1,9 @@
 """Connections that carry one HTTP exchange after the other, and the pool that keeps them in between.
 
-In place of httpcore, which made a receive of every chunk of an answer (17–27 µs each, 500 for an answer that came in
-one read), and spent 1–2 ms on a request in locks, traces, deadline scopes and events. Here a read of the socket is a
-receive, a request is one send, and a wait has a scope only where it may be waited at all.
+In place of httpcore, which made a receive of every chunk of an answer, and spent most of a request in locks, traces,
+deadline scopes and events. Here a read of the socket is a receive, a request is one send, and a wait has a scope only
+where it may be waited at all. Measured side by side on a busy machine: a request 1110 -> 184 µs, an event of 500 that
+came at once 21 -> 2 µs, one that came alone 51 -> 25 µs, which is what Trio takes to wait and read.
 
 A connection goes back to the pool only when its response was read to its very end; otherwise it is closed at once,
 without waiting for anything, also when the task is cancelled.

@@ -3,7 +3,7 @@
 In place of trio's own streams. Its socket stream tries to read before it waits, which is in vain for all but the first
 read of an answer that comes event by event, and costs an exception each time. Its TLS stream gives one record at a
 time, with a turn of the loop for each, and an upstream that writes event by event makes a record of every event: the
-events that one read of the socket brought came as so many receives.
+events that one read of the socket brought came as so many receives (85 -> 8 µs an event).
 
 Closing takes no turn of the loop, so that whoever is cancelled can do it. One task uses a line at a time.
 """
