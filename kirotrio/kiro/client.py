@@ -244,6 +244,7 @@ class UpstreamStream:
             if ours is None:
                 raise
             raise ours from (None if isinstance(error, UnfitRequest) else error)
+        self._body = b""
         self.status = response.status
         joined: dict[str, str] = {}
         for name, value in response.fields:
