@@ -28,6 +28,7 @@ from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, pro
 
 WHOLE = 30.0
 """Minutes of a run that is not shortened."""
+SHORTEST = 1.5
 _MARK = 2.0
 _EVENTS, _GAP_MS = 200, 50
 _LINE, _SHORTEST_LINE = 60.0, 10.0
@@ -76,6 +77,9 @@ def growth(readings: Sequence[Reading], mark: float) -> float:
 
 def main(words: Sequence[str] | None = None) -> int:
     options = _options(words)
+    if options.minutes < SHORTEST:
+        print(f"soak: below {SHORTEST:g} minutes the end and what it is compared with are one", file=sys.stderr)
+        return 2
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     course = plan(options.minutes)

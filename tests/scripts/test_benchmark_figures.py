@@ -20,8 +20,9 @@ from benchmarks.load import percentile
 from benchmarks.processes import cpu_seconds, pss_mb
 from benchmarks.results import collected, growth, median_of
 from benchmarks.scenarios import SCENARIOS, chosen
-from benchmarks.soak import Reading, plan
+from benchmarks.soak import SHORTEST, Reading, plan
 from benchmarks.soak import growth as grown
+from benchmarks.soak import main as soak
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what Linux says of processes")
 ABOUT: dict[str, Any] = {
@@ -182,6 +183,14 @@ def test_a_short_soak_asks_for_as_many_answers() -> None:
     whole, short = plan(30), plan(3)
     assert (whole.seconds, whole.mark, whole.line, whole.answer) == (1800, 120, 60, "events=200 gap_ms=50")
     assert (short.mark, short.line, short.answer) == (60, 10, "events=20 gap_ms=50")
+
+
+def test_the_shortest_soak_has_an_end_apart_from_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:
+    course = plan(SHORTEST)
+    lines = [course.line * (number + 1) for number in range(round(course.seconds / course.line))]
+    assert grown([Reading(at, 1.0, 1, 0) for at in lines], course.mark) == 0.0
+    assert soak(["--minutes", "1"]) == 2
+    assert "minutes" in capsys.readouterr().err
 
 
 def test_what_a_soak_has_grown_by_is_read_from_medians() -> None:
