@@ -1,18 +1,26 @@
-"""The Quart application: routes, guards, and one envelope for every error."""
+"""The Quart application: routes, guards, and one envelope for every error.
+
+Most requests take a shorter way to the same endpoints (web/front.py); what is not on it is here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from quart import Response, request
+import attrs
+from quart import request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, Overloaded, TooLarge
-from kirotrio.web import envelope
-from kirotrio.web.api import chat, messages, models, operations, responses
-from kirotrio.web.connection import SCOPE_REFUSAL, RelayConnection, new_request_id
+from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound
+from kirotrio.web import answering, envelope
+from kirotrio.web.bridge import SCOPE_INTAKE
+from kirotrio.web.connection import SCOPE_HEAD_SIZE, PushResponse, RelayConnection
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Endpoint, Incoming, Reply
+from kirotrio.web.naming import SCOPE_ACCOUNT
+from kirotrio.web.routes import all_routes
 from kirotrio.web.websocket import RefusedWebsocket
 
 _THERE_IS = "the APIs are at /v1/messages, /v1/chat/completions and /v1/responses, the models at /v1/models"
@@ -38,47 +46,48 @@ def create_app(gateway: Gateway) -> RelayApp:
 
     @app.before_request
     async def guard() -> None:
-        if cast(Any, request.scope).get(SCOPE_REFUSAL) == "header":
-            limit = gateway.settings.server.max_header
-            raise TooLarge(
-                f"the head of the request is larger than the {limit} bytes that are accepted (server.max_header)"
-            )
-        if gateway.draining.is_set() and not request.path.startswith(("/health", "/ready")):
-            raise Overloaded("the gateway is stopping; try again in a moment", retry_after=5.0)
+        answering.guard(gateway, request.path, cast(Any, request.scope)[SCOPE_HEAD_SIZE])
 
     @app.errorhandler(KirotrioError)
-    async def refuse(error: KirotrioError) -> Response:
-        return refusal(error)
+    async def refuse(error: KirotrioError) -> PushResponse:
+        return PushResponse(_refusal(error))
 
     @app.errorhandler(HTTPException)
-    async def refuse_http(error: HTTPException) -> Response:
+    async def refuse_http(error: HTTPException) -> PushResponse:
         if error.code == 404:
-            return refusal(NotFound(f"there is no {request.path[:200]} here; {_THERE_IS}"))
+            return PushResponse(_refusal(NotFound(f"there is no {request.path[:200]} here; {_THERE_IS}")))
         if error.code == 405:
             allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
-            response = refusal(
-                KirotrioError(
-                    f"{request.path} does not take {request.method}; it takes {allowed}", cause=Cause.METHOD_NOT_ALLOWED
-                )
-            )
-            response.headers["allow"] = allowed
-            return response
-        return refusal(BodyInvalid("", error.description or error.name))
+            told = f"{request.path} does not take {request.method}; it takes {allowed}"
+            reply = _refusal(KirotrioError(told, cause=Cause.METHOD_NOT_ALLOWED))
+            return PushResponse(attrs.evolve(reply, headers={**reply.headers, "allow": allowed}))
+        return PushResponse(_refusal(BodyInvalid("", error.description or error.name)))
 
     @app.errorhandler(Exception)
-    async def refuse_unexpected(error: Exception) -> Response:
-        request_id = new_request_id()
-        gateway.log.error("request failed", exc_info=error, path=request.path, request_id=request_id)
-        return refusal(KirotrioError("an error inside the gateway; its log has the details"), request_id)
+    async def refuse_unexpected(error: Exception) -> PushResponse:
+        return PushResponse(answering.fault(gateway, error, request.path, request.headers.get("anthropic-version")))
 
-    messages.register(app, gateway)
-    chat.register(app, gateway)
-    responses.register(app, gateway)
-    models.register(app, gateway)
-    operations.register(app, gateway)
+    for route in all_routes():
+        name = f"{route.method} {route.path}".replace(".", "")
+        app.add_url_rule(route.path, name, _view(gateway, route.endpoint), methods=[route.method])
     return app
 
 
-def refusal(error: KirotrioError, request_id: str | None = None) -> Response:
+def _view(gateway: Gateway, endpoint: Endpoint) -> Callable[..., Awaitable[PushResponse]]:
+    async def view(**parts: str) -> PushResponse:
+        return PushResponse(await endpoint(gateway, _incoming(), **parts))
+
+    return view
+
+
+def _incoming() -> Incoming:
+    """The present request."""
+    scope = cast(dict[str, Any], request.scope)
+    fields = [(name.lower(), value) for name, value in request.headers.items()]
+    query = request.query_string.decode("latin-1")
+    return Incoming(request.path, scope[SCOPE_ACCOUNT], dict(fields), fields, query, scope[SCOPE_INTAKE])
+
+
+def _refusal(error: KirotrioError) -> Reply:
     """An error in answer to the present request."""
-    return envelope.refusal(error, request.path, request.headers.get("anthropic-version"), request_id)
+    return envelope.refusal(error, request.path, request.headers.get("anthropic-version"))

@@ -8,26 +8,23 @@ framework meets the server: the final send is shielded (trap 1), and heads are l
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import trio
 from quart.wrappers import Request
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioResponse
 
+from kirotrio.web.answering import deliver
 from kirotrio.web.bridge import SCOPE_INTAKE
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Reply, Runs
 from kirotrio.web.intake import BodyIntake
-from kirotrio.web.naming import new_request_id as new_request_id
 from kirotrio.web.naming import with_account
 
-SCOPE_REFUSAL = "kirotrio.refusal"
+SCOPE_HEAD_SIZE = "kirotrio.head"
 
 Send = Callable[[Any], Awaitable[None]]
-
-
-class Runs(Protocol):
-    async def run(self, sink: AsgiSink) -> None: ...
 
 
 class PushResponse(TrioResponse):
@@ -68,8 +65,7 @@ class RelayConnection(TrioASGIHTTPConnection):
         headers = scope["headers"]
         size = len(scope["raw_path"]) + len(scope["query_string"])
         size += sum(len(name) + len(value) + 4 for name, value in headers)
-        if size > gateway.settings.server.max_header:
-            scope[SCOPE_REFUSAL] = "header"
+        scope[SCOPE_HEAD_SIZE] = size
         intake = scope.get(SCOPE_INTAKE)
         if intake is None:
             declared = next((value for name, value in headers if name.lower() == b"content-length"), None)
@@ -114,15 +110,10 @@ class RelayConnection(TrioASGIHTTPConnection):
         nursery.cancel_scope.cancel()
 
     async def _send_response(self, send: Send, response: Any) -> None:
+        answer: Runs
         if isinstance(response, PushResponse):
-            await response.runs.run(AsgiSink(send))
-            return
-        await self._intake.run_out(self._gateway.settings.deadlines.unwanted_body)
-        # One start, one body: the framework's own way would open a generator for a few bytes of JSON.
-        body = await response.get_data(as_text=False)
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        if "request-id" not in headers:
-            headers["request-id"] = headers["x-request-id"] = new_request_id()
-        sink = AsgiSink(send)
-        await sink.start(response.status_code, headers)
-        await sink.finish(b"" if self.scope["method"] == "HEAD" else body)
+            answer = response.runs
+        else:  # the framework's own, of which there should be none
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            answer = Reply(await response.get_data(as_text=False), response.status_code, headers)
+        await deliver(self._gateway, answer, self._intake, AsgiSink(send))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from quart import Response
-
-from kirotrio.dialects import openai_errors
-from kirotrio.dialects.anthropic import error_body
 from kirotrio.errors import KirotrioError
-from kirotrio.web.connection import new_request_id
+from kirotrio.web.incoming import Reply, new_request_id
 
 _OPENAI = ("/v1/chat/", "/v1/responses")
 _ANTHROPIC = ("/v1/messages",)
@@ -26,9 +22,11 @@ def speaks_openai(path: str, anthropic_version: str | None) -> bool:
     return anthropic_version is None
 
 
-def refusal(error: KirotrioError, path: str, anthropic_version: str | None, request_id: str | None = None) -> Response:
-    """An error as the dialect of its path writes it."""
+def refusal(error: KirotrioError, path: str, anthropic_version: str | None, request_id: str | None = None) -> Reply:
+    """An error as the dialect of its path writes it. That is loaded with the first of them."""
+    from kirotrio.dialects import anthropic, openai_errors
+
     request_id = request_id or new_request_id()
-    encoded = openai_errors.error_body if speaks_openai(path, anthropic_version) else error_body
+    encoded = openai_errors.error_body if speaks_openai(path, anthropic_version) else anthropic.error_body
     status, headers, body = encoded(error, request_id)
-    return Response(body, status, {**headers, "request-id": request_id, "x-request-id": request_id})
+    return Reply(body, status, {**headers, "request-id": request_id, "x-request-id": request_id})

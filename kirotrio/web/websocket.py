@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from kirotrio.web.connection import new_request_id
+from kirotrio.web.incoming import new_request_id
 
 _STATUS = 426
 _REASON = "this gateway speaks HTTP only; send the same request by POST"

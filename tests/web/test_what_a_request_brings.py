@@ -93,5 +93,5 @@ async def test_large_bodies_are_decoded_beside_the_loop(stack, monkeypatch):
     monkeypatch.setattr(messages, "decode_request", recording)
     async with stack() as s, s.client() as http:
         await http.post("/v1/messages", json=question())
-        await http.post("/v1/messages", json=question("word " * 100_000))
+        await http.post("/v1/messages", json=question("word " * 500_000))
     assert threads == [True, False], "small bodies on the spot, large ones in a thread"

@@ -6,15 +6,16 @@ import secrets
 import time
 
 from attrs import evolve, frozen
-from quart import Quart, Response
 
 from kirotrio.dialects.body import read_object
 from kirotrio.dialects.openai_chat import ChatBody, ChatStream, DecodedChat, decode_chat
 from kirotrio.dialects.openai_errors import error_body
 from kirotrio.dialects.openai_responses import decode_responses
 from kirotrio.errors import BodyInvalid, KirotrioError
+from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Incoming, Route
 from kirotrio.web.reading import answer, mode_of, session_header, take
 
 
@@ -53,19 +54,17 @@ class ChatAnswer:
         return Refusal(*error_body(error, self.request_id))
 
 
-def register(app: Quart, gateway: Gateway) -> None:
-    @app.post("/v1/chat/completions")
-    async def chat_live() -> Response:
-        return await _answer(gateway, buffered=False)
-
-    @app.post("/cc/v1/chat/completions")
-    async def chat_buffered() -> Response:
-        return await _answer(gateway, buffered=True)
+async def live(gateway: Gateway, incoming: Incoming) -> Answer:
+    return await _answer(gateway, incoming, buffered=False)
 
 
-async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
-    asked = await take(gateway)
-    session = session_header()
+async def buffered(gateway: Gateway, incoming: Incoming) -> Answer:
+    return await _answer(gateway, incoming, buffered=True)
+
+
+async def _answer(gateway: Gateway, incoming: Incoming, *, buffered: bool) -> Answer:
+    asked = await take(gateway, incoming)
+    session = session_header(incoming)
 
     decoded = await asked.work(lambda: decode(asked.body, session, gateway.settings.thinking.default))
     dialect = ChatAnswer(decoded, "chatcmpl-" + secrets.token_hex(12), int(time.time()), asked.request_id)
@@ -109,3 +108,9 @@ def _response_format(text: object) -> object | None:
     if not isinstance(form, dict) or form.get("type") != "json_schema":
         return form
     return {"type": "json_schema", "json_schema": {name: value for name, value in form.items() if name != "type"}}
+
+
+ROUTES = (
+    Route("POST", "/v1/chat/completions", live),
+    Route("POST", "/cc/v1/chat/completions", buffered),
+)

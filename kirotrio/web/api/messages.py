@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any, cast
 
-import orjson
 import trio
 from attrs import frozen
-from quart import Quart, Response, request
 
 from kirotrio.dialects.anthropic import (
     DecodedRequest,
@@ -19,8 +16,10 @@ from kirotrio.dialects.anthropic import (
     error_body,
 )
 from kirotrio.errors import KirotrioError
+from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Incoming, Reply, Route, json_reply
 from kirotrio.web.reading import answer, mode_of, take, wish_of
 
 _BUFFERED = "/cc/v1/messages"
@@ -45,25 +44,18 @@ class AnthropicAnswer:
         return Refusal(*error_body(error, self.request_id))
 
 
-def register(app: Quart, gateway: Gateway) -> None:
-    @app.post("/v1/messages")
-    async def live() -> Response:
-        # One header moves a client that cannot change its base URL to the buffered mode; other values mean nothing.
-        return await _answer(gateway, buffered=request.headers.get("x-endpoint") == _BUFFERED)
-
-    @app.post("/cc/v1/messages")
-    async def buffered() -> Response:
-        return await _answer(gateway, buffered=True)
-
-    @app.post("/v1/messages/count_tokens")
-    @app.post("/cc/v1/messages/count_tokens")
-    async def count_tokens() -> Response:
-        return await _count_tokens(gateway)
+async def live(gateway: Gateway, incoming: Incoming) -> Answer:
+    # One header moves a client that cannot change its base URL to the buffered mode; other values mean nothing.
+    return await _answer(gateway, incoming, buffered=incoming.headers.get("x-endpoint") == _BUFFERED)
 
 
-async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
-    asked = await take(gateway)
-    betas, session = _headers()
+async def buffered(gateway: Gateway, incoming: Incoming) -> Answer:
+    return await _answer(gateway, incoming, buffered=True)
+
+
+async def _answer(gateway: Gateway, incoming: Incoming, *, buffered: bool) -> Answer:
+    asked = await take(gateway, incoming)
+    betas, session = _headers(incoming)
 
     def decode() -> DecodedRequest:
         thinking = gateway.settings.thinking.default
@@ -76,12 +68,12 @@ async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
     )
 
 
-async def _count_tokens(gateway: Gateway) -> Response:
-    asked = await take(gateway)
-    betas, _ = _headers()
+async def count_tokens(gateway: Gateway, incoming: Incoming) -> Reply:
+    asked = await take(gateway, incoming)
+    betas, _ = _headers(incoming)
 
     # Counting needs nobody's subscription: what is known without asking is enough.
-    catalogue = gateway.accounts.known_models(wish_of(asked.grant, asked.account))
+    catalogue = gateway.accounts.known_models(wish_of(asked.grant, incoming.account))
 
     def count() -> int:
         conversation = decode_count_tokens(asked.body, betas=betas).conversation
@@ -90,11 +82,20 @@ async def _count_tokens(gateway: Gateway) -> Response:
         return gateway.relay.estimator.estimate_closely(conversation, model.family)
 
     tokens = await trio.to_thread.run_sync(count, abandon_on_cancel=True)
-    return Response(orjson.dumps({"input_tokens": tokens}), 200, {"x-kirotrio-usage": "estimate"}, "application/json")
+    return json_reply({"input_tokens": tokens}, headers={"x-kirotrio-usage": "estimate"})
 
 
-def _headers() -> tuple[tuple[str, ...], str | None]:
+def _headers(incoming: Incoming) -> tuple[tuple[str, ...], str | None]:
     """The betas that the client names, and its session."""
-    named = ",".join(request.headers.getlist("anthropic-beta"))
+    headers = incoming.headers
+    named = ",".join(incoming.all("anthropic-beta")) if "anthropic-beta" in headers else ""
     betas = tuple(beta for part in named.split(",") if (beta := part.strip()))
-    return betas, cast(Any, request.headers).get("x-claude-code-session-id")
+    return betas, headers.get("x-claude-code-session-id")
+
+
+ROUTES = (
+    Route("POST", "/v1/messages", live),
+    Route("POST", "/cc/v1/messages", buffered),
+    Route("POST", "/v1/messages/count_tokens", count_tokens),
+    Route("POST", "/cc/v1/messages/count_tokens", count_tokens),
+)

@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
-import orjson
-from quart import Quart, Response, request
-
 from kirotrio.config.settings import ModelSettings
 from kirotrio.dialects.models import MOST, ModelListing, model_object, models_page
 from kirotrio.errors import AccountUnavailable, BodyInvalid, KirotrioError
 from kirotrio.kiro.models import STATIC_CATALOGUE, Catalogue, ModelProfile
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.reading import admit, named_account, wish_of
+from kirotrio.web.incoming import Incoming, Reply, Route, json_reply
+from kirotrio.web.reading import admit, wish_of
 
 _OWNERS = {"claude": "anthropic", "gpt": "openai", "other": "kiro"}
 
 
-def register(app: Quart, gateway: Gateway) -> None:
-    names = gateway.settings.models
-
-    @app.get("/v1/models")
-    @app.get("/cc/v1/models")
-    async def listing() -> Response:
-        catalogue = await _catalogue(gateway)
-        page = models_page(
-            list_models(catalogue, names),
-            limit=_limit(request.args.get("limit")),
-            before_id=request.args.get("before_id"),
-            after_id=request.args.get("after_id"),
-        )
-        return Response(orjson.dumps(page), content_type="application/json")
-
-    @app.get("/v1/models/<path:name>")
-    @app.get("/cc/v1/models/<path:name>")
-    async def one(name: str) -> Response:
-        catalogue = await _catalogue(gateway)
-        listed = {model.id.lower(): model for model in list_models(catalogue, names)}
-        model = listed.get(name.strip().lower()) or _listing(catalogue.resolve(name, aliases=names.alias, default=""))
-        return Response(orjson.dumps(model_object(model)), content_type="application/json")
+async def listing(gateway: Gateway, incoming: Incoming) -> Reply:
+    catalogue = await _catalogue(gateway, incoming)
+    query = {name: values[0] for name, values in incoming.arguments.items()}
+    page = models_page(
+        list_models(catalogue, gateway.settings.models),
+        limit=_limit(query.get("limit")),
+        before_id=query.get("before_id"),
+        after_id=query.get("after_id"),
+    )
+    return json_reply(page)
 
 
-async def _catalogue(gateway: Gateway) -> Catalogue:
+async def one(gateway: Gateway, incoming: Incoming, name: str) -> Reply:
+    catalogue, names = await _catalogue(gateway, incoming), gateway.settings.models
+    listed = {model.id.lower(): model for model in list_models(catalogue, names)}
+    model = listed.get(name.strip().lower()) or _listing(catalogue.resolve(name, aliases=names.alias, default=""))
+    return json_reply(model_object(model))
+
+
+async def _catalogue(gateway: Gateway, incoming: Incoming) -> Catalogue:
     """What the accounts that may serve this caller offer; what is known without asking where none can be asked."""
-    wish = wish_of(await admit(gateway), named_account())
+    wish = wish_of(await admit(gateway, incoming), incoming.account)
     try:
         return await gateway.accounts.models_of(wish)
     except AccountUnavailable as error:
@@ -94,3 +87,11 @@ def _limit(text: str | None) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST:
         raise BodyInvalid("limit", f"must be a whole number from 1 to {MOST}")
     return int(text)
+
+
+ROUTES = (
+    Route("GET", "/v1/models", listing),
+    Route("GET", "/cc/v1/models", listing),
+    Route("GET", "/v1/models/<path:name>", one),
+    Route("GET", "/cc/v1/models/<path:name>", one),
+)

@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable
-
-import orjson
-from quart import Quart, Response
-
+from kirotrio.accounts.lending.pool import Readiness
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.signs import SIGNS, Shown
+from kirotrio.web.incoming import Incoming, Reply, Route, json_reply
 
 
-def register(app: Quart, gateway: Gateway) -> None:
-    @app.get("/")
-    @app.get("/api/hello")
-    async def hello() -> Response:
-        return _json(
-            {
-                "name": "kirotrio",
-                "messages": "/v1/messages",
-                "chat_completions": "/v1/chat/completions",
-                "responses": "/v1/responses",
-                "models": "/v1/models",
-            }
-        )
-
-    @app.post("/api/event_logging/batch")
-    async def event_logging() -> Response:
-        return _json({})  # a client's own telemetry: accepted so that it does not retry, and dropped
-
-    for path, sign in SIGNS.items():
-        app.add_url_rule(path, path, functools.partial(_show, sign, gateway), methods=["GET"])
+async def hello(gateway: Gateway, incoming: Incoming) -> Reply:
+    return json_reply(
+        {
+            "name": "kirotrio",
+            "messages": "/v1/messages",
+            "chat_completions": "/v1/chat/completions",
+            "responses": "/v1/responses",
+            "models": "/v1/models",
+        }
+    )
 
 
-async def _show(sign: Callable[[Gateway], Awaitable[Shown]], gateway: Gateway) -> Response:
-    status, value = await sign(gateway)
-    return _json(value, status)
+async def event_logging(gateway: Gateway, incoming: Incoming) -> Reply:
+    return json_reply({})  # a client's own telemetry: accepted so that it does not retry, and dropped
 
 
-def _json(value: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, content_type="application/json")
+async def health(gateway: Gateway, incoming: Incoming) -> Reply:
+    return json_reply({"status": "ok"})
+
+
+async def ready(gateway: Gateway, incoming: Incoming) -> Reply:
+    if gateway.draining.is_set():
+        return json_reply({"status": "draining"}, 503)
+    # Nobody is asked and nothing is refreshed for this; and whoever may ask it need not hold a key, so that the
+    # reason stays in the log.
+    match await gateway.accounts.readiness():
+        case Readiness.READY:
+            return json_reply({"status": "ready"})
+        case Readiness.NO_ACCOUNT:
+            return json_reply({"status": "no account"}, 503)
+        case Readiness.UNAVAILABLE:
+            return json_reply({"status": "account unavailable"}, 503)
+
+
+ROUTES = (
+    Route("GET", "/", hello),
+    Route("GET", "/api/hello", hello),
+    Route("POST", "/api/event_logging/batch", event_logging),
+    Route("GET", "/health", health),
+    Route("GET", "/ready", ready),
+)

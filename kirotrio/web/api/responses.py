@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import orjson
 from attrs import frozen
-from quart import Quart, Response, request
 
 from kirotrio.access.grant import Grant
 from kirotrio.dialects.openai_errors import error_body
@@ -26,9 +24,11 @@ from kirotrio.dialects.openai_responses import (
     shown,
 )
 from kirotrio.errors import BodyInvalid, KirotrioError, ReferenceNotFound
+from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.store.responses import ResponseMissing, StoredResponse
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Incoming, Reply, Route, json_reply
 from kirotrio.web.reading import admit, answer, mode_of, session_header, take
 
 _PAGE = 20
@@ -59,40 +59,37 @@ class ResponsesAnswer:
         return Refusal(*error_body(error, self.request_id))
 
 
-def register(app: Quart, gateway: Gateway) -> None:
-    @app.post("/v1/responses")
-    async def responses_live() -> Response:
-        return await _answer(gateway, buffered=False)
-
-    @app.post("/cc/v1/responses")
-    async def responses_buffered() -> Response:
-        return await _answer(gateway, buffered=True)
-
-    @app.get("/v1/responses/<response_id>")
-    @app.get("/cc/v1/responses/<response_id>")
-    async def show_response(response_id: str) -> Response:
-        stored = await _stored(gateway, await admit(gateway), response_id)
-        if request.args.get("stream", "").lower() in ("true", "1"):
-            raise BodyInvalid("stream", "a stored response is shown as a whole; leave `stream` out")
-        return _json(shown(stored.response, request.args.getlist("include") + request.args.getlist("include[]")))
-
-    @app.delete("/v1/responses/<response_id>")
-    @app.delete("/cc/v1/responses/<response_id>")
-    async def delete_response(response_id: str) -> Response:
-        if not await gateway.stored_responses.delete(_owner(await admit(gateway)), response_id):
-            raise _missing(response_id)
-        return _json({"id": response_id, "object": "response", "deleted": True})
-
-    @app.get("/v1/responses/<response_id>/input_items")
-    @app.get("/cc/v1/responses/<response_id>/input_items")
-    async def show_input_items(response_id: str) -> Response:
-        stored = await _stored(gateway, await admit(gateway), response_id)
-        return _json(_page(stored.input_items, request.args))
+async def live(gateway: Gateway, incoming: Incoming) -> Answer:
+    return await _answer(gateway, incoming, buffered=False)
 
 
-async def _answer(gateway: Gateway, *, buffered: bool) -> Response:
-    asked = await take(gateway)
-    session, owner = session_header(), _owner(asked.grant)
+async def buffered(gateway: Gateway, incoming: Incoming) -> Answer:
+    return await _answer(gateway, incoming, buffered=True)
+
+
+async def show_response(gateway: Gateway, incoming: Incoming, response_id: str) -> Reply:
+    stored = await _stored(gateway, await admit(gateway, incoming), response_id)
+    query = incoming.arguments
+    if query.get("stream", [""])[0].lower() in ("true", "1"):
+        raise BodyInvalid("stream", "a stored response is shown as a whole; leave `stream` out")
+    return json_reply(shown(stored.response, query.get("include", []) + query.get("include[]", [])))
+
+
+async def delete_response(gateway: Gateway, incoming: Incoming, response_id: str) -> Reply:
+    if not await gateway.stored_responses.delete(_owner(await admit(gateway, incoming)), response_id):
+        raise _missing(response_id)
+    return json_reply({"id": response_id, "object": "response", "deleted": True})
+
+
+async def show_input_items(gateway: Gateway, incoming: Incoming, response_id: str) -> Reply:
+    stored = await _stored(gateway, await admit(gateway, incoming), response_id)
+    query = {name: values[0] for name, values in incoming.arguments.items()}
+    return json_reply(_page(stored.input_items, query))
+
+
+async def _answer(gateway: Gateway, incoming: Incoming, *, buffered: bool) -> Answer:
+    asked = await take(gateway, incoming)
+    session, owner = session_header(incoming), _owner(asked.grant)
 
     def read() -> tuple[dict[str, Any], References]:
         body = read_request(asked.body)
@@ -195,5 +192,15 @@ def _page(items: Sequence[dict[str, Any]], query: Mapping[str, str]) -> dict[str
     }
 
 
-def _json(value: object) -> Response:
-    return Response(orjson.dumps(value), content_type="application/json")
+_STORED = "responses/<response_id>"
+
+ROUTES = (
+    Route("POST", "/v1/responses", live),
+    Route("POST", "/cc/v1/responses", buffered),
+    Route("GET", f"/v1/{_STORED}", show_response),
+    Route("GET", f"/cc/v1/{_STORED}", show_response),
+    Route("DELETE", f"/v1/{_STORED}", delete_response),
+    Route("DELETE", f"/cc/v1/{_STORED}", delete_response),
+    Route("GET", f"/v1/{_STORED}/input_items", show_input_items),
+    Route("GET", f"/cc/v1/{_STORED}/input_items", show_input_items),
+)

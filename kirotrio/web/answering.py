@@ -1,0 +1,55 @@
+"""What every request goes through, whichever way it came: guards, one envelope for every error, the way out."""
+
+from __future__ import annotations
+
+from kirotrio.errors import KirotrioError, Overloaded, TooLarge
+from kirotrio.relay.ports import Sink
+from kirotrio.web import envelope
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs, new_request_id
+from kirotrio.web.intake import BodyIntake
+
+
+def guard(gateway: Gateway, path: str, head_size: int) -> None:
+    """Raises TooLarge for a head of too many bytes, and Overloaded where nothing new is taken."""
+    limit = gateway.settings.server.max_header
+    if head_size > limit:
+        raise TooLarge(
+            f"the head of the request is larger than the {limit} bytes that are accepted (server.max_header)"
+        )
+    if gateway.draining.is_set() and not path.startswith(("/health", "/ready")):
+        raise Overloaded("the gateway is stopping; try again in a moment", retry_after=5.0)
+
+
+def refused(gateway: Gateway, incoming: Incoming, head_size: int) -> Reply | None:
+    """The guard's refusal, if it refuses."""
+    try:
+        guard(gateway, incoming.path, head_size)
+    except KirotrioError as error:
+        return envelope.refusal(error, incoming.path, incoming.headers.get("anthropic-version"))
+    return None
+
+
+async def ask(gateway: Gateway, endpoint: Endpoint, incoming: Incoming) -> Runs:
+    """What the endpoint answers; a refusal in place of whatever it raises."""
+    try:
+        return await endpoint(gateway, incoming)
+    except KirotrioError as error:
+        return envelope.refusal(error, incoming.path, incoming.headers.get("anthropic-version"))
+    except Exception as error:
+        return fault(gateway, error, incoming.path, incoming.headers.get("anthropic-version"))
+
+
+def fault(gateway: Gateway, error: Exception, path: str, anthropic_version: str | None) -> Reply:
+    """The answer to a request that met an error of ours, which is logged."""
+    request_id = new_request_id()
+    gateway.log.error("request failed", exc_info=error, path=path, request_id=request_id)
+    told = KirotrioError("an error inside the gateway; its log has the details")
+    return envelope.refusal(told, path, anthropic_version, request_id)
+
+
+async def deliver(gateway: Gateway, answer: Runs, intake: BodyIntake, sink: Sink) -> None:
+    """Send it. Ahead of an answer that needed no body, what there is of one has a moment to arrive."""
+    if isinstance(answer, Reply):
+        await intake.run_out(gateway.settings.deadlines.unwanted_body)
+    await answer.run(sink)

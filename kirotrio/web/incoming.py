@@ -1,0 +1,84 @@
+"""A request as an endpoint sees it, and its answer: the same on a connection of our own and through Quart.
+
+Endpoints take a value instead of the framework's context: asking that for a header costs 2 µs, making it and its
+response 300 µs of a request.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+from urllib.parse import parse_qs
+
+import orjson
+from attrs import field, frozen
+
+from kirotrio.relay.ports import Sink
+from kirotrio.web.intake import BodyIntake
+
+
+def new_request_id() -> str:
+    return "req_" + secrets.token_hex(12)
+
+
+@frozen
+class Incoming:
+    """One request. `path` is without the account that it names, `account` is that or "".
+
+    `headers` are by name in small letters, of a name that came more than once the last; `fields` are all of them.
+    """
+
+    path: str
+    account: str
+    headers: Mapping[str, str] = field(repr=False)
+    fields: Sequence[tuple[str, str]] = field(repr=False)
+    query: str
+    intake: BodyIntake
+
+    def all(self, name: str) -> list[str]:
+        return [value for named, value in self.fields if named == name]
+
+    @property
+    def arguments(self) -> dict[str, list[str]]:
+        """Of the query, by name."""
+        return parse_qs(self.query, keep_blank_values=True)
+
+
+class Runs(Protocol):
+    """What answers a request: it sends its own status, headers and body."""
+
+    async def run(self, sink: Sink) -> None: ...
+
+
+@frozen
+class Reply:
+    """An answer that is known as a whole."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = {}
+
+    async def run(self, sink: Sink) -> None:
+        headers = {"content-type": "application/json", **self.headers, "content-length": str(len(self.body))}
+        if "request-id" not in headers:
+            headers["request-id"] = headers["x-request-id"] = new_request_id()
+        await sink.start(self.status, headers)
+        await sink.finish(self.body)
+
+
+def json_reply(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
+    return Reply(orjson.dumps(value), status, headers or {})
+
+
+Endpoint: TypeAlias = Callable[..., Awaitable[Runs]]
+"""Called with the Gateway, the Incoming, and the parts of the path that its Route leaves open, by name."""
+
+
+@frozen
+class Route:
+    """Which requests an endpoint answers. `path` is as Quart's rules are written."""
+
+    method: str
+    path: str
+    endpoint: Endpoint
