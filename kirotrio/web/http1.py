@@ -1,7 +1,7 @@
 """HTTP/1.1 as a server reads and writes it. Pure: bytes in, requests out; a head in, its bytes out.
 
-In place of h11 on the way of every request: its events and validations cost 150 µs a request (a head of twelve fields:
-75 µs to read, 25 µs to answer), this 8 µs. The grammar is h11's but for what it forgives: here a line ends with CRLF
+In place of h11 on the way of every request: reading a head of twelve fields and its body costs h11 six times as much
+(490 to 84 µs, measured side by side on a busy machine). The grammar is h11's but for what it forgives: here a line ends with CRLF
 and nothing else, a field is never folded, a body has one length, and a version is 1.0 or 1.1. What is accepted here,
 h11 accepts with the same meaning (held by properties in tests/web/test_http1.py).
 
