@@ -1,7 +1,7 @@
 """One client's connection: HTTP/1.1 on a socket, in place of hypercorn's classes for it.
 
-Those cost ten times as much: 3.9 to 0.37 ms for a request of twelve fields and an answer of twenty pieces, measured side
-by side on a busy machine. They take a lock, a cancel scope and an h11 event for each send, and four tasks for each
+Those cost ten times as much: 3.9 to 0.37 ms for a request of twelve fields and an answer of twenty pieces, measured
+side by side on a busy machine. They take a lock, a cancel scope and an h11 event for each send, and four tasks for each
 answer; here a request is the reading of its head and one task beside the reader, and a send is a `send`.
 What is not plain HTTP/1.1 is still hypercorn's (web/upgraded.py).
 
