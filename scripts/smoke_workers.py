@@ -89,8 +89,8 @@ def main(binary: str) -> None:
                 print(f"workers: two answered, one of {len(before)} processes was replaced, all stopped")
             finally:
                 for program in (gateway, simulator):
-                    program.kill()
-                    program.wait()
+                    program.terminate()  # not killed: what unpacks the executable passes on only what it can catch
+                    program.wait(timeout=_PATIENCE)
 
 
 if __name__ == "__main__":
