@@ -3,7 +3,7 @@
 In place of h11 on the way of every request: reading a head of twelve fields and its body costs h11 six times as much
 (490 to 84 µs, measured side by side on a busy machine). The grammar is h11's but for what it forgives: here a line
 ends with CRLF and nothing else, a field is never folded, a body has one length, and a version is 1.0 or 1.1. What is
-accepted here, h11 accepts with the same meaning (held by properties in tests/web/test_http1.py).
+accepted here, h11 accepts with the same meaning (held by properties in tests/web/test_request_reader.py).
 
 Complexity: linear in the bytes of a body however they are cut; a head is joined anew for every piece that it comes in,
 and has `MOST_HEAD` bytes at most. Bounds: a head, a chunk's line, and all trailers are refused beyond theirs.

@@ -11,6 +11,8 @@ import trio
 from check_sse import SDK
 from support.dialects import ALL, ANTHROPIC, CHAT, RESPONSES, Spoken
 
+from kirotrio.relay.request import LARGE
+
 PATHS = [
     pytest.param(spoken, path, id=f"{spoken.kind}-{mode}")
     for spoken in ALL
@@ -225,7 +227,9 @@ async def test_large_bodies_are_decoded_beside_the_loop_and_let_go(stack, spoken
     monkeypatch.setattr(module, name, recording)
     async with stack() as s, s.client() as http:
         await http.post(spoken.path, json=spoken.question())
-        async with http.stream("POST", spoken.path, json=spoken.question("word " * 60_000, stream=True)) as answer:
+        async with http.stream(
+            "POST", spoken.path, json=spoken.question("word " * (LARGE // 4), stream=True)
+        ) as answer:
             held.append(s.gateway.inflight.held)
             await answer.aread()
     assert in_loop == [True, False], "small bodies on the spot, large ones in a thread"
