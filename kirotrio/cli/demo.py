@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX, reachable
+from kirotrio.cli.greeting import ready_line
 from kirotrio.cli.options import LOGGING, assignments, flags, log_of, overrides
 from kirotrio.cli.programs import own_command
-from kirotrio.cli.serve import ready_line
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings

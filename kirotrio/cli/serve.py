@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import functools
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from kirotrio.cli.first_run import best_model, beyond_loopback, key_file, open_data_folder, welcome, with_client_key
+from kirotrio.cli.first_run import beyond_loopback, key_file, open_data_folder, with_client_key
+from kirotrio.cli.greeting import greet, ready_line
 from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, WORKERS, log_of, with_settings
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings
-from kirotrio.config.loading import DEFAULT
 
 if TYPE_CHECKING:
     from kirotrio.telemetry.log import Log
-    from kirotrio.web.gateway import Gateway
     from kirotrio.web.serving import Stop
-
-_MODELS_DEADLINE = 10.0
-"""Seconds that the lines to paste wait for the account's own list of models."""
 
 
 @click.command()
@@ -45,11 +40,6 @@ def serve(loaded: LoadedSettings) -> int:
         return run_until_stopped(functools.partial(_serve, loaded, log), early)
 
 
-def ready_line(base_url: str) -> str:
-    """The line that CONTRACT promises to whoever started the gateway."""
-    return f"kirotrio ready on {base_url}"
-
-
 async def _serve(loaded: LoadedSettings, log: Log, stop: Stop) -> None:
     import trio
 
@@ -63,29 +53,3 @@ async def _serve(loaded: LoadedSettings, log: Log, stop: Stop) -> None:
         say(ready_line(serving.base_url))
         if key_file(loaded) is not None:
             nursery.start_soon(greet, loaded, serving.base_url, serving.gateway, stop)
-
-
-async def greet(loaded: LoadedSettings, base_url: str, gateway: Gateway, stop: Stop) -> None:
-    """Print the lines to paste, with a model that the account has."""
-    import trio
-
-    models: tuple[str, ...] = ()
-    with trio.move_on_after(_MODELS_DEADLINE):
-        models = await _models(gateway)
-    if not stop.asked.is_set():
-        key, terminal = loaded.settings.server.api_key, sys.stdout.isatty()
-        chosen = loaded.settings.data.dir if loaded.origins["data.dir"] != DEFAULT else None
-        file = key_file(loaded)
-        say(welcome(base_url, key, file, terminal=terminal, model=best_model(models), data_dir=chosen))
-
-
-async def _models(gateway: Gateway) -> tuple[str, ...]:
-    """What the account has, () where that cannot be told: the gateway's own log says why."""
-    from kirotrio.accounts.lending.wish import Wish
-    from kirotrio.errors import KirotrioError
-
-    try:
-        catalogue = await gateway.accounts.models_of(Wish())
-    except KirotrioError:
-        return ()
-    return tuple(model.id for model in catalogue.models if model.listed)

@@ -15,8 +15,8 @@ from pathlib import Path
 import trio
 
 from kirotrio.cli.first_run import key_file, open_data_folder
+from kirotrio.cli.greeting import greet
 from kirotrio.cli.running import run_until_stopped
-from kirotrio.cli.serve import greet
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.surroundings import places_of_user
 from kirotrio.config import LoadedSettings

@@ -32,7 +32,7 @@ from kirotrio.relay.request import AnswerRequest, Mode, Relay
 from kirotrio.relay.rounds import with_rounds
 from kirotrio.relay.streams import LiveAnswer
 from kirotrio.relay.watch import Look, Silence, watch
-from kirotrio.store.request_records import RequestRecord
+from kirotrio.store.request_record import RequestRecord
 
 _CAPACITY = 16
 """Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""

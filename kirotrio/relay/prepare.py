@@ -7,12 +7,11 @@ what the others need (fetching, processes that read documents) is `preparing`, w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeAlias, cast
+from typing import cast
 
 from kirotrio.conversation.request import Conversation, Document, Part, RemoteFile, ResultPart, ToolResult
+from kirotrio.relay.prepared_files import Pending
 from kirotrio.relay.request import Relay
-
-Pending: TypeAlias = RemoteFile | Document
 
 
 async def prepare(conversation: Conversation, relay: Relay) -> Conversation:

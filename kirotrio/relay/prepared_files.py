@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field, frozen
 
@@ -13,6 +13,9 @@ from kirotrio.conversation.request import Document, Image, RemoteFile
 
 if TYPE_CHECKING:
     from kirotrio.relay.documents import Extracted
+
+Pending: TypeAlias = RemoteFile | Document
+"""A part that is to be fetched, or read."""
 
 
 @frozen
@@ -23,7 +26,7 @@ class FileKey:
     source: str
 
     @classmethod
-    def of(cls, part: RemoteFile | Document) -> FileKey:
+    def of(cls, part: Pending) -> FileKey:
         """Takes about a millisecond for each megabyte of a document."""
         if isinstance(part, RemoteFile):
             return cls(part.kind, part.url)

@@ -21,8 +21,7 @@ from kirotrio.errors import BodyInvalid, DeadlineExceeded
 from kirotrio.relay.documents import DocumentUnreadable, Extracted, extract_text, readable, says_nothing
 from kirotrio.relay.extraction import repaired
 from kirotrio.relay.fetching import Fetched, FetchRefused, fetch
-from kirotrio.relay.prepare import Pending
-from kirotrio.relay.prepared_files import FileKey
+from kirotrio.relay.prepared_files import FileKey, Pending
 from kirotrio.relay.request import LARGE, Relay
 
 _AT_ONE_TIME: Final = 4

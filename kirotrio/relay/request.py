@@ -19,7 +19,7 @@ from kirotrio.kiro.client import Transport
 from kirotrio.relay.ports import Lender
 from kirotrio.relay.prepared_files import PreparedFiles
 from kirotrio.relay.streams import Streams
-from kirotrio.store.request_records import RequestRecord
+from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.log import Log
 
 LARGE = 2 * 1024 * 1024

@@ -26,9 +26,10 @@ from sqlalchemy.pool import NullPool
 from kirotrio import __version__
 from kirotrio.errors import SettingsError
 from kirotrio.store import schema
-from kirotrio.store.database import WRITE, Database, translated
+from kirotrio.store.database import Database, translated
 from kirotrio.store.files import PRIVATE, sync_folder
 from kirotrio.store.migrate import REVISION_TABLE, stored_revision
+from kirotrio.store.pooling import WRITE
 from kirotrio.store.sealing import SEALED_COLUMNS
 from kirotrio.store.secret_keys import SecretKey
 from kirotrio.store.vault import key_id_of

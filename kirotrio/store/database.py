@@ -19,17 +19,12 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from kirotrio.errors import StoreUnavailable
+from kirotrio.store.pooling import POOL, WRITE
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
 _T = TypeVar("_T")
-
-POOL = 4
-"""Connections that stay; as many again for what comes at one time."""
-
-WRITE = "kirotrio_write"
-"""The execution option of a connection whose transaction changes something."""
 
 _RETRY_AFTER = 5.0
 

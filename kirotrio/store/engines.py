@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
-from kirotrio.store.database import POOL, WRITE
 from kirotrio.store.files import PRIVATE, private_folder
+from kirotrio.store.pooling import POOL, WRITE
 
 _IDLE = 60_000
 """Milliseconds that PostgreSQL lets a transaction do nothing before it takes its gateway for gone."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, final
 
 import attrs
 import trio
-from attrs import frozen
 
 from kirotrio.config.settings import Settings
 from kirotrio.errors import StoreUnavailable
 from kirotrio.store.database import Database
+from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.log import Log
 
 if TYPE_CHECKING:
@@ -30,29 +30,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 _PRUNE_EVERY = 3600.0
 SETTLED = 5.0
 """Seconds after the start before anything is removed; until then the first requests have the processor."""
-
-
-@frozen(kw_only=True)
-class RequestRecord:
-    """One request. `at` is epoch seconds, `mode` live or buffered, `usage` measured or estimate; `error` is a sentence
-    without secrets, "" where there was none."""
-
-    id: str
-    at: float
-    key_id: str = ""
-    account: str = ""
-    model: str = ""
-    surface: str = ""
-    mode: str = ""
-    outcome: str
-    error: str = ""
-    seconds: float
-    first_event_seconds: float | None = None
-    attempts: int = 0
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    usage: str = ""
-    credits: float | None = None
 
 
 _FIELDS = tuple(field.name for field in attrs.fields(RequestRecord))

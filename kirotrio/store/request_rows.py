@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select
 
 from kirotrio.store.columns import fitting, insertion
-from kirotrio.store.request_records import RequestRecord
+from kirotrio.store.request_record import RequestRecord
 from kirotrio.store.schema import requests
 
 

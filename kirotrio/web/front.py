@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class GatewayFront:
-    """`web.server.Front` of one gateway."""
+    """`web.hosting.Front` of one gateway."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -9,37 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
 
 from kirotrio.errors import SettingsError
 from kirotrio.relay.register import Register
 from kirotrio.telemetry.log import Log
-from kirotrio.web.exchange import Exchange
-from kirotrio.web.http1 import RequestHead
-from kirotrio.web.intake import BodyIntake
+from kirotrio.web.hosting import Front, Guest
 from kirotrio.web.wire import Connection
 
 if TYPE_CHECKING:
-    from hypercorn.typing import ASGIFramework
-
     from kirotrio.web.workers.listening import SharedListener
 
 Listener: TypeAlias = "trio.SocketListener | SharedListener"
-
-
-class Front(Protocol):
-    """Who answers what the connections bring."""
-
-    def intake(self, head: RequestHead) -> BodyIntake:
-        """Where the body of this request goes."""
-
-    async def answer(self, exchange: Exchange) -> None:
-        """Answer one request to its end. Cancelled when the client leaves."""
-
-    async def application(self) -> ASGIFramework:
-        """The same over ASGI, for what is not HTTP/1.1."""
 
 
 class Server:
@@ -49,7 +32,7 @@ class Server:
         self.front = front
         self.log = log
         self.write_deadline = write_deadline
-        self.connections = Register[Connection]()
+        self.connections = Register[Guest]()
         self.closing = False
         """Whether no connection is kept for another request."""
         self._date_at = 0

@@ -7,8 +7,6 @@ its connection class; those lines are ours, without patching a name inside the l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
@@ -17,17 +15,14 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState
 
+from kirotrio.web.hosting import KEEP_ALIVE, Host
 from kirotrio.web.http1 import MOST_HEAD
-from kirotrio.web.wire import KEEP_ALIVE
-
-if TYPE_CHECKING:
-    from kirotrio.web.server import Server
 
 
 class Upgraded(TCPServer):
     """A connection whose first bytes, `begun`, were read already. Its writes have a deadline."""
 
-    def __init__(self, server: Server, app: ASGIFramework, stream: trio.SocketStream, begun: bytes) -> None:
+    def __init__(self, server: Host, app: ASGIFramework, stream: trio.SocketStream, begun: bytes) -> None:
         self._terminated = WorkerContext(None)
         super().__init__(ASGIWrapper(app), config(), self._terminated, ConnectionState({}), stream)  # type: ignore[arg-type]  # plain streams are taken too
         self._server = server

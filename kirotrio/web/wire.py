@@ -23,14 +23,12 @@ import trio
 from trio.lowlevel import notify_closing, wait_readable, wait_writable
 
 from kirotrio.web.exchange import Exchange
+from kirotrio.web.hosting import KEEP_ALIVE, Host
 from kirotrio.web.http1 import MOST_HEAD, Malformed, OtherProtocol, RequestHead, RequestReader, response_head
 
 if TYPE_CHECKING:
-    from kirotrio.web.server import Server
     from kirotrio.web.upgraded import Upgraded
 
-KEEP_ALIVE: Final = 75.0
-"""Seconds for which an idle connection is kept: longer than the 60 s for which reverse proxies keep theirs."""
 _PIECE: Final = 64 * 1024
 """Most bytes of one read."""
 _SENDS: Final = 16
@@ -57,7 +55,7 @@ class Connection:
         "_writing",
     )
 
-    def __init__(self, server: Server, stream: trio.SocketStream) -> None:
+    def __init__(self, server: Host, stream: trio.SocketStream) -> None:
         self._server = server
         # The plain socket beneath: its `send` and `recv` cost a fifth of those that wait for their turn each time.
         self._socket = socket.socket(fileno=stream.socket.detach())

@@ -17,7 +17,8 @@ from support.engines import emptied
 from kirotrio.config.settings import Settings, StoreSettings
 from kirotrio.errors import StoreUnavailable
 from kirotrio.store.database import Database
-from kirotrio.store.request_records import BATCH, SETTLED, RecordWriter, RequestRecord
+from kirotrio.store.request_record import RequestRecord
+from kirotrio.store.request_records import BATCH, SETTLED, RecordWriter
 from kirotrio.store.request_rows import prune, recent
 from kirotrio.telemetry.log import RecordingLog
 

@@ -27,7 +27,8 @@ from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.relay.request import Relay
 from kirotrio.store.database import Database
-from kirotrio.store.request_records import RecordWriter, RequestRecord
+from kirotrio.store.request_record import RequestRecord
+from kirotrio.store.request_records import RecordWriter
 from kirotrio.telemetry.log import Log
 
 

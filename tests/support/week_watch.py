@@ -14,7 +14,7 @@ import attrs
 import trio
 from attrs import define, field, frozen
 
-from kirotrio.store.request_records import RequestRecord
+from kirotrio.store.request_record import RequestRecord
 
 HOUR, DAY = 3600.0, 86_400.0
 INSTANT = 0.01
