@@ -17,6 +17,7 @@ from trio.testing import MockClock
 
 from kirotrio.accounts.lending.pool import Readiness
 from kirotrio.accounts.lending.states import moment
+from kirotrio.accounts.lending.upkeep import reconsider
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.errors import Blame, RateLimited
 from kirotrio.simulator import Subscription
@@ -164,13 +165,13 @@ async def test_credits_that_are_there_again_end_the_pause(pool: Pooled, autojump
         await scene.ask()
         await trio.sleep(60)
         await scene.know_usage()
-        scene.pool.reconsider(scene.member("a"))
+        reconsider(scene.pool, scene.member("a"))
         assert scene.blames("a") == [Blame.QUOTA], "nothing is there yet"
         account = scene.simulator.book.accounts[0]
         account.subscription = attrs.evolve(spent, limit=100.0)
         await trio.sleep(60)
         await scene.know_usage()
-        scene.pool.reconsider(scene.member("a"))
+        reconsider(scene.pool, scene.member("a"))
         assert scene.blames("a") == []
         assert (await scene.ask()).status == 200
 

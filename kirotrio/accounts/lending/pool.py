@@ -391,26 +391,6 @@ class Pool:
         cooldown = self.cooldowns.against(member.key, "", self.now())
         return member.enabled and not (cooldown is not None and cooldown.needs_person)
 
-    def reconsider(self, member: Member) -> None:
-        """Credits that are there again end the pause of a used-up account."""
-        usage = self.usage.known(member.name)
-        cooldown = self.cooldowns.against(member.key, "", self.now())
-        if usage is None or cooldown is None or cooldown.blame is not Blame.QUOTA:
-            return
-        if usage.fetched_at > cooldown.began_at and (usage.left or 0.0) > 0:
-            self.cooldowns.lift(member.key, self.now(), Blame.QUOTA)
-
-    async def follow_changes(self, member: Member) -> None:
-        """Look at the other program's file again where it was changed. A sign-in made anew there counts at once."""
-        stamp = await trio.to_thread.run_sync(member.account.stamp, abandon_on_cancel=True)
-        if stamp == member.stamp:
-            return
-        first, member.stamp = member.stamp is None, stamp
-        if first and (not stamp or self.is_kept_fresh(member)):
-            return  # nothing is followed; or there is no mark, and it was read before or will be when it is needed
-        if await member.account.look():
-            self.cooldowns.lift(member.key, self.now(), Blame.SIGN_IN)
-
 
 def _is_another(before: AccountRecord, after: AccountRecord) -> bool:
     """Whether what an `Account` holds in memory may not be used on."""

@@ -47,11 +47,33 @@ async def keep_in_step(pool: Pool) -> None:
         read_just_now = False
         for member in pool.present():
             try:
-                await pool.follow_changes(member)
-                pool.reconsider(member)
+                await _follow_changes(pool, member)
+                reconsider(pool, member)
             except Exception as error:
                 pool.log.error("looking at an account failed", account=member.name, exc_info=error)
         await trio.sleep(every)
+
+
+def reconsider(pool: Pool, member: Member) -> None:
+    """Credits that are there again end the pause of a used-up account."""
+    usage = pool.usage.known(member.name)
+    cooldown = pool.cooldowns.against(member.key, "", pool.now())
+    if usage is None or cooldown is None or cooldown.blame is not Blame.QUOTA:
+        return
+    if usage.fetched_at > cooldown.began_at and (usage.left or 0.0) > 0:
+        pool.cooldowns.lift(member.key, pool.now(), Blame.QUOTA)
+
+
+async def _follow_changes(pool: Pool, member: Member) -> None:
+    """Look at the other program's file again where it was changed. A sign-in made anew there counts at once."""
+    stamp = await trio.to_thread.run_sync(member.account.stamp, abandon_on_cancel=True)
+    if stamp == member.stamp:
+        return
+    first, member.stamp = member.stamp is None, stamp
+    if first and (not stamp or pool.is_kept_fresh(member)):
+        return  # nothing is followed; or there is no mark, and it was read before or will be when it is needed
+    if await member.account.look():
+        pool.cooldowns.lift(member.key, pool.now(), Blame.SIGN_IN)
 
 
 async def refresh_ahead(pool: Pool) -> None:
