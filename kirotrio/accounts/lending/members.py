@@ -38,3 +38,8 @@ class Member:
     @property
     def priority(self) -> int:
         return self.record.priority if self.record is not None else 100
+
+
+def is_another(before: AccountRecord, after: AccountRecord) -> bool:
+    """Whether what an `Account` holds in memory may not be used on."""
+    return (before.kind, before.follows) != (after.kind, after.follows)

@@ -24,7 +24,7 @@ from kirotrio.accounts.finding import Finder
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.lending.choice import Choice
 from kirotrio.accounts.lending.gate import Gate, GateLimits
-from kirotrio.accounts.lending.members import Member
+from kirotrio.accounts.lending.members import Member, is_another
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.records import NAME_LENGTH, terms_of
 from kirotrio.accounts.shared import Known, Shared, StoredSuccessors
@@ -343,7 +343,7 @@ class Pool:
     def _keep(self, record: AccountRecord) -> Member | None:
         member = self._kept.get(record.id)
         before = member.record if member is not None else None
-        if member is None or before is None or _is_another(before, record):
+        if member is None or before is None or is_another(before, record):
             if member is not None:
                 if member.account.is_refreshing:
                     self._revision = None  # once that is done: two of one account would refresh at one time
@@ -390,11 +390,6 @@ class Pool:
         """Whether its token shall be refreshed ahead of time."""
         cooldown = self.cooldowns.against(member.key, "", self.now())
         return member.enabled and not (cooldown is not None and cooldown.needs_person)
-
-
-def _is_another(before: AccountRecord, after: AccountRecord) -> bool:
-    """Whether what an `Account` holds in memory may not be used on."""
-    return (before.kind, before.follows) != (after.kind, after.follows)
 
 
 def _turn_of(where: str) -> str:
