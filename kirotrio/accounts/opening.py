@@ -19,6 +19,7 @@ from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.accounts.worth.usage_book import UsageBook
 from kirotrio.config.settings import Settings
 from kirotrio.store.account_record import CooldownRow, record_of
+from kirotrio.store.creation import create
 from kirotrio.store.database import Database, database_url
 from kirotrio.store.glance import glance
 from kirotrio.store.history import check_folder
@@ -38,12 +39,16 @@ def open_shared(settings: Settings, data_dir: Path) -> Shared:
 
 
 def _opened_at_a_glance(settings: Settings, data_dir: Path) -> Shared | None:
-    """The same for SQLite's file if that is in order, which a look without SQLAlchemy tells; else None."""
+    """The same for SQLite's file if that is in order, or new, which a look without SQLAlchemy tells; else None."""
     place = database_url("", data_dir) if not settings.store.url else None
-    seen = glance(place, forgotten_before()) if isinstance(place, Path) else None
-    if place is None or seen is None:
+    if not isinstance(place, Path):
         return None
     check_folder(data_dir)
+    if not place.exists():
+        create(place)
+    seen = glance(place, forgotten_before())
+    if seen is None:
+        return None
     vault = vault_of(settings.store, data_dir)
     require_named(vault, seen.key_named, lambda: seen.holds_secrets)
     shared = Shared(Database(place, deadline=settings.deadlines.store), vault, turn_lasts(settings), _earlier(data_dir))

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+STARTS = ("first", "second")
+"""In one folder, which is new to the first."""
+
 HEAVY = (
     # The database beyond a look at its file; an account's secrets.
     "sqlalchemy",
@@ -98,20 +101,20 @@ def loaded_when_ready(folder: Path) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def second_start(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+def starts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
     folder = tmp_path_factory.mktemp("started")
-    loaded_when_ready(folder)
-    return loaded_when_ready(folder)
+    return {start: loaded_when_ready(folder) for start in STARTS}
 
 
+@pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("name", HEAVY)
-def test_a_start_in_a_folder_that_is_in_order_loads_nothing_heavy(
-    second_start: dict[str, list[str]], name: str
+def test_a_start_in_a_folder_that_is_new_or_in_order_loads_nothing_heavy(
+    starts: dict[str, dict[str, list[str]]], start: str, name: str
 ) -> None:
-    if name in second_start:
-        pytest.fail(f"{name} is imported before the gateway is ready, by {' <- '.join(second_start[name])}")
+    if name in starts[start]:
+        pytest.fail(f"{name} is imported before the gateway is ready, by {' <- '.join(starts[start][name])}")
 
 
-def test_the_watch_tells_who_imports_what(second_start: dict[str, list[str]]) -> None:
-    assert "trio" in second_start
-    assert "kirotrio.cli.serve" in second_start["kirotrio.web.serving"]
+def test_the_watch_tells_who_imports_what(starts: dict[str, dict[str, list[str]]]) -> None:
+    assert "trio" in starts["second"]
+    assert "kirotrio.cli.serve" in starts["second"]["kirotrio.web.serving"]
