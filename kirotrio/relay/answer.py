@@ -11,10 +11,9 @@ clones it: a clone of its own would keep the channel open, and the drain would w
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from typing import Final, TypeAlias
+from typing import Final
 
 import trio
 from attrs import define, field
@@ -23,6 +22,7 @@ from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAl
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
 from kirotrio.relay.attempts import Attempts, Outlet
+from kirotrio.relay.conduit import Conduit
 from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool, usage_kind
 from kirotrio.relay.estimate import Estimate, estimate_at_once, estimate_input
 from kirotrio.relay.generation import shortest_patience
@@ -36,9 +36,6 @@ from kirotrio.store.request_record import RequestRecord
 
 _CAPACITY = 16
 """Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""
-
-_Channel: TypeAlias = tuple[trio.MemorySendChannel[Item], trio.MemoryReceiveChannel[Item]]
-"""Said here and not in the brackets of `open_memory_channel`, which take longer than it does to open one."""
 
 _KEEP_ALIVE: Final[Batch] = [KeepAlive()]
 
@@ -67,33 +64,32 @@ class Answer:
         self.relay.streams.add(live)
         try:
             async with trio.open_nursery() as nursery:
-                channel: _Channel = trio.open_memory_channel(_CAPACITY)
-                sender, receiver = channel
+                batches: Conduit[Item] = Conduit(_CAPACITY)
                 silence = Silence(shortest_patience(settings.deadlines), self.relay.log)
                 looks = [self._total(outgoing.last_sent), silence.look]
                 if self.request.mode is not Mode.JSON or settings.server.json_keepalive:
-                    looks.append(self._keep_alive(sender, outgoing))
+                    looks.append(self._keep_alive(batches, outgoing))
                 if self.request.mode is not Mode.JSON and self.dialect.eager:
-                    looks.append(self._begin(sender, outgoing.last_sent))
-                nursery.start_soon(self._produce, nursery, sender, silence)
+                    looks.append(self._begin(batches, outgoing.last_sent))
+                nursery.start_soon(self._produce, nursery, batches, silence)
                 nursery.start_soon(watch, looks)
-                with receiver:
-                    try:
-                        await self._drain(receiver, outgoing)
-                    finally:
-                        # Ahead of closing the channel, or a producer with a batch in its hands would break.
-                        nursery.cancel_scope.cancel()
+                try:
+                    await self._drain(batches, outgoing)
+                finally:
+                    # Ahead of closing the channel, or a producer with a batch in its hands would break.
+                    nursery.cancel_scope.cancel()
+                    batches.close()
         finally:
             self.relay.streams.remove(live)
             self._log(outgoing.end)
 
-    async def _drain(self, receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing) -> None:
+    async def _drain(self, batches: Conduit[Item], outgoing: Outgoing) -> None:
         try:
             if self.request.mode is Mode.LIVE:
-                await drain_live(receiver, outgoing, self._estimate)
+                await drain_live(batches, outgoing, self._estimate)
             else:
                 spool = open_spool(self.dialect, self.request.mode)
-                await drain_held(receiver, outgoing, spool, self.relay.settings.relay.spool)
+                await drain_held(batches, outgoing, spool, self.relay.settings.relay.spool)
         except Exception as error:
             # A fault of ours must not reach the server as a traceback in the middle of a body (TRIO_STACK, trap 6).
             self.relay.log.error("encoding failed", exc_info=error, request_id=self.request.request_id)
@@ -104,14 +100,14 @@ class Answer:
             self._ending = error
             self._producing.cancel()
 
-    async def _produce(self, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item], silence: Silence) -> None:
+    async def _produce(self, nursery: trio.Nursery, batches: Conduit[Item], silence: Silence) -> None:
         """All attempts; whatever they raise goes down the channel as a `Failed`, so that no group gets out."""
-        with sender:
-            failure: KirotrioError | None = None
+        failure: KirotrioError | None = None
+        try:
             with self._producing:
                 try:
                     async with self.relay.lender.borrow(self.request.wish) as loan:
-                        await self._generate_on(loan, nursery, sender, silence)
+                        await self._generate_on(loan, nursery, batches, silence)
                 except KirotrioError as error:
                     failure = error
                 except Exception as error:
@@ -121,11 +117,11 @@ class Answer:
                 failure = self._ending
             if failure is not None:
                 self._estimate.settle_for(0)
-                await sender.send([Failed(failure)])
+                await batches.send([Failed(failure)])
+        finally:
+            batches.end()
 
-    async def _generate_on(
-        self, loan: Loan, nursery: trio.Nursery, sender: trio.MemorySendChannel[Item], silence: Silence
-    ) -> None:
+    async def _generate_on(self, loan: Loan, nursery: trio.Nursery, batches: Conduit[Item], silence: Silence) -> None:
         relay, request = self.relay, self.request
         conversation = await prepare(request.conversation, relay)
         ledger = UsageLedger(0, relay.settings.usage.subtract_output, relay.estimator.count_text)
@@ -142,18 +138,19 @@ class Answer:
             # Beside the answer, for its windows and for the next one; a list never keeps an answer waiting.
             nursery.start_soon(self._know_models, loan)
 
-        async def send(item: Item) -> None:
+        def send_nowait(item: Item) -> bool:
             # A checkpoint after each batch would be a switch for nothing: the next read is one. Where the drain is
-            # gone this task has been cancelled, and finds out here.
-            try:
-                sender.send_nowait(item)
-            except (trio.WouldBlock, trio.BrokenResourceError):
-                await sender.send(item)
+            # gone this task has been cancelled, and finds out where it waits.
+            return not batches.closed and batches.send_nowait(item)
+
+        async def send(item: Item) -> None:
+            if not send_nowait(item):
+                await batches.send(item)
 
         async def restart() -> None:
             await send(Restart.RESTART)
 
-        outlet = Outlet(send, restart)
+        outlet = Outlet(send, restart, send_nowait)
         await send(await with_rounds(attempts, conversation)(conversation, outlet))
 
     async def _know_models(self, loan: Loan) -> None:
@@ -175,7 +172,7 @@ class Answer:
 
         return look
 
-    def _keep_alive(self, sender: trio.MemorySendChannel[Item], outgoing: Outgoing) -> Look:
+    def _keep_alive(self, batches: Conduit[Item], outgoing: Outgoing) -> Look:
         relay = self.relay.settings.relay
         interval = relay.keepalive_buffered if self.request.mode is Mode.BUFFERED else relay.keepalive_live
         not_before = -math.inf
@@ -185,26 +182,23 @@ class Answer:
             due = max(outgoing.last_sent + interval, not_before)
             if now < due:
                 return due
-            try:
-                sender.send_nowait(_KEEP_ALIVE)
-            except trio.WouldBlock:
-                pass  # the client is behind: what waits for it is sign of life enough
-            except trio.ClosedResourceError:
+            if batches.ended:
                 return math.inf  # the producer is done; the drain writes the end
+            batches.send_nowait(_KEEP_ALIVE)  # no room: the client is behind, what waits for it is sign of life enough
             not_before = now + interval
             return not_before
 
         return look
 
-    def _begin(self, sender: trio.MemorySendChannel[Item], began_at: float) -> Look:
+    def _begin(self, batches: Conduit[Item], began_at: float) -> Look:
         """An eager stream begins, also while nothing is known yet of the upstream."""
         due = began_at + self.relay.settings.relay.begin_after
 
         def look(now: float) -> float:
             if now < due:
                 return due
-            with contextlib.suppress(trio.WouldBlock, trio.ClosedResourceError):
-                sender.send_nowait([Accepted()])
+            if not batches.ended:
+                batches.send_nowait([Accepted()])
             return math.inf
 
         return look

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import trio
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish
 from kirotrio.errors import FirstTokenTimeoutError, KirotrioError, Recovery, StreamReadTimeoutError, UpstreamFailed
@@ -23,6 +23,7 @@ from kirotrio.kiro.client import Transport, UpstreamStream
 from kirotrio.kiro.errors import from_response
 from kirotrio.kiro.event_reader import EventReader
 from kirotrio.kiro.event_types import KiroEvent
+from kirotrio.relay.conduit import AtOnce, Conduit
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.pipeline import Pipeline
 from kirotrio.relay.watch import Patience, Progress, Silence, watch
@@ -34,10 +35,17 @@ _FRAMES_AHEAD = 8
 """Batches that the reader may be ahead of the parser: enough to overlap, little to hold."""
 
 _LARGEST_ERROR = 1024 * 1024
+_ENDS = (Finish, Failed)
 
-_Item: TypeAlias = list[KiroEvent] | KirotrioError
-_Channel: TypeAlias = tuple[trio.MemorySendChannel[_Item], trio.MemoryReceiveChannel[_Item]]
-"""Said here and not in the brackets of `open_memory_channel`, which take longer than it does to open one."""
+
+@define(eq=False)
+class _Fed:
+    """What the pipeline has already made of a batch."""
+
+    batch: Batch
+
+
+_Item: TypeAlias = list[KiroEvent] | _Fed | KirotrioError
 
 
 @frozen
@@ -56,6 +64,8 @@ class Call:
 
 Send: TypeAlias = Callable[[Batch], Awaitable[None]]
 """Where the generation events go."""
+SendNow: TypeAlias = Callable[[Batch], bool]
+"""The same without waiting; False where that cannot be."""
 
 
 async def generate(
@@ -70,29 +80,31 @@ async def generate(
     patience: Patience,
     log: Log,
     announce: bool = False,
+    send_nowait: SendNow | None = None,
 ) -> Batch:
     """Run one generation: hand its events to `send`, and return the last batch of them, which ends with a `Finish`.
 
     `nursery`: the request's, where the reader runs beside the parser. `announce`: say `Accepted` as soon as the
-    upstream's head tells that it will answer.
+    upstream's head tells that it will answer. `send_nowait`: the short way to where `send` leads.
     The upstream connection is closed by then. Raises KirotrioError where the generation fails; everything intact
     before the failure has been sent. Cancellation ends the reader, which closes the upstream connection; the nursery
     waits for that.
     """
-    channel: _Channel = trio.open_memory_channel(_FRAMES_AHEAD)
-    sender, receiver = channel
+    received: Conduit[_Item] = Conduit(_FRAMES_AHEAD)
     silence.follow(progress, patience)
-    nursery.start_soon(_read, transport, call, sender, progress, patience, log, announce)
-    with receiver:
+    nursery.start_soon(_read, transport, call, received, progress, patience, log, announce)
+    try:
+        return await _parse(received, pipeline, estimate, send, send_nowait, progress, patience)
+    finally:
+        # Ahead of closing the channel, or a reader with a batch in its hands would break instead of end.
         try:
-            return await _parse(receiver, pipeline, estimate, send, progress, patience)
-        finally:
-            # Ahead of closing the channel, or a reader with a batch in its hands would break instead of end.
             if not progress.over:
                 progress.over = True
                 progress.reading.cancel()
-                async for _ in receiver:
+                while await received.take():
                     pass  # it ends once the connection is closed
+        finally:
+            received.close()
 
 
 async def generate_alone(
@@ -117,10 +129,11 @@ async def generate_alone(
 
 
 async def _parse(
-    receiver: trio.MemoryReceiveChannel[_Item],
+    received: Conduit[_Item],
     pipeline: Pipeline,
     estimate: Estimate,
     send: Send,
+    send_nowait: SendNow | None,
     progress: Progress,
     patience: Patience,
 ) -> Batch:
@@ -128,35 +141,74 @@ async def _parse(
 
     What has come meanwhile is taken in one go: whoever is behind works in large batches.
     """
-    following: _Item | None = None
-    async for item in receiver:
-        if isinstance(item, KirotrioError):
-            raise item
-        if not item:
-            await send([Accepted()])
-            continue
-        with contextlib.suppress(trio.WouldBlock, trio.EndOfChannel):
-            while isinstance(following := receiver.receive_nowait(), list):
-                item += following
-        if progress.first_event_at is None:
-            await estimate.settle(pipeline.ledger)
-        batch = pipeline.feed(item)
-        if not progress.began and pipeline.began:
-            progress.began = True
-            progress.first_event_at = trio.current_time()
-        if batch:
-            if isinstance(batch[-1], Finish | Failed):
-                return await _ending(batch, send, progress)
-            progress.emitted = True
-            await send(batch)
-        if pipeline.met is not None:
-            if not isinstance(following, KirotrioError):
-                await _run_out(receiver, pipeline, patience.tail)
-            return pipeline.stop(pipeline.met)
-        if isinstance(following, KirotrioError):
-            raise following
+    at_once = _feeder(pipeline, send_nowait) if send_nowait is not None else None
+    while items := await received.take(at_once if progress.emitted else None):
+        following = _joined(items)
+        for item in following:
+            if isinstance(item, KirotrioError):
+                raise item
+            if isinstance(item, _Fed):
+                batch = item.batch
+            elif not item:
+                await send([Accepted()])
+                continue
+            else:
+                if progress.first_event_at is None:
+                    await estimate.settle(pipeline.ledger)
+                batch = pipeline.feed(item)
+                if not progress.began and pipeline.began:
+                    progress.began = True
+                    progress.first_event_at = trio.current_time()
+            if batch:
+                if isinstance(batch[-1], _ENDS):
+                    return await _ending(batch, send, progress)
+                progress.emitted = True
+                await send(batch)
+            if pipeline.met is not None:
+                if _feed_all(following, pipeline):
+                    await _run_out(received, pipeline, patience.tail)
+                return pipeline.stop(pipeline.met)
     await estimate.settle(pipeline.ledger)
     return await _ending(pipeline.end(), send, progress)
+
+
+def _feeder(pipeline: Pipeline, send_nowait: SendNow) -> AtOnce[_Item]:
+    """What the parser does with a batch where nothing has to be waited for."""
+    feed, limits = pipeline.feed, pipeline.limits
+
+    def at_once(item: _Item) -> _Item | None:
+        if type(item) is not list or not item:
+            return item
+        batch = feed(item)
+        if limits.met is not None or (batch and (type(batch[-1]) in _ENDS or not send_nowait(batch))):
+            return _Fed(batch)
+        return None
+
+    return at_once
+
+
+def _joined(items: list[_Item]) -> Iterator[_Item]:
+    """Events that follow each other come together."""
+    if len(items) == 1:
+        return iter(items)
+    joined: list[_Item] = []
+    for item in items:
+        before = joined[-1] if joined else None
+        if item and before and isinstance(item, list) and isinstance(before, list):
+            before += item
+        else:
+            joined.append(item)
+    return iter(joined)
+
+
+def _feed_all(items: Iterator[_Item], pipeline: Pipeline) -> bool:
+    """A limit is met: what has come is fed for the measured count. Whether more may come."""
+    for item in items:
+        if isinstance(item, KirotrioError):
+            return False
+        if isinstance(item, list):
+            pipeline.feed(item)
+    return True
 
 
 async def _ending(batch: Batch, send: Send, progress: Progress) -> Batch:
@@ -169,27 +221,26 @@ async def _ending(batch: Batch, send: Send, progress: Progress) -> Batch:
     return batch
 
 
-async def _run_out(receiver: trio.MemoryReceiveChannel[_Item], pipeline: Pipeline, seconds: float) -> None:
-    """A limit is met: nothing more is shown. Read on for the measured count alone, and only for so long."""
+async def _run_out(received: Conduit[_Item], pipeline: Pipeline, seconds: float) -> None:
+    """Nothing more is shown. Read on for the measured count alone, and only for so long."""
     with trio.move_on_after(seconds):
-        async for item in receiver:
-            if isinstance(item, KirotrioError):
+        while items := await received.take():
+            if not _feed_all(iter(items), pipeline):
                 return
-            pipeline.feed(item)
 
 
 async def _read(
     transport: Transport,
     call: Call,
-    sender: trio.MemorySendChannel[_Item],
+    received: Conduit[_Item],
     progress: Progress,
     patience: Patience,
     log: Log,
     announce: bool,
 ) -> None:
     """Upstream bytes to batches of kiro events; an error is the last item."""
-    with sender:
-        failure: KirotrioError | None = None
+    failure: KirotrioError | None = None
+    try:
         with progress.reading:
             try:
                 progress.reading_since = trio.current_time()
@@ -198,7 +249,7 @@ async def _read(
                 ) as stream:
                     progress.head = True
                     progress.status = stream.status
-                    await _read_stream(stream, sender, progress, call, patience, announce)
+                    await _read_stream(stream, received, progress, call, patience, announce)
             except KirotrioError as error:
                 failure = error
             except Exception as error:
@@ -211,22 +262,15 @@ async def _read(
         progress.reading_since = None
         if failure is not None:
             with contextlib.suppress(trio.BrokenResourceError):  # the parser was cancelled meanwhile
-                await sender.send(failure)
+                await received.send(failure)
         progress.over = True
-
-
-async def _pass(sender: trio.MemorySendChannel[_Item], item: _Item) -> None:
-    """Hand it on; wait only where the parser is behind (a checkpoint after each batch would be a switch for nothing:
-    the next read is one). Where the parser is gone this has been cancelled, and finds out here."""
-    try:
-        sender.send_nowait(item)
-    except (trio.WouldBlock, trio.BrokenResourceError):
-        await sender.send(item)
+    finally:
+        received.end()
 
 
 async def _read_stream(
     stream: UpstreamStream,
-    sender: trio.MemorySendChannel[_Item],
+    received: Conduit[_Item],
     progress: Progress,
     call: Call,
     patience: Patience,
@@ -246,7 +290,7 @@ async def _read_stream(
         kind = headers.get("content-type", "no content type")
         raise UpstreamFailed(f"the upstream answered with {kind} instead of an event stream")
     if announce:
-        await _pass(sender, [])
+        await received.send([])
     reader = EventReader()
     while True:
         progress.reading_since = trio.current_time()
@@ -256,8 +300,10 @@ async def _read_stream(
             reader.close()
             return
         events = reader.feed(piece)
-        if events:
-            await _pass(sender, events)
+        # A checkpoint after each batch would be a switch for nothing: the next read is one. Where the parser is gone
+        # this task has been cancelled, and finds out where it waits.
+        if events and (received.closed or not received.send_nowait(events)):
+            await received.send(events)
         if reader.failure is not None:
             raise reader.failure
 

@@ -23,7 +23,7 @@ from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, ProxyFailed, Recovery
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile
-from kirotrio.relay.attempt import Send, generate
+from kirotrio.relay.attempt import Send, SendNow, generate
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.generation import Generation, prepare_generation
 from kirotrio.relay.ports import Loan
@@ -36,10 +36,12 @@ _LONGEST_BACK_OFF = 10.0
 
 @frozen
 class Outlet:
-    """Where an attempt's batches go. `restart` makes what was delivered so far void."""
+    """Where an attempt's batches go. `restart` makes what was delivered so far void. `send_nowait`: the short way,
+    where nothing stands in between."""
 
     send: Send
     restart: Callable[[], Awaitable[None]]
+    send_nowait: SendNow | None = None
 
 
 def _outcome(error: KirotrioError) -> str:
@@ -179,6 +181,7 @@ class Attempts:
                     generation.patience,
                     self.relay.log,
                     self.announce,
+                    outlet.send_nowait,
                 )
             except KirotrioError as error:
                 self._record(_outcome(error), progress)

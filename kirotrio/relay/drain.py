@@ -30,8 +30,9 @@ from kirotrio.conversation.events import (
     Usage,
 )
 from kirotrio.errors import KirotrioError, TooLarge
+from kirotrio.relay.conduit import AtOnce, Conduit
 from kirotrio.relay.estimate import Estimate
-from kirotrio.relay.ports import BodyEncoder, Dialect, Sink, StreamEncoder
+from kirotrio.relay.ports import BodyEncoder, Dialect, PromptSink, Sink, StreamEncoder
 from kirotrio.relay.request import Mode
 
 STREAM_HEADERS: Final = {
@@ -48,9 +49,18 @@ class Restart(enum.Enum):
     RESTART = enum.auto()
 
 
-Item: TypeAlias = Batch | Restart
+@define(eq=False)
+class Unsent:
+    """What the system did not take of a piece that was written at once."""
+
+    data: bytes
+
+
+Item: TypeAlias = Batch | Restart | Unsent
 
 _SIGNS_OF_LIFE: Final = (KeepAlive, Accepted)
+_APART: Final = frozenset({KeepAlive, Accepted, Finish, Failed})
+"""Events that the drain looks at."""
 
 
 @define
@@ -81,6 +91,31 @@ class Outgoing:
             await self.sink.write(piece)
             self.last_sent = trio.current_time()
 
+    def writer(self, encode: Callable[[Batch], bytes]) -> AtOnce[Item] | None:
+        """Writes what needs no look at it, without waiting; None where the sink cannot."""
+        sink = self.sink
+        if not isinstance(sink, PromptSink):
+            return None
+        write_now, current_time = sink.write_now, trio.current_time
+
+        def at_once(item: Item) -> Item | None:
+            if type(item) is not list or type(item[-1]) in _APART:
+                return item
+            piece = encode(item)
+            if piece:
+                unsent = write_now(piece)
+                if unsent:
+                    return Unsent(unsent)
+                self.last_sent = current_time()
+            return None
+
+        return at_once
+
+    async def rest(self, unsent: Unsent) -> None:
+        if isinstance(self.sink, PromptSink):
+            await self.sink.write_rest(unsent.data)
+            self.last_sent = trio.current_time()
+
     async def last(self, end: Finish | Failed, piece: bytes) -> None:
         self.end = end
         await self.sink.finish(piece)
@@ -97,15 +132,21 @@ class Outgoing:
         await self.last(failed, refusal.body)
 
 
-async def drain_live(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing, estimate: Estimate) -> None:
+async def drain_live(batches: Conduit[Item], outgoing: Outgoing, estimate: Estimate) -> None:
     """Send every batch as it comes; returns once the last one is out."""
     encoder: StreamEncoder | None = None
-    async for item in receiver:
-        for batch in _joined([item, *_at_hand(receiver)]):
-            last = batch[-1]
+    at_once: AtOnce[Item] | None = None
+    while items := await batches.take(at_once):
+        for item in items if len(items) == 1 else _joined(items):
+            if isinstance(item, Unsent):
+                await outgoing.rest(item)
+                continue
+            if isinstance(item, Restart):
+                continue
+            last = item[-1]
             piece = b""
             if encoder is None:
-                if isinstance(last, Failed) and len(batch) == 1:
+                if isinstance(last, Failed) and len(item) == 1:
                     await outgoing.fail(last)
                     return
                 encoder = outgoing.dialect.stream()
@@ -113,40 +154,37 @@ async def drain_live(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoi
                 tokens = await estimate.get()
                 await outgoing.head(STREAM_HEADERS)
                 piece = encoder.start(Usage(input_tokens=tokens))
+                at_once = outgoing.writer(encoder.encode)
             if isinstance(last, KeepAlive):
                 await outgoing.write(piece + encoder.keep_alive())
             elif isinstance(last, Failed):
-                await outgoing.last(last, piece + encoder.encode(batch[:-1]) + encoder.failure(last.error))
+                await outgoing.last(last, piece + encoder.encode(item[:-1]) + encoder.failure(last.error))
                 return
             elif isinstance(last, Finish):
-                await outgoing.last(last, piece + encoder.encode(batch))
+                await outgoing.last(last, piece + encoder.encode(item))
                 return
             else:
-                await outgoing.write(piece + encoder.encode(batch))
+                await outgoing.write(piece + encoder.encode(item))
 
 
-def _at_hand(receiver: trio.MemoryReceiveChannel[Item]) -> list[Item]:
-    """What has come meanwhile, so that one wake-up moves all of it."""
-    items: list[Item] = []
-    try:
-        while True:
-            items.append(receiver.receive_nowait())
-    except (trio.WouldBlock, trio.EndOfChannel):
-        return items
-
-
-def _joined(items: list[Item]) -> list[Batch]:
+def _joined(items: list[Item]) -> list[Batch | Unsent]:
     """What follows each other leaves together, signs of life by themselves. Restarts are passed over: only signs of
     life have left by then, and the message goes on as it began."""
-    batches: list[Batch] = []
+    joined: list[Batch | Unsent] = []
     for item in items:
         if isinstance(item, Restart):
             continue
-        if not batches or isinstance(item[-1], _SIGNS_OF_LIFE) or isinstance(batches[-1][-1], _SIGNS_OF_LIFE):
-            batches.append(item)
+        before = joined[-1] if joined else None
+        if (
+            isinstance(item, Unsent)
+            or not isinstance(before, list)
+            or isinstance(item[-1], _SIGNS_OF_LIFE)
+            or isinstance(before[-1], _SIGNS_OF_LIFE)
+        ):
+            joined.append(item)
         else:
-            batches[-1] = [*batches[-1], *item]
-    return batches
+            joined[-1] = [*before, *item]
+    return joined
 
 
 class Spool(Protocol):
@@ -171,21 +209,21 @@ class Spool(Protocol):
     def failure(self, error: KirotrioError) -> bytes: ...
 
 
-async def drain_held(receiver: trio.MemoryReceiveChannel[Item], outgoing: Outgoing, spool: Spool, ceiling: int) -> None:
+async def drain_held(batches: Conduit[Item], outgoing: Outgoing, spool: Spool, ceiling: int) -> None:
     """Hold everything but signs of life until the answer is whole, then send it in one piece.
 
     Beyond `ceiling` bytes the answer ends as an error.
     """
     outgoing.failing = spool.failure
-    async for item in receiver:
-        for batch in (item, *_at_hand(receiver)):
+    while items := await batches.take():
+        for batch in items:
             if await _held(batch, outgoing, spool, ceiling):
                 return
 
 
 async def _held(batch: Item, outgoing: Outgoing, spool: Spool, ceiling: int) -> bool:
     """Put it with the rest; whether it was the end, which is sent."""
-    if isinstance(batch, Restart):
+    if not isinstance(batch, list):
         spool.restart()
         return False
     last = batch[-1]

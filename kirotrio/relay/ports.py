@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -74,6 +74,16 @@ class Sink(Protocol):
 
     async def finish(self, piece: bytes) -> None:
         """The last bytes and the end of the body."""
+
+
+@runtime_checkable
+class PromptSink(Sink, Protocol):
+    """One that can also write without waiting."""
+
+    def write_now(self, piece: bytes) -> bytes:
+        """What was not taken of it at once, in a form that `write_rest` takes. Nothing else is written before that."""
+
+    async def write_rest(self, rest: bytes) -> None: ...
 
 
 class Loan(Protocol):

@@ -29,6 +29,9 @@ class Wire(Protocol):
     async def send(self, data: bytes) -> None:
         """Returns once the system has taken all of it. Where the client has left, it is cancelled."""
 
+    def send_now(self, data: bytes) -> int:
+        """How much of it the system takes at once. Where the client has left, everything is cancelled."""
+
 
 class Exchange:
     """One request and its answer: `start` once, `write` as often as needed, `finish` once."""
@@ -84,6 +87,22 @@ class Exchange:
         if framed:
             self.begun = True
             await self._wire.send(framed)
+
+    def write_now(self, piece: bytes) -> bytes:
+        """`write`, but without waiting: what the system did not take at once is for `write_rest`."""
+        if self._bodyless:
+            return b""
+        if self._chunked:
+            framed = b"%b%x\r\n%b\r\n" % (self._head, len(piece), piece)
+        else:
+            self._count(piece)
+            framed = self._head + piece
+        self._head = b""
+        self.begun = True
+        return framed[self._wire.send_now(framed) :]
+
+    async def write_rest(self, rest: bytes) -> None:
+        await self._wire.send(rest)
 
     async def finish(self, piece: bytes) -> None:
         head = self._head

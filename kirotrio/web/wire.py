@@ -202,6 +202,17 @@ class Connection:
             self._sends = 0
             await trio.lowlevel.checkpoint()
 
+    def send_now(self, data: bytes) -> int:
+        """How many bytes the system takes at once; all of them where the client has left, which cancels everything of
+        this connection."""
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:
+            self._lose()
+            return len(data)
+
     async def _send_slowly(self, rest: memoryview) -> None:
         sock = self._socket
         with trio.CancelScope(deadline=trio.current_time() + self._server.write_deadline) as writing:
