@@ -3,7 +3,6 @@ the weaker before the stronger; nothing is converted yet."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -130,13 +129,19 @@ def from_toml(path: Path) -> list[Found]:
 
 def near_miss(name: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the name that may have been meant, or where to find them all."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
+    close = _close_to(name, known)
     return f"; did you mean {close[0]}?" if close else "; `kirotrio settings` lists all"
+
+
+def _close_to(name: str, known: Iterable[str]) -> list[str]:
+    import difflib  # for mistakes alone
+
+    return difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
 
 
 def _toml_hint(section: str, sections: list[str], known: Mapping[str, Option]) -> str:
     """For an unknown first-level name: a section of nearly that name, or the one that has such a setting."""
-    if difflib.get_close_matches(section, sections, n=1, cutoff=0.75):
+    if _close_to(section, sections):
         return near_miss(section, sections)
     for name in known:
         home, _, key = name.partition(".")

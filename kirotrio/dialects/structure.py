@@ -16,7 +16,6 @@ from cattrs import BaseValidationError, Converter
 from cattrs.cols import list_structure_factory
 from cattrs.errors import AttributeValidationNote, IterableValidationNote
 from cattrs.gen import make_dict_structure_fn
-from cattrs.preconf.orjson import make_converter
 
 from kirotrio.conversation.request import Json
 from kirotrio.dialects.reading import kind_of
@@ -59,7 +58,7 @@ def _is_optional(cls: Any) -> bool:
 
 
 def _converter(*, detailed: bool) -> Converter:
-    converter = make_converter(detailed_validation=detailed)
+    converter = Converter(detailed_validation=detailed)
 
     def of_object(cls: type) -> Callable[[Json, Any], Any]:
         base: Callable[[Json, Any], Any] = make_dict_structure_fn(cls, converter)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
 
 import orjson
 from attrs import frozen
@@ -194,6 +193,8 @@ def retry_after_seconds(value: str | None, now: float | None) -> float | None:
         return _bounded(float(value[:12]))
     if not value or now is None:
         return None
+    from email.utils import parsedate_to_datetime  # seldom, and eight modules
+
     try:
         moment = parsedate_to_datetime(value)
         if moment.tzinfo is None:

@@ -10,13 +10,12 @@ import base64
 import binascii
 import json
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import orjson
 
 from kirotrio.conversation.request import Document, Image, Json, RemoteFile, ServerToolResult, ServerToolUse
 from kirotrio.conversation.snippets import unseal
-from kirotrio.kiro.wellformed import repair_json, repair_text
+from kirotrio.kiro.wellformed import quoted, repair_json, repair_text
 
 EMPTY_RESULT = "(empty result)"
 EMPTY_ASSISTANT = "(empty)"
@@ -99,14 +98,14 @@ def document_text(document: Document) -> tuple[str, str]:
 
     The `documents` member is in none of the service's models (KIRO_PROTOCOL 2.3), so only what is text is sent.
     """
-    title = f" title={quoteattr(repair_text(document.title))}" if document.title else ""
+    title = f" title={quoted(repair_text(document.title))}" if document.title else ""
     context = f"<context>{repair_text(document.context)}</context>\n" if document.context else ""
     text = _document_text(document)
     if text is not None:
         return f"<document{title}>\n{context}{repair_text(text)}\n</document>", ""
     kind = repair_text(document.media_type)
     return (
-        f"<document{title} type={quoteattr(kind)}>\n{context}{_LEFT_OUT}\n</document>",
+        f"<document{title} type={quoted(kind)}>\n{context}{_LEFT_OUT}\n</document>",
         f"documents of type {kind} cannot be sent upstream; only the document's name and context were",
     )
 
@@ -119,7 +118,7 @@ def _compact(value: Json) -> str:
 
 
 def server_use_text(use: ServerToolUse) -> str:
-    return f"<server_tool_use name={quoteattr(repair_text(use.name))}>{_compact(use.input)}</server_tool_use>"
+    return f"<server_tool_use name={quoted(repair_text(use.name))}>{_compact(use.input)}</server_tool_use>"
 
 
 def server_result_text(result: ServerToolResult) -> str:
@@ -135,7 +134,7 @@ def server_result_text(result: ServerToolResult) -> str:
         body = content
     else:
         body = _fetched_text(content) or _compact(content)
-    kind = quoteattr(repair_text(result.kind))
+    kind = quoted(repair_text(result.kind))
     return f"<server_tool_result type={kind}>\n{repair_text(body)}\n</server_tool_result>"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 from attrs import frozen
 
@@ -23,7 +22,7 @@ from kirotrio.conversation.request import (
 from kirotrio.conversation.tool_loading import loaded_tools
 from kirotrio.kiro.names import upstream_tool_names
 from kirotrio.kiro.schema import sanitise_schema
-from kirotrio.kiro.wellformed import repair_noted, repair_text
+from kirotrio.kiro.wellformed import quoted, repair_noted, repair_text
 
 HEAD_LENGTH = 500
 """Characters of a long description that stay with its tool, at most."""
@@ -102,16 +101,14 @@ def _specification(
                 f"{len(description)} characters, more than {description_max_length}; moved to the system text",
             )
         )
-        system.append(f"<tool_description name={quoteattr(sent)}>\n{description}\n</tool_description>")
+        system.append(f"<tool_description name={quoted(sent)}>\n{description}\n</tool_description>")
         description = _head(description, sent, description_max_length)
     return _tool(sent, description, sanitise_schema(tool.input_schema, f"{tool.path}.input_schema", notes))
 
 
 def _head(description: str, sent: str, length: int) -> str:
     """The first paragraph, if there is room for it, and where the whole stands."""
-    reference = (
-        f"The full description of this tool is in the system text, in <tool_description name={quoteattr(sent)}>."
-    )
+    reference = f"The full description of this tool is in the system text, in <tool_description name={quoted(sent)}>."
     room = min(HEAD_LENGTH, length - len(reference) - 2)
     head = description.lstrip().partition("\n\n")[0][: max(room, 0)].rstrip()
     return f"{head}\n\n{reference}" if head else reference

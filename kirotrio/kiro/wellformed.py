@@ -29,6 +29,18 @@ def repair_text(text: str) -> str:
     return text
 
 
+def quoted(text: str) -> str:
+    """A value of an attribute in XML, in its quotes: what `xml.sax.saxutils.quoteattr` makes of it.
+
+    That module brings all of urllib.request and http.client with it: 9 ms of a first answer.
+    """
+    text = text.replace("&", "&amp;").replace(">", "&gt;").replace("<", "&lt;")
+    text = text.replace("\n", "&#10;").replace("\r", "&#13;").replace("\t", "&#9;")
+    if '"' not in text:
+        return f'"{text}"'
+    return f"'{text}'" if "'" not in text else '"' + text.replace('"', "&quot;") + '"'
+
+
 def brackets(value: Json, *, depth: int = MAX_DEPTH) -> int:
     """How many opening brackets a JSON value has when written down, those in its texts too; -1 where it is not sound.
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from attrs import frozen
 
 from kirotrio.accounts.lending.wish import Wish
-from kirotrio.conversation.events import Event, Usage
 from kirotrio.errors import KirotrioError
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile
+
+if TYPE_CHECKING:
+    from kirotrio.conversation.events import Event, Usage
 
 
 class StreamEncoder(Protocol):

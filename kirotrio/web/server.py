@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import trio
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from kirotrio.web.workers.listening import SharedListener
 
 Listener: TypeAlias = "trio.SocketListener | SharedListener"
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Server:
@@ -50,7 +52,7 @@ class Server:
         """The line of a head that names the time, made once a second."""
         now = int(time.time())
         if now != self._date_at:
-            self._date_at, self._date = now, f"date: {formatdate(now, usegmt=True)}\r\n"
+            self._date_at, self._date = now, f"date: {http_date(now)}\r\n"
         return self._date
 
     def hurry(self, write_deadline: float) -> None:
@@ -85,3 +87,9 @@ def base_url(name: Any) -> str:
     """Of a listening socket's own name."""
     host = f"[{name[0]}]" if ":" in name[0] else name[0]
     return f"http://{host}:{name[1]}"
+
+
+def http_date(now: int) -> str:
+    """Epoch seconds as a head spells them (RFC 9110, 5.6.7). `email.utils` would bring eight modules to every start."""
+    year, month, day, hour, minute, second, weekday, *_ = time.gmtime(now)
+    return f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year:04} {hour:02}:{minute:02}:{second:02} GMT"

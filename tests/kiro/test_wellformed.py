@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kirotrio.kiro.wellformed import MAX_DEPTH, _repaired, brackets, repair_json
+from kirotrio.kiro.wellformed import MAX_DEPTH, _repaired, brackets, quoted, repair_json
 
 texts = st.text(st.characters(exclude_categories=()), max_size=8)
 values = st.recursive(
@@ -49,3 +50,8 @@ def test_many_brackets_are_not_depth() -> None:
 
 def test_lists_that_are_tuples_become_lists_where_they_are_walked() -> None:
     assert repair_json({"a": (1, "\udc80")}) == {"a": [1, "\ufffd"]}
+
+
+@given(st.text(st.characters() | st.sampled_from("\"'<>&\n\r\t")))
+def test_an_attribute_is_quoted_as_the_standard_library_does(text: str) -> None:
+    assert quoted(text) == quoteattr(text)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import hashlib
-import importlib.resources
 import zlib
 from typing import TYPE_CHECKING
 
@@ -37,6 +35,9 @@ def load_encoding() -> Encoding:
     Raises KirotrioError where the file is missing or not what it should be.
     """
     # Imported here: a start without any counting does not owe its time and memory.
+    import gzip
+    import importlib.resources
+
     from tiktoken import Encoding
 
     reinstall = "install kirotrio again; until then tokens are estimated from the number of characters"
