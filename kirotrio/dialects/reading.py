@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
@@ -32,6 +32,22 @@ class Reading:
         """Notes the fields of an object that nobody here knows."""
         for name in (str(key)[:80] for key in present if key not in known):
             self.note(f"{path}.{name}" if path else name, f"unknown field {name!r} of {what}: ignored")
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """Where each was noted first."""
+        return self._notes
+
+    def recall(self, notes: Mapping[str, str], *, thinking_seen: bool = False) -> None:
+        """What another pass had noted; it comes behind what this one has."""
+        for message, path in notes.items():
+            self.note(path, message)
+        self.thinking_seen = self.thinking_seen or thinking_seen
+
+    def take_over(self, other: Reading) -> None:
+        """All that a pass over a part of the body left behind."""
+        self.recall(other.notes, thinking_seen=other.thinking_seen)
+        self.tool_changes = other.tool_changes
 
     @property
     def diagnostics(self) -> tuple[Diagnostic, ...]:

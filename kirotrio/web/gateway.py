@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 from attrs import define, field
@@ -11,6 +11,7 @@ from kirotrio.access.grant import Keyring
 from kirotrio.access.rate import RatePerMinute
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.config.settings import Settings
+from kirotrio.dialects.growing import Memory
 from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
@@ -38,6 +39,8 @@ class Gateway:
     """What Responses clients may continue and refer to, as far as this process keeps it."""
     stored_responses: ResponseStore = field()
     """The same wherever it is kept: asked and told by requests."""
+    conversations: Memory[Any] = field(factory=Memory)
+    """What the latest large bodies were read as: the next of the same conversation says it again."""
     requests: Register[object] = field(factory=Register)
     """Every request that has been taken and not been answered to its end."""
     draining: trio.Event = field(factory=trio.Event)

@@ -3,6 +3,7 @@
 from kirotrio.dialects.anthropic.decode import SESSION_HEADER, DecodedRequest, decode_count_tokens, decode_request
 from kirotrio.dialects.anthropic.encode import MessageBody, MessageStream
 from kirotrio.dialects.anthropic.errors import error_body, error_event
+from kirotrio.dialects.anthropic.messages import Remembered
 from kirotrio.dialects.anthropic.schema import AnthropicMessagesRequest, AnthropicTool
 from kirotrio.dialects.anthropic.web_search import extract_search_query, has_web_search_tool
 
@@ -13,6 +14,7 @@ __all__ = [
     "DecodedRequest",
     "MessageBody",
     "MessageStream",
+    "Remembered",
     "decode_count_tokens",
     "decode_request",
     "error_body",

@@ -7,12 +7,14 @@ conversation's diagnostics. Refused is only what is malformed, what would change
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import orjson
-from attrs import frozen
+from attrs import evolve, frozen
 
 from kirotrio.conversation.request import (
     ClientSession,
@@ -20,24 +22,19 @@ from kirotrio.conversation.request import (
     Json,
     Limits,
     OutputSchema,
-    Part,
     Role,
-    ToolResult,
-    Turn,
 )
 from kirotrio.conversation.thinking import read_thinking
-from kirotrio.dialects.anthropic.content import read_parts, read_texts
-from kirotrio.dialects.anthropic.schema import (
-    MESSAGE_FIELDS,
-    REQUEST_FIELDS,
-    AnthropicMessagesRequest,
-)
-from kirotrio.dialects.anthropic.tools import read_tool_choice, read_tools
+from kirotrio.dialects.anthropic.content import read_texts
+from kirotrio.dialects.anthropic.messages import Messages, NeedsWhole, Remembered
+from kirotrio.dialects.anthropic.schema import REQUEST_FIELDS, AnthropicMessagesRequest
+from kirotrio.dialects.anthropic.tools import ToolOffer, read_tool_choice, read_tools
 from kirotrio.dialects.anthropic.web_search import direct_query
 from kirotrio.dialects.body import read_object
+from kirotrio.dialects.growing import LATEST, Memory, Rest, begun, further, rest_of
 from kirotrio.dialects.reading import Reading
 from kirotrio.dialects.structure import structure
-from kirotrio.errors import BodyInvalid, ThreadsUnsupported
+from kirotrio.errors import BodyInvalid, KirotrioError, ThreadsUnsupported
 
 SESSION_HEADER = "x-claude-code-session-id"
 
@@ -93,14 +90,22 @@ def decode_request(
     betas: tuple[str, ...] = (),
     session_header: str | None = None,
     default_thinking: bool = True,
+    memory: Memory[Remembered] | None = None,
 ) -> DecodedRequest:
     """Decodes a Messages request; `body` is the bytes as received, or the JSON already decoded.
 
     `betas` are the values of `anthropic-beta`, `session_header` is `x-claude-code-session-id`, `default_thinking`
-    the setting for a client that says nothing about thinking. Raises BodyInvalid, whose message begins with the
-    path, and ThreadsUnsupported.
+    the setting for a client that says nothing about thinking, `memory` what spares reading what an earlier body said;
+    it changes nothing else. Raises BodyInvalid, whose message begins with the path, and ThreadsUnsupported.
     """
-    return _decode(body, betas, session_header, default_thinking, counting=False)
+    known = memory.find(body) if memory is not None and isinstance(body, bytes) else None
+    if known is not None and isinstance(body, bytes):
+        rest = rest_of(body, known, "messages")
+        if rest is not None:
+            # What is wrong is found again in the whole body, where paths are those of the client.
+            with contextlib.suppress(KirotrioError, NeedsWhole):
+                return _decode(body, betas, session_header, default_thinking, counting=False, memory=memory, rest=rest)
+    return _decode(body, betas, session_header, default_thinking, counting=False, memory=memory)
 
 
 def decode_count_tokens(
@@ -115,20 +120,51 @@ def decode_count_tokens(
 
 
 def _decode(
-    body: bytes | Json, betas: tuple[str, ...], session_header: str | None, default_thinking: bool, *, counting: bool
+    body: bytes | Json,
+    betas: tuple[str, ...],
+    session_header: str | None,
+    default_thinking: bool,
+    *,
+    counting: bool,
+    memory: Memory[Remembered] | None = None,
+    rest: Rest[Remembered] | None = None,
 ) -> DecodedRequest:
-    sent, mended = read_object(body)
+    """`rest`: all that is to be read of the body. Raises NeedsWhole where that is not enough after all."""
+    sent, mended = read_object(body) if rest is None else (rest.document, False)
     if sent.get("thread") is not None:
         raise ThreadsUnsupported("thread: message threads are not kept here; send the whole conversation instead")
-    request = structure(sent, AnthropicMessagesRequest)
+    known = rest.beginning.made if rest is not None else None
+    remembers = memory is not None and isinstance(body, bytes) and memory.wants(body)
+    tools_sent = sent.get("tools")
+    # `structure` is spared what is known.
+    tools_text = orjson.dumps(tools_sent) if remembers and tools_sent and not mended else b""
+    offer = known.offer if known is not None and known.offer is not None and tools_text == known.tools else None
+    request = structure(
+        sent if offer is None else {name: value for name, value in sent.items() if name != "tools"},
+        AnthropicMessagesRequest,
+    )
     reading = Reading()
     if mended:
         reading.note("", "halves of surrogate pairs in the body's texts were replaced by U+FFFD")
     _note_ignored(sent, request, betas, reading)
     if not request.model:
         raise BodyInvalid("model", "must not be empty")
-    turns, turn_effort = _read_messages(request, sent["messages"], reading)
-    offer = read_tools(request.tools or (), sent.get("tools") or (), reading)
+    messages = Messages(known)
+    turns, turn_effort = messages.read(request.messages, sent["messages"])
+    reading.take_over(messages.reading)
+    tool_notes: Mapping[str, str] = {}
+    if offer is None:
+        of_tools = Reading(tool_changes=reading.tool_changes)
+        offer = read_tools(request.tools or (), tools_sent or (), of_tools)
+        reading.take_over(of_tools)
+        tool_notes = of_tools.notes
+    elif reading.tool_changes:
+        raise NeedsWhole
+    elif known is not None:
+        tool_notes = known.tool_notes
+        reading.recall(tool_notes)
+    if rest is not None and offer.web_search is not None:
+        raise NeedsWhole  # whose words it searches for, only the first message tells
     choice = read_tool_choice(request.tool_choice, offer.names)
     web_search = offer.web_search
     if web_search is not None and choice.mode != "none" and offer.names == (web_search.name,):
@@ -156,7 +192,42 @@ def _decode(
         output_schema=_read_schema(request),
         diagnostics=reading.diagnostics,
     )
+    if memory is not None and remembers and isinstance(body, bytes) and not mended:
+        lasting = not reading.tool_changes and offer.web_search is None
+        _remember(
+            memory, body, rest, messages.kept, sent["messages"], (tools_text, offer, tool_notes) if lasting else None
+        )
     return DecodedRequest(conversation, bool(request.stream) and not counting)
+
+
+def _remember(
+    memory: Memory[Remembered],
+    body: bytes,
+    rest: Rest[Remembered] | None,
+    kept: Remembered | None,
+    sent: list[Json],
+    tools: tuple[bytes, ToolOffer, Mapping[str, str]] | None,
+) -> None:
+    """`kept` is what was made of all messages but the latest, `sent` what was read."""
+    if kept is None and rest is None:
+        return
+    beginning = None
+    if kept is not None:
+        if tools is not None:
+            kept = kept.with_tools(*tools)
+        following = sent[-LATEST]
+        if rest is None:
+            beginning = begun(body, following, len(kept.turns), kept)
+        else:
+            beginning = further(rest, len(sent) - LATEST, following, kept)
+    if beginning is None and rest is not None:
+        made = rest.beginning.made
+        known_tools = tools is None or tools[0] == made.tools
+        beginning = (
+            rest.beginning if known_tools or tools is None else evolve(rest.beginning, made=made.with_tools(*tools))
+        )
+    if beginning is not None:
+        memory.keep(beginning)
 
 
 def _note_ignored(
@@ -174,39 +245,6 @@ def _note_ignored(
     for beta in {part.strip() for entry in betas for part in entry.split(",")}:
         if beta and _BETA_DATE.sub("", beta) not in _BETAS:
             reading.note("anthropic-beta", f"beta {beta[:80]!r} is not known here")
-
-
-def _read_messages(
-    request: AnthropicMessagesRequest, sent: list[dict[str, Any]], reading: Reading
-) -> tuple[tuple[Turn, ...], Json]:
-    """The turns, and the effort that a system message set for the turn at hand (None: none did)."""
-    messages = request.messages
-    if not messages:
-        raise BodyInvalid("messages", "at least one message is required")
-    last_user = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
-    turns: list[Turn] = []
-    effort: Json = None
-    for index, message in enumerate(messages):
-        path = f"messages.{index}"
-        role = _ROLES.get(message.role)
-        if role is None:
-            raise BodyInvalid(f"{path}.role", f"must be one of {', '.join(_ROLES)}")
-        if not sent[index].keys() <= MESSAGE_FIELDS:
-            reading.note_unknown(path, sent[index], MESSAGE_FIELDS, "a message")
-        if message.content is None:
-            if role != "system" or not message.output_config:
-                raise BodyInvalid(f"{path}.content", "field required: a string or a list of content blocks")
-            parts: tuple[Part, ...] = ()
-        else:
-            parts = read_parts(message.content, f"{path}.content", reading)
-        if effort is not None and role == "user" and any(type(part) is not ToolResult for part in parts):
-            effort = None  # a new turn of the user; mere tool results continue the turn before
-        elif role == "system" and message.output_config is not None:
-            effort = message.output_config.get("effort", effort)
-        outlived = message.clear_at == "next_user_message" and index < last_user
-        if not outlived and (parts or role != "system"):
-            turns.append(Turn(role, parts, path))
-    return tuple(turns), effort
 
 
 def _read_limits(request: AnthropicMessagesRequest, reading: Reading, *, counting: bool) -> Limits:

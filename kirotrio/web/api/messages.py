@@ -59,7 +59,13 @@ async def _answer(gateway: Gateway, incoming: Incoming, *, buffered: bool) -> An
 
     def decode() -> DecodedRequest:
         thinking = gateway.settings.thinking.default
-        return decode_request(asked.body, betas=betas, session_header=session, default_thinking=thinking)
+        return decode_request(
+            asked.body,
+            betas=betas,
+            session_header=session,
+            default_thinking=thinking,
+            memory=gateway.conversations,
+        )
 
     decoded = await asked.work(decode)
     dialect = AnthropicAnswer(decoded.conversation.model, "msg_" + secrets.token_hex(12), asked.request_id)
