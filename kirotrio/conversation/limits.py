@@ -65,6 +65,11 @@ class OutputLimits:
         """What of these events may leave; the very same list where no limit is set."""
         if not self._active:
             return events
+        if len(events) == 1 and self._stops is None and self._cap is not None and self.met is None:
+            # A piece of text by itself, as most come.
+            only = events[0]
+            if type(only) is TextDelta and only.text and self._cap.has_room(only.text):
+                return events
         passed: list[Event] = []
         for event in events:
             if isinstance(event, TextDelta):
@@ -153,7 +158,7 @@ class _TokenCap:
 
     def has_room(self, text: str) -> bool:
         """Whether all of this text fits, without counting anything; if so, it has been taken."""
-        size = _bytes(text)
+        size = len(text) if text.isascii() else _bytes(text)
         if size > self._spare:
             return False
         self._spare -= size

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from kirotrio.conversation.events import Event, RedactedThinkingBlock, ThinkingDelta, ThinkingDeltas, ThinkingSignature
+from kirotrio.conversation.events import (
+    Event,
+    RedactedThinkingBlock,
+    TextDelta,
+    ThinkingDelta,
+    ThinkingDeltas,
+    ThinkingSignature,
+)
 
 _THINKING = (ThinkingDelta, ThinkingDeltas, ThinkingSignature, RedactedThinkingBlock)
 
@@ -18,7 +25,7 @@ class ThinkingVisibility:
 
     def feed(self, events: list[Event]) -> list[Event]:
         """The events that may leave; the same list where nothing is to be hidden."""
-        if self.shown and self.text:
+        if (self.shown and self.text) or (len(events) == 1 and type(events[0]) is TextDelta):
             return events
         if not self.shown:
             return [event for event in events if not isinstance(event, _THINKING)]

@@ -16,10 +16,11 @@ from typing import Final, TypeAlias
 
 import trio
 from attrs import define, field, frozen
+from trio.lowlevel import wait_readable
 
 from kirotrio.kiro.address import Address
 from kirotrio.kiro.http1 import ProtocolError, ResponseParser
-from kirotrio.kiro.lines import AnyLine, Line
+from kirotrio.kiro.lines import READ, AnyLine, Line
 from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Roots, Tunnel, secured
 
 __all__ = ["BROKEN", "ConnectFailed", "ConnectTimedOut", "Connection", "Pool", "WayOut", "secured"]
@@ -74,11 +75,28 @@ class Connection:
 
     async def receive(self) -> bytes:
         """The next bytes of the body, b"" at its end. Raises one of BROKEN."""
-        response = self.response
+        response, line = self.response, self._line
+        # Where there is no TLS, without the turns through `_read`: each costs again with every event.
+        plain = line.socket if isinstance(line, Line) else None
         while not response.done:
             if response.failure is not None:
                 raise response.failure
-            if piece := await self._read():
+            if plain is None:
+                piece = await self._read()
+            else:
+                try:
+                    await wait_readable(plain)
+                    data = plain.recv(READ)
+                except BlockingIOError:
+                    continue
+                except (OSError, ValueError) as error:  # the latter where it is closed
+                    raise trio.BrokenResourceError(str(error)) from error
+                if data:
+                    piece = response.feed(data)
+                else:
+                    response.close()
+                    return b""
+            if piece:
                 return piece
         return b""
 

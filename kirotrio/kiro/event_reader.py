@@ -48,7 +48,9 @@ class EventReader:
         frames = self._frames.take(data)
         if len(frames) == 1:
             kind, payload = frames[0]
-            event = decode_payload(kind, payload)
+            event = _plain_text(payload) if kind.run == "content" else None
+            if event is None:
+                event = decode_payload(kind, payload)
             return [] if event is None else [event]
         events: list[KiroEvent] = []
         at = 0
@@ -59,6 +61,19 @@ class EventReader:
     def close(self) -> None:
         """The byte stream has ended. Raises `CutStream` inside a frame, and again whatever had failed before."""
         self._frames.close()
+
+
+def _plain_text(payload: bytes) -> KiroEvent | None:
+    """The event of a payload that holds nothing but text, and perhaps its model's name: the short way for most."""
+    try:
+        document = orjson.loads(payload)
+        content = document["content"]
+        model = document["modelId"] if len(document) == 2 else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    if type(content) is str and (type(model) is str or len(document) == 1):
+        return AssistantText(content, model)
+    return None
 
 
 def _take(frames: _Frames, at: int, events: list[KiroEvent]) -> int:

@@ -239,8 +239,9 @@ class ResponseParser:
             line = find(b"\r\n", end + 2)
             if line < 0:
                 self._left = 0
-                self._held = data[end:]
-                self._check_line()
+                self._held = held = data[end:]
+                if held != b"\r\n":
+                    self._check_line()
                 break
             size_line = data[end:line]
             if size_line.rstrip(_HEX) == b"\r\n" and 2 < len(size_line) <= _HEX_LINE:

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 import trio
 
-_READ: Final = 64 * 1024
+READ: Final = 64 * 1024
 _RECORD: Final = 16 * 1024
 """The most that a record of TLS holds (RFC 8446 5.1)."""
 _ENCRYPTED_AT_ONCE: Final = 256 * 1024
@@ -41,7 +41,7 @@ class Line:
         connected.setblocking(False)
         return cls(connected)
 
-    async def receive_some(self, max_bytes: int = _READ) -> bytes:
+    async def receive_some(self, max_bytes: int = READ) -> bytes:
         try:
             while True:
                 await trio.lowlevel.wait_readable(self.socket)
@@ -121,7 +121,7 @@ class SecureLine:
                 await self._flush()
                 return
 
-    async def receive_some(self, max_bytes: int = _READ) -> bytes:
+    async def receive_some(self, max_bytes: int = READ) -> bytes:
         """Everything that has come, at least one byte; b"" at the end. `max_bytes` is of what the socket is read."""
         while True:
             pieces: list[bytes] = []
@@ -165,7 +165,7 @@ class SecureLine:
         if self._outgoing.pending:
             await self.beneath.send_all(self._outgoing.read())
 
-    async def _fill(self, max_bytes: int = _READ) -> None:
+    async def _fill(self, max_bytes: int = READ) -> None:
         if data := await self.beneath.receive_some(max_bytes):
             self._incoming.write(data)
         else:
@@ -183,4 +183,4 @@ AnyLine: TypeAlias = Line | SecureLine
 
 def _is_end(error: ssl.SSLError) -> bool:
     """Whether the peer has closed, without saying so in TLS."""
-    return isinstance(error, ssl.SSLEOFError) or "UNEXPECTED_EOF_WHILE_READING" in (error.strerror or "")
+    return isinstance(error, ssl.SSLEOFError) or "UNEXPECTED_EOF_WHILEREADING" in (error.strerror or "")

@@ -156,6 +156,8 @@ class AnswerTranslator:
             if parser is None or (parser.plain and not self._only_blanks and not self._tag_block_open):
                 self._spoke = True
                 out.append(TextDelta(event.content))
+                # It would change nothing any more, whatever may still come.
+                self._parser = None
             else:
                 self._segments(parser.push_and_parse(event.content), out)
         if event.stop_reason is not None:

@@ -138,19 +138,16 @@ class Answer:
             # Beside the answer, for its windows and for the next one; a list never keeps an answer waiting.
             nursery.start_soon(self._know_models, loan)
 
-        def send_nowait(item: Item) -> bool:
-            # A checkpoint after each batch would be a switch for nothing: the next read is one. Where the drain is
-            # gone this task has been cancelled, and finds out where it waits.
-            return not batches.closed and batches.send_nowait(item)
-
         async def send(item: Item) -> None:
-            if not send_nowait(item):
+            # A checkpoint after each batch would be a switch for nothing: the next read is one. Where the drain is
+            # gone this task has been cancelled, and finds out here.
+            if batches.closed or not batches.send_nowait(item):
                 await batches.send(item)
 
         async def restart() -> None:
             await send(Restart.RESTART)
 
-        outlet = Outlet(send, restart, send_nowait)
+        outlet = Outlet(send, restart, batches.send_nowait)
         await send(await with_rounds(attempts, conversation)(conversation, outlet))
 
     async def _know_models(self, loan: Loan) -> None:

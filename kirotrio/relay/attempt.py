@@ -292,8 +292,10 @@ async def _read_stream(
     if announce:
         await received.send([])
     reader = EventReader()
+    # The clock itself: trio.current_time looks for it each time.
+    current_time = trio.lowlevel.current_clock().current_time
     while True:
-        progress.reading_since = trio.current_time()
+        progress.reading_since = current_time()
         piece = await stream.receive()
         progress.reading_since = None
         if not piece:

@@ -96,7 +96,7 @@ class Outgoing:
         sink = self.sink
         if not isinstance(sink, PromptSink):
             return None
-        write_now, current_time = sink.write_now, trio.current_time
+        write_now, current_time = sink.write_now, trio.lowlevel.current_clock().current_time
 
         def at_once(item: Item) -> Item | None:
             if type(item) is not list or type(item[-1]) in _APART:

@@ -49,7 +49,8 @@ class Pipeline:
         return [*self.translator.notes, *(["a Markdown fence around the JSON was taken away"] if fenced else [])]
 
     def feed(self, events: list[KiroEvent]) -> Batch:
-        return self._shown(self.translator.feed(events))
+        batch = self.ledger.feed(self.limits.feed(self.translator.feed(events)))
+        return self.visibility.feed(batch if self.fence is None else self._unfenced(self.fence, batch))
 
     def end(self) -> Batch:
         """The byte stream ended cleanly; the last event is a `Finish` or a `Failed`."""
@@ -61,9 +62,11 @@ class Pipeline:
 
     def _shown(self, events: list[Event]) -> Batch:
         batch = self.ledger.feed(self.limits.feed(events))
-        if self.fence is not None:
-            batch = self.fence.feed(batch)
-            if self.limits.met is not None:
-                # Nothing of what is fed from here on is shown (`_run_out`), so nothing may be left behind.
-                batch = [*batch, *self.fence.end()]
-        return self.visibility.feed(batch)
+        return self.visibility.feed(batch if self.fence is None else self._unfenced(self.fence, batch))
+
+    def _unfenced(self, fence: FenceStripper, batch: Batch) -> Batch:
+        batch = fence.feed(batch)
+        if self.limits.met is not None:
+            # Nothing of what is fed from here on is shown (`_run_out`), so nothing may be left behind.
+            batch = [*batch, *fence.end()]
+        return batch

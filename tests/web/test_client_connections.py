@@ -214,12 +214,18 @@ async def test_a_client_that_leaves_ends_its_request(leaving):
         assert s.log.lines == []
 
 
-async def test_what_a_slow_reader_gets_is_whole():
+@pytest.mark.parametrize("at_once", [False, True])
+async def test_what_a_slow_reader_gets_is_whole(at_once):
     sent = bytes(range(256)) * 16_000
 
     async def large(exchange: Exchange) -> None:
         await exchange.start(200, {})
-        await exchange.write(sent)
+        if at_once:
+            rest = exchange.write_now(sent)
+            assert rest, "no system takes that much without waiting"
+            await exchange.write_rest(rest)
+        else:
+            await exchange.write(sent)
         await exchange.finish(sent)
 
     async with serving(large, write_deadline=60) as s, await s.connect() as client:

@@ -92,6 +92,14 @@ class MessageStream(EventStream):
         self._delta = b""
         """The beginning of every delta of the open block, up to its text."""
 
+    def encode(self, batch: Iterable[Event]) -> bytes:
+        # One piece more of an open text, as most come: the row (TEXT, TextDelta), which is this one operation.
+        if type(batch) is list and len(batch) == 1 and self._state is State.TEXT:
+            event = batch[0]
+            if type(event) is TextDelta and event.text:
+                return self._delta + quoted(event.text) + b"}}\n\n"
+        return super().encode(batch)
+
     def start(self, usage: Usage) -> bytes:
         """`message_start`, once; b"" if the message has begun or ended already."""
         if self._state is not State.WAITING:
