@@ -6,22 +6,21 @@ Hypercorn's `serve` ends running answers three seconds after a stop, and its con
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import trio
 
 from kirotrio.errors import SettingsError
 from kirotrio.relay.register import Register
 from kirotrio.telemetry.log import Log
+from kirotrio.web.accepting import Listener, accept_from
 from kirotrio.web.hosting import Front, Guest
 from kirotrio.web.wire import Connection
 
-if TYPE_CHECKING:
-    from kirotrio.web.workers.listening import SharedListener
-
-Listener: TypeAlias = "trio.SocketListener | SharedListener"
+__all__ = ["Listener", "Server", "base_url", "cannot_listen", "open_listeners"]
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -43,10 +42,12 @@ class Server:
     async def serve(self, listeners: Sequence[Listener], nursery: trio.Nursery) -> None:
         """Accept until cancelled; connections live in `nursery`."""
 
-        async def handle(stream: trio.SocketStream) -> None:
-            await Connection(self, stream).run()
+        def begin(connected: socket.socket) -> None:
+            nursery.start_soon(Connection(self, connected).run)
 
-        await trio.serve_listeners(handle, list[Any](listeners), handler_nursery=nursery)
+        async with trio.open_nursery() as accepting:
+            for listener in listeners:
+                accepting.start_soon(accept_from, listener, begin, self.log)
 
     def date(self) -> str:
         """The line of a head that names the time, made once a second."""

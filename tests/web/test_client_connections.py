@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -375,3 +376,29 @@ async def test_idle_connections_are_closed_and_busy_ones_after_their_answer():
         received = await read_to_end(busy)
     assert b"connection: close" in received
     assert received.endswith(END)
+
+
+async def test_where_the_system_has_no_room_connections_are_accepted_a_moment_later(monkeypatch):
+    accept, full = socket.socket.accept, [OSError(errno.EMFILE, "Too many open files"), ConnectionAbortedError()]
+
+    def crowded(listening: socket.socket) -> object:
+        if full:
+            raise full.pop()
+        return accept(listening)
+
+    monkeypatch.setattr(socket.socket, "accept", crowded)
+    async with serving(echo) as s, await s.connect() as client:
+        await client.send_all(GET % b"")
+        assert (await read_until(client, END)).endswith(b"1\r\n/\r\n" + END)
+    assert s.log.events("error") == ["no room for another connection"]
+
+
+async def test_connections_that_come_together_are_all_answered():
+    async with serving(echo) as s:
+        clients = [await s.connect() for _ in range(50)]
+        for client in clients:
+            await client.send_all(GET % b"")
+        for client in clients:
+            assert (await read_until(client, END)).endswith(b"1\r\n/\r\n" + END)
+            await client.aclose()
+    assert s.log.lines == []
