@@ -165,6 +165,8 @@ class Catalogue:
 
 def _unaliased(name: str, aliases: Mapping[str, str]) -> str:
     """Follows aliases, whatever their case, to a name that is none."""
+    if not aliases:
+        return name
     targets = {alias.strip().lower(): target for alias, target in aliases.items()}
     seen: list[str] = []
     key = name.strip().lower()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.session import session_identity, spoken_turns, words_of
 
-_NAMESPACE = uuid.UUID("6f0a2d5e-4c0b-5d7e-9b64-2c1d8c1f3a57")
+_NAMESPACE = uuid.UUID("6f0a2d5e-4c0b-5d7e-9b64-2c1d8c1f3a57").bytes
 
 
 def session_ids(conversation: Conversation, account_hash: str) -> tuple[str, str]:
@@ -16,9 +17,18 @@ def session_ids(conversation: Conversation, account_hash: str) -> tuple[str, str
     The first is that of the client's session on this account, or, where the client names none, of the conversation's
     first user turn. The second is that of the latest user turn that says something, so it stays while tools run.
     """
-    conversation_id = uuid.uuid5(_NAMESPACE, f"{account_hash}\0{session_identity(conversation)}")
+    conversation_id = _uuid5(_NAMESPACE, f"{account_hash}\0{session_identity(conversation)}")
     spoken = spoken_turns(conversation)
     latest = words_of(spoken[-1]) if spoken else ""
-    # uuid5 encodes strictly; a lone surrogate must not raise here.
-    latest = latest.encode("utf-8", "replace").decode()
-    return str(conversation_id), str(uuid.uuid5(conversation_id, f"{len(spoken)}\0{latest}"))
+    return _spelled(conversation_id), _spelled(_uuid5(conversation_id, f"{len(spoken)}\0{latest}"))
+
+
+def _uuid5(namespace: bytes, name: str) -> bytes:
+    """`uuid.uuid5` in less than half of the time, as bytes; a lone surrogate does not raise."""
+    digest = hashlib.sha1(namespace + name.encode("utf-8", "replace"), usedforsecurity=False).digest()
+    return b"%b%c%b%c%b" % (digest[:6], digest[6] & 0x0F | 0x50, digest[7:8], digest[8] & 0x3F | 0x80, digest[9:16])
+
+
+def _spelled(id: bytes) -> str:
+    digits = id.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -234,9 +234,10 @@ def _note_ignored(
     sent: dict[str, Any], request: AnthropicMessagesRequest, betas: tuple[str, ...], reading: Reading
 ) -> None:
     reading.note_unknown("", sent, _KNOWN, "the request")
-    for name, why in _IGNORED.items():
-        if sent.get(name) is not None:
-            reading.note(name, f"ignored: {why}")
+    if not sent.keys().isdisjoint(_IGNORED):
+        for name, why in _IGNORED.items():
+            if sent.get(name) is not None:
+                reading.note(name, f"ignored: {why}")
     for name in ("temperature", "top_p", "top_k"):
         if getattr(request, name) is not None:
             reading.note(name, f"ignored: the upstream has no channel for {name}")
