@@ -11,7 +11,7 @@ from kirotrio.access.grant import Keyring
 from kirotrio.access.rate import RatePerMinute
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.config.settings import Settings
-from kirotrio.dialects.growing import Memory
+from kirotrio.conversation.growing import Memory
 from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore

@@ -16,6 +16,7 @@ import attrs
 import orjson
 from attrs import evolve, frozen
 
+from kirotrio.conversation.growing import LATEST, Memory, Rest, begun, further, rest_of
 from kirotrio.conversation.request import (
     ClientSession,
     Conversation,
@@ -31,7 +32,6 @@ from kirotrio.dialects.anthropic.schema import REQUEST_FIELDS, AnthropicMessages
 from kirotrio.dialects.anthropic.tools import ToolOffer, read_tool_choice, read_tools
 from kirotrio.dialects.anthropic.web_search import direct_query
 from kirotrio.dialects.body import read_object
-from kirotrio.dialects.growing import LATEST, Memory, Rest, begun, further, rest_of
 from kirotrio.dialects.reading import Reading
 from kirotrio.dialects.structure import structure
 from kirotrio.errors import BodyInvalid, KirotrioError, ThreadsUnsupported

@@ -7,11 +7,11 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from kirotrio.conversation.growing import LATEST
 from kirotrio.conversation.request import Json, Part, Role, ToolResult, Turn
 from kirotrio.dialects.anthropic.content import read_parts
 from kirotrio.dialects.anthropic.schema import MESSAGE_FIELDS, AnthropicMessage
 from kirotrio.dialects.anthropic.tools import ToolOffer
-from kirotrio.dialects.growing import LATEST
 from kirotrio.dialects.reading import Reading
 from kirotrio.errors import BodyInvalid
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kirotrio.conversation.growing import Beginning, Memory, rest_of
 from kirotrio.dialects.anthropic import DecodedRequest, Remembered, decode_request
-from kirotrio.dialects.growing import Beginning, Memory, rest_of
 from kirotrio.errors import KirotrioError
 
 WORDS = st.sampled_from(["", "a", "1", "go on", '"":', "[null", "é\U0001f600", '],"messages":[', "\\"])
