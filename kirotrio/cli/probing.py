@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -218,6 +217,7 @@ async def _ask(
     from kirotrio.conversation.request import Conversation, Text, ThinkingSetting, Turn
     from kirotrio.conversation.tokens import quick_count
     from kirotrio.conversation.usage import UsageLedger
+    from kirotrio.kiro.sessions import new_invocation_id
     from kirotrio.relay.attempt import generate_alone
     from kirotrio.relay.estimate import Estimate
     from kirotrio.relay.generation import prepare_generation
@@ -233,7 +233,7 @@ async def _ask(
         quick_count,
         Mode.JSON,
         attempt=1,
-        invocation_id=str(uuid.uuid4()),
+        invocation_id=new_invocation_id(),
         strip_signatures=False,
     )
     estimate = Estimate()

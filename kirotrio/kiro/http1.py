@@ -20,6 +20,8 @@ LARGEST_HEAD: Final = 100 * 1024
 _LONGEST_CHUNK_LINE: Final = 4096
 _HEX: Final = b"0123456789abcdefABCDEF"
 _HEX_LINE: Final = len(b"\r\n") + 16
+_KNOWN_SIZES: Final = 64
+"""Lines between chunks that are read once a response; more are read as often as they come."""
 
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _WORDS: Final = rb"[\t\x20-\x7e\x80-\xff]*"
@@ -70,6 +72,7 @@ class ResponseParser:
         "_left",
         "_method",
         "_seen",
+        "_sizes",
         "_state",
         "done",
         "excess",
@@ -85,6 +88,7 @@ class ResponseParser:
         self._state = _HEAD_STATE
         self._gathered = bytearray()
         """What there is of a head, or of a trailer, that has no end yet."""
+        self._sizes: dict[bytes, int] = {}
         self._held = b""
         """What there is of the line between two chunks, from the line break on that ends the first."""
         self._left = 0
@@ -232,7 +236,7 @@ class ResponseParser:
             self._left = end - total
             pieces.append(data)
             return
-        find, take = data.find, pieces.append
+        find, take, sizes = data.find, pieces.append, self._sizes
         if end:
             take(data[:end])
         while True:
@@ -244,10 +248,8 @@ class ResponseParser:
                     self._check_line()
                 break
             size_line = data[end:line]
-            if size_line.rstrip(_HEX) == b"\r\n" and 2 < len(size_line) <= _HEX_LINE:
-                size = int(size_line, 16)
-            else:
-                size = _read_size(size_line)
+            known = sizes.get(size_line)
+            size = self._learn_size(size_line) if known is None else known
             start = line + 2
             if not size:
                 self._state = _TRAILER_STATE
@@ -259,6 +261,15 @@ class ResponseParser:
                 self._left = end - total
                 break
             take(data[start:end])
+
+    def _learn_size(self, line: bytes) -> int:
+        """Of a line that was not seen yet in this response. Events have few different sizes."""
+        if line.rstrip(_HEX) != b"\r\n" or not 2 < len(line) <= _HEX_LINE:
+            return _read_size(line)
+        size = int(line, 16)
+        if len(self._sizes) < _KNOWN_SIZES:
+            self._sizes[line] = size
+        return size
 
     def _check_line(self) -> None:
         held = self._held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import uuid
 
 from kirotrio.conversation.request import Conversation
@@ -21,6 +22,12 @@ def session_ids(conversation: Conversation, account_hash: str) -> tuple[str, str
     spoken = spoken_turns(conversation)
     latest = words_of(spoken[-1]) if spoken else ""
     return _spelled(conversation_id), _spelled(_uuid5(conversation_id, f"{len(spoken)}\0{latest}"))
+
+
+def new_invocation_id() -> str:
+    """A random UUID: of one call, and of the attempts that repeat it."""
+    drawn = os.urandom(16)
+    return _spelled(b"%b%c%b%c%b" % (drawn[:6], drawn[6] & 0x0F | 0x40, drawn[7:8], drawn[8] & 0x3F | 0x80, drawn[9:]))
 
 
 def _uuid5(namespace: bytes, name: str) -> bytes:

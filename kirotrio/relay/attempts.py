@@ -11,7 +11,6 @@ from __future__ import annotations
 import enum
 import random
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -23,6 +22,7 @@ from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, ProxyFailed, Recovery
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile
+from kirotrio.kiro.sessions import new_invocation_id
 from kirotrio.relay.attempt import Send, SendNow, generate
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.generation import Generation, prepare_generation
@@ -154,7 +154,7 @@ class Attempts:
 
         Raises the KirotrioError of the last attempt. Cancellation closes the upstream connection.
         """
-        invocation_id = str(uuid.uuid4())
+        invocation_id = new_invocation_id()
         self._generations += 1
         number = 0
         while True:

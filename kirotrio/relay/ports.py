@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
@@ -78,7 +78,6 @@ class Sink(Protocol):
         """The last bytes and the end of the body."""
 
 
-@runtime_checkable
 class PromptSink(Sink, Protocol):
     """One that can also write without waiting."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Iterable
 from typing import Literal
 
@@ -18,6 +17,7 @@ from kirotrio.errors import Blame, Cause, KirotrioError, Recovery
 from kirotrio.kiro.endpoints import endpoints, headers_for
 from kirotrio.kiro.errors import from_response
 from kirotrio.kiro.mcp import INVALID_PARAMS, LONGEST_QUERY, read_search, search_body
+from kirotrio.kiro.sessions import new_invocation_id
 from kirotrio.relay.ports import Loan
 from kirotrio.relay.request import Relay
 from kirotrio.relay.rounds.tool import Outcome
@@ -124,7 +124,7 @@ class SearchTool:
 
     async def _ask(self, query: str) -> tuple[SearchResult, ...]:
         """All calls that one search may take: each repair is made once, and so is a call whose connection broke."""
-        invocation_id = str(uuid.uuid4())
+        invocation_id = new_invocation_id()
         repaired: set[Recovery] = set()
         number = 0
         while True:
