@@ -38,13 +38,13 @@ class Shared:
     """Where earlier versions kept successors, each in a file of its own."""
     holder: str = field(factory=new_holder)
     opened: Known | None = field(default=None, init=False)
-    """What was there when the store was opened, if that was read already; handed out once."""
+    """What was there when the store was opened, if that was read already; handed out once, and no more after the
+    database was used otherwise."""
 
     async def known(self, seen: int | None) -> Known | None:
         """What there is; None where nothing was changed since the revision `seen`."""
-
         opened, self.opened = self.opened, None
-        if opened is not None and seen is None:
+        if opened is not None and seen is None and not self.database.is_used:
             return opened
 
         def read(connection: Connection) -> Known | None:

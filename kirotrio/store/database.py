@@ -63,6 +63,11 @@ class Database:
             return self._engine
 
     @property
+    def is_used(self) -> bool:
+        """Whether anything was read or written here."""
+        return self._engine is not None
+
+    @property
     def where(self) -> str:
         """The place, for messages, without a password."""
         place = self._place
