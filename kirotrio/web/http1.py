@@ -126,11 +126,14 @@ def read_head(block: bytes) -> RequestHead:
 
 
 def _asks_for_another(head: RequestHead) -> bool:
-    """A request with a body is answered as it is: it would have to be read before the other protocol begins."""
+    """A request with a body is answered as it is: it would have to be read before the other protocol begins. So is
+    one whose connection does not ask for it: a proxy in front may have passed the field on and nothing else."""
+    if head.length != 0 or "upgrade" not in head.tokens("connection"):
+        return False
     wish = head.headers["upgrade"].lower()
     if wish == "websocket":
-        return head.method == "GET" and "upgrade" in head.tokens("connection")
-    return wish == "h2c" and head.length == 0 and "content-length" not in head.headers
+        return head.method == "GET"
+    return wish == "h2c" and "http2-settings" in head.headers and "content-length" not in head.headers
 
 
 def _refuse_contradictions(names: list[str]) -> None:

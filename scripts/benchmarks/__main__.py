@@ -64,10 +64,10 @@ def _measure(options: argparse.Namespace, scenarios: tuple[Scenario, ...]) -> in
         results, failures = _run(stand, scenarios, passes)
     about = report.surroundings(source, quick=options.quick, passes=passes, command=_own_command())
     took = time.monotonic() - started
+    _tell(about, results, options.markdown)  # first: a file that cannot be written loses no figures
+    print(f"{passes} pass(es), {took:.0f} s")
     if options.json:
         report.write(options.json, {**about, "seconds": took, "failures": failures}, results)
-    _tell(about, results, options.markdown)
-    print(f"{passes} pass(es), {took:.0f} s")
     for failure in failures:
         print(f"failed: {failure}", file=sys.stderr)
     return 1 if failures else 0

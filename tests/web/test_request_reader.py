@@ -234,7 +234,8 @@ def test_what_is_no_request_is_refused_before_its_end(begun):
     [
         b"PRI * HTTP/2.0\r\n\r\n",
         b"GET / HTTP/1.1\r\nhost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
     ],
 )
 def test_other_protocols_are_left_as_they_came(head):
@@ -243,6 +244,22 @@ def test_other_protocols_are_left_as_they_came(head):
     with pytest.raises(OtherProtocol):
         reader.head()
     assert reader.held == head + b"more"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"connection: upgrade\r\nupgrade: websocket\r\ncontent-length: 1\r\n",
+        b"connection: upgrade\r\nupgrade: websocket\r\ntransfer-encoding: chunked\r\n",
+        b"upgrade: websocket\r\n",
+        b"upgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n",
+        b"connection: upgrade\r\nupgrade: h2c\r\n",
+    ],
+)
+def test_half_a_wish_for_another_protocol_is_passed_over(fields):
+    reader = RequestReader()
+    reader.feed(b"GET / HTTP/1.1\r\nhost: x\r\n" + fields + b"\r\n")
+    assert reader.head() is not None
 
 
 def test_an_upgrade_of_a_request_with_a_body_is_passed_over():
