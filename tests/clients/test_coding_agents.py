@@ -48,7 +48,8 @@ def calling(tool: str, **arguments: Any) -> str:
     return f"[[scenario=tools tool={tool} input={written}]] run it"
 
 
-SHELL = "echo kiro-$((40+2))"
+SHELL = "echo kiro-$((40+2)); sleep 1"
+"""Qwen loses what a command writes at the moment of its end, on a busy machine."""
 
 
 class TestCodex:
