@@ -70,6 +70,8 @@ def parse_address(url: str, base: Address | None = None) -> Address:
     if len(url) > _LONGEST or any(letter.isascii() and not letter.isprintable() for letter in url):
         raise NoAddress(url)
     if base is not None:
+        if url.startswith("///"):  # a host is named, and it is empty; `urljoin` takes it for none
+            raise NoAddress(url)
         try:
             url = urljoin(str(base), url)
         except ValueError:

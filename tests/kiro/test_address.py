@@ -90,6 +90,8 @@ def test_an_address_is_what_httpx_makes_of_it(url: str) -> None:
     st.one_of(urls, dots, letters, st.just("//other.org/x")),
     st.sampled_from(["http://a.org/b/c?d", "https://a.org:8/"]),
 )
+@example("////", "http://a.org/b/c?d")
+@example("///x", "http://a.org/b/c?d")
 def test_a_redirect_leads_where_httpx_goes(url: str, base: str) -> None:
     found, oracle = ours(url, parse_address(base)), by_httpx(url, httpx.URL(base))
     if differs_on_purpose(url) or url != url.strip():

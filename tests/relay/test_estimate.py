@@ -71,7 +71,11 @@ async def test_a_failing_estimate_is_a_quarter_of_the_bodys_bytes(stage, mock_cl
     assert scene.log.events("error") == ["token estimate failed"]
 
 
-async def test_an_estimate_that_never_ends_is_waited_for_no_longer_than_the_setting_says(stage, autojump_clock):
+async def test_an_estimate_that_never_ends_is_waited_for_no_longer_than_the_setting_says(
+    stage, autojump_clock, monkeypatch
+):
+    # The body is built on the spot: while a thread did that, the clock would jump ahead of it.
+    monkeypatch.setattr("kirotrio.relay.attempts.LARGE", 2 * LARGE_SIZE)
     scene = stage(UNMEASURED, deadlines={"prepare": 12.0})
     endless = NeverEnding()
     scene.change(estimator=endless)
