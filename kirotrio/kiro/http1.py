@@ -142,6 +142,7 @@ class ResponseParser:
             if (len(held) if end < 0 else end) + self._seen > LARGEST_HEAD:
                 raise ProtocolError(f"the response's head has more than {LARGEST_HEAD} bytes")
             if end < 0:
+                _refuse_bare_line_ends(held, before)
                 return b""
             self._take_head(bytes(held[:end]))
             self._seen += end + 4
@@ -300,6 +301,15 @@ class ResponseParser:
     def _end(self) -> None:
         self._state = _DONE
         self.done = True
+
+
+def _refuse_bare_line_ends(held: bytearray, start: int) -> None:
+    """Of a head that is not whole: one that ends its lines otherwise would be waited for in vain."""
+    at = held.find(b"\n", start)
+    while at >= 0:
+        if at == 0 or held[at - 1] != 0x0D:
+            raise ProtocolError("what the server sent is no HTTP/1.1")
+        at = held.find(b"\n", at + 1)
 
 
 def _read_fields(raw: bytes) -> list[tuple[str, str]]:

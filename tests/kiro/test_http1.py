@@ -257,3 +257,16 @@ def test_what_would_make_another_request_of_it_is_refused(where: str, before: st
             [("host", "x"), (word if where == "name" else "a", word if where == "value" else "b")],
         )
     assert not str(raised.value), "it may hold the token"
+
+
+@pytest.mark.parametrize("cut", [1, 7, 100])
+def test_a_head_with_bare_line_ends_is_refused_and_not_waited_for(cut):
+    head = b"HTTP/1.1 200 OK\ncontent-length: 2\n\nok"
+    parser = ResponseParser("POST")
+
+    def feed() -> None:
+        for at in range(0, len(head), cut):
+            parser.feed(head[at : at + cut])
+
+    with pytest.raises(ProtocolError):
+        feed()
