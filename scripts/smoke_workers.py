@@ -29,7 +29,7 @@ def until(what: Callable[[], object], of: str) -> None:
     while not what():
         if time.monotonic() > ends:
             sys.exit(f"workers: {of} did not come")
-        time.sleep(0.05)
+        time.sleep(0.05)  # what is waited for is another process
 
 
 def ask(url: str, key: str) -> int:

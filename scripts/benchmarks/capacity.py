@@ -90,7 +90,7 @@ def _carries(bench: Bench, target: Program, streams: int) -> tuple[bool, float]:
     try:
         if opened["begun"] < streams:
             return False, 0.0
-        time.sleep(wait_ms / 1000 + 0.2)
+        time.sleep(wait_ms / 1000 + 0.2)  # the streams settle at their new number
         for _ in range(_LOOKS):
             before = _beside(bench)
             seen = bench.look(0.7)

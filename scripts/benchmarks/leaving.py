@@ -68,7 +68,7 @@ def _leave_once(target: Program, simulator: Program, mode: str, state: str, *, r
     try:
         client.sendall(head.encode() + body)
         _seen(simulator, "phase", _BEGUN[state])
-        time.sleep(_SETTLED)
+        time.sleep(_SETTLED)  # the state to leave from has to last for a moment
         if reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
@@ -97,5 +97,5 @@ def _seen(simulator: Program, member: str, value: str) -> dict[str, Any]:
         if streams and streams[-1][member] == value:
             newest: dict[str, Any] = streams[-1]
             return newest
-        time.sleep(0.005)
+        time.sleep(0.005)  # the ledger is asked for; it tells nobody
     raise TimeoutError(f"no stream whose {member} is {value}")

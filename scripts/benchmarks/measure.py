@@ -124,7 +124,7 @@ class Stand:
         left = self.load.order(do="leave")["at"]
         deadline = time.monotonic() + 10
         while self.upstream_state()["open"] and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(0.02)  # the upstream is asked; it tells nobody
         now = self.upstream_state()
         return float(max(0.0, now["last_closed"] - left)) if not now["open"] else 10.0
 
@@ -204,13 +204,13 @@ def _first_answer(target: Program) -> None:
 def _idle(stand: Stand, scenario: Scenario, side: str) -> Figures:
     with stand.alone(side, stand.simulator) as target:
         _first_answer(target)
-        time.sleep(0.5)
+        time.sleep(0.5)  # what the first answer sets off has begun
         figures = {"without tokenizer": pss_mb(target.pid)}
         body = bodies.simulated("messages", "events=1", stream=False)
         status, said = ask(target.port, "/v1/messages/count_tokens", key=target.key, body=body)
         if status != 200:
             raise Failed(f"count_tokens: status {status}: {said[:200]!r}")
-        time.sleep(0.5)
+        time.sleep(0.5)  # as above
         return {**figures, "with tokenizer": pss_mb(target.pid)}
 
 
@@ -248,7 +248,7 @@ def _cold_start(stand: Stand, command: GatewayCommand, folder: Path) -> tuple[fl
                 if ask(port, "/health", timeout=2)[0] == 200:
                     break
             except OSError:
-                time.sleep(0.002)
+                time.sleep(0.002)  # nothing tells that a process is about to accept
             if time.monotonic() - started > 20 or target.process.poll() is not None:
                 raise Failed("the gateway did not answer /health")
         health = time.monotonic() - started

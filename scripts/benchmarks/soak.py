@@ -135,7 +135,7 @@ def _readings(gateway: Program, loads: dict[str, Load], course: Plan, streams: i
     started = time.monotonic()
     for number in range(1, round(course.seconds / course.line) + 1):
         spent, before = cpu_seconds(gateway.pid), time.monotonic()
-        time.sleep(max(0.0, started + number * course.line - before))
+        time.sleep(max(0.0, started + number * course.line - before))  # until the next line is due
         if gateway.process.poll() is not None:
             raise RuntimeError(f"the gateway has ended ({gateway.process.returncode})")
         at = time.monotonic() - started
