@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from kirotrio.errors import KirotrioError, Overloaded, TooLarge
+from kirotrio.errors import BodyInvalid, KirotrioError, Overloaded, TooLarge
 from kirotrio.relay.ports import Sink
 from kirotrio.web import envelope
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs, new_request_id
 from kirotrio.web.intake import BodyIntake
 
+_AIMLESS = "the target of the request is neither a path that begins with / nor a whole http:// address"
+
 
 def guard(gateway: Gateway, path: str, head_size: int) -> None:
-    """Raises TooLarge for a head of too many bytes, and Overloaded where nothing new is taken."""
+    """Raises TooLarge for a head of too many bytes, BodyInvalid for a target without a path, and Overloaded where
+    nothing new is taken."""
     limit = gateway.settings.server.max_header
     if head_size > limit:
         raise TooLarge(
             f"the head of the request is larger than the {limit} bytes that are accepted (server.max_header)"
         )
+    if not path:
+        raise BodyInvalid("", _AIMLESS)
     if gateway.draining.is_set() and not path.startswith(("/health", "/ready")):
         raise Overloaded("the gateway is stopping; try again in a moment", retry_after=5.0)
 

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound
 from kirotrio.web import answering, envelope
 from kirotrio.web.bridge import SCOPE_INTAKE
-from kirotrio.web.connection import SCOPE_HEAD_SIZE, PushResponse, RelayConnection
+from kirotrio.web.connection import SCOPE_AIMLESS, SCOPE_HEAD_SIZE, PushResponse, RelayConnection
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Endpoint, Incoming, Reply
 from kirotrio.web.naming import SCOPE_ACCOUNT
@@ -46,7 +46,8 @@ def create_app(gateway: Gateway) -> RelayApp:
 
     @app.before_request
     async def guard() -> None:
-        answering.guard(gateway, request.path, cast(Any, request.scope)[SCOPE_HEAD_SIZE])
+        scope = cast(Any, request.scope)
+        answering.guard(gateway, "" if scope[SCOPE_AIMLESS] else request.path, scope[SCOPE_HEAD_SIZE])
 
     @app.errorhandler(KirotrioError)
     async def refuse(error: KirotrioError) -> PushResponse:

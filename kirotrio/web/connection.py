@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
+from urllib.parse import unquote
 
 import trio
 from quart.wrappers import Request
@@ -21,8 +22,11 @@ from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Reply, Runs
 from kirotrio.web.intake import BodyIntake
 from kirotrio.web.naming import with_account
+from kirotrio.web.targets import origin_form
 
 SCOPE_HEAD_SIZE = "kirotrio.head"
+SCOPE_AIMLESS = "kirotrio.aimless"
+"""Whether the request names no path, so that the guard refuses it."""
 
 Send = Callable[[Any], Awaitable[None]]
 
@@ -57,7 +61,7 @@ class RelayConnection(TrioASGIHTTPConnection):
     """One request over ASGI. The nursery beneath it is cancelled as soon as the client leaves."""
 
     def __init__(self, app: Any, scope: Any) -> None:
-        super().__init__(app, cast(Any, with_account(scope)))
+        super().__init__(app, cast(Any, with_account(_aimed(scope))))
 
     async def __call__(self, receive: Any, send: Any) -> None:
         gateway = self._gateway
@@ -117,3 +121,19 @@ class RelayConnection(TrioASGIHTTPConnection):
             headers = {name.lower(): value for name, value in response.headers.items()}
             answer = Reply(await response.get_data(as_text=False), response.status_code, headers)
         await deliver(self._gateway, answer, self._intake, AsgiSink(send))
+
+
+def _aimed(scope: dict[str, Any]) -> dict[str, Any]:
+    """The same request with the path that its target means; the framework fails where that does not begin with a /."""
+    raw = scope["raw_path"].decode("latin-1")
+    if raw.startswith("/"):
+        return {**scope, SCOPE_AIMLESS: False}
+    query = scope["query_string"].decode("latin-1")
+    path, _, query = origin_form(scope["method"], f"{raw}?{query}" if query else raw).partition("?")
+    return {
+        **scope,
+        "path": unquote(path) or "/",
+        "raw_path": path.encode("latin-1") or b"/",
+        "query_string": query.encode("latin-1"),
+        SCOPE_AIMLESS: not path,
+    }

@@ -17,6 +17,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
+from kirotrio.web.targets import origin_form
+
 MOST_HEAD: Final = 64 * 1024
 """Bytes of a head beyond which nothing is read any more; the owner's own limit is lower and answers politely."""
 _MOST_LINE: Final = 4 * 1024
@@ -44,7 +46,8 @@ class OtherProtocol(Exception):
 
 
 class RequestHead:
-    """Request line and fields. `path` is without its quoting, `fields` have names in small letters."""
+    """Request line and fields. `path` is without its quoting, "" for a `target` that names none; `fields` have names in
+    small letters."""
 
     __slots__ = (
         "expects",
@@ -53,6 +56,7 @@ class RequestHead:
         "keep_alive",
         "length",
         "method",
+        "query",
         "raw_path",
         "size",
         "target",
@@ -63,7 +67,8 @@ class RequestHead:
         """Raises Malformed where the fields contradict each other."""
         self.method = method
         self.target = target
-        self.raw_path = target.partition("?")[0]
+        origin = target if target[0] == "/" else origin_form(method, target)
+        self.raw_path, _, self.query = origin.partition("?")
         self.version = version
         self.fields = fields
         self.size = size
@@ -84,10 +89,6 @@ class RequestHead:
     @property
     def path(self) -> str:
         return unquote(self.raw_path) if "%" in self.raw_path else self.raw_path
-
-    @property
-    def query(self) -> str:
-        return self.target.partition("?")[2]
 
     @property
     def has_body(self) -> bool:
