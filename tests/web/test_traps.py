@@ -18,7 +18,7 @@ from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.conversation.events import TextDelta, TextDeltas
 from kirotrio.kiro.client import Transport
 from kirotrio.kiro.proxies import bypasses_proxy
-from kirotrio.web import upgraded
+from kirotrio.web import upgraded, wire
 from kirotrio.web.intake import BodyIntake, Inflight
 
 
@@ -177,8 +177,18 @@ async def test_a_fault_in_the_encoder_ends_the_body_properly(stack, monkeypatch)
 # Trap 8: bytes from the client have no read timeout that would cut its answer.
 
 
-def test_a_client_may_be_silent_for_as_long_as_its_answer_takes():
-    assert upgraded.config().read_timeout is None, "hypercorn would cut every answer longer than this"
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_a_client_may_be_silent_for_as_long_as_its_answer_takes(stack, monkeypatch, streamed):
+    # The patience with a connection that asks nothing is the only one there is for reading from a client.
+    monkeypatch.setattr(wire, "KEEP_ALIVE", 0.2)
+    async with stack() as s, s.client() as http:
+        answer = await http.post("/v1/messages", json=question("[[events=10 gap_ms=100]] x", stream=streamed))
+    assert answer.status_code == 200
+    assert (b"event: message_stop" if streamed else b'"stop_reason":"end_turn"') in answer.content
+
+
+def test_hypercorn_has_no_patience_for_reading_either():
+    assert upgraded.config().read_timeout is None, "it would cut every answer over HTTP/2 that is longer than this"
 
 
 # Trap 9 is test_bad_input's: a head of 20 kB in one read is refused.
@@ -284,7 +294,21 @@ def test_no_proxy_excepts_hosts(host, port, no_proxy, bypassed):
 # Trap 15: no access log of the server's.
 
 
-def test_the_server_writes_no_access_log():
+async def test_a_request_leaves_one_line_and_a_look_at_health_none(stack, caplog):
+    async with stack() as s, s.client() as http:
+        await http.post("/v1/messages", json=question())  # what the first one of all brings about is told once
+        caplog.set_level("DEBUG")
+        caplog.clear()
+        s.log.lines.clear()
+        for body in (question(), question(stream=True)):
+            await http.get("/health")
+            await http.post("/v1/messages", json=body)
+        assert s.log.events("info") == ["answer", "answer"]
+    # What any server beneath would say, it would say to the standard library's log.
+    assert not [one.name for one in caplog.records if one.name.partition(".")[0] not in ("httpx", "httpcore")]
+
+
+def test_hypercorn_writes_no_access_log_either():
     assert upgraded.config().accesslog is None
 
 
