@@ -1,4 +1,5 @@
-"""How a call travels to the upstream. The only file that knows what may break beneath it, and what is said of it.
+"""How a call travels to the upstream. The only file that knows what may break beneath it (what is said of it stands in
+kiro/failures.py).
 
 One `Transport` serves every call: generation, models, usage, profiles, sign-in, refresh. So proxy, certificates
 and deadlines are the same everywhere. Above this file only `kirotrio.errors` exist.
@@ -20,10 +21,11 @@ from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.errors import DeadlineExceeded, Recovery, SettingsError, UpstreamFailed
 from kirotrio.kiro.address import Address, NoAddress, parse_address
 from kirotrio.kiro.connections import BROKEN, Connection, Pool, WayOut
+from kirotrio.kiro.failures import broke, translated
 from kirotrio.kiro.http1 import UnfitRequest, request_head
 from kirotrio.kiro.http_answer import HttpAnswer
 from kirotrio.kiro.proxies import ACCOUNTS_OWN, Proxy, bypasses_proxy, parse_proxy
-from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Roots, Tunnel, not_admitted
+from kirotrio.kiro.tunnels import Direct, Roots, Tunnel, not_admitted
 
 _LARGEST_ANSWER: Final = 16 * 1024 * 1024
 """A plain answer (models, usage, an error) is far smaller; more than this is not ours to hold."""
@@ -228,29 +230,40 @@ class UpstreamStream:
         try:
             self._pool = route.pool_for(self._where)
             head = self._head(self._pool.way, route.proxy)
-            self._connection = connection = await self._pool.take(self._where, self._transport.connect_patience)
-            try:
-                self._early = await connection.ask(self._method, head, self._body, self._transport.write_patience)
-                response = connection.response
-                if response.status == 407 and route.proxy is not None and _forwards(self._pool.way):
-                    raise not_admitted(route.proxy, response.fields)
-            except BaseException:
-                # Before anything else: whoever is cancelled lets go at once.
-                self._pool.give_back(connection)
-                raise
+            self._connection = await self._asked(head, route.proxy)
         except BaseException as error:
             self._transport.give_back(route)
-            ours = _translated(error, self._where.host)
+            ours = translated(error, self._where.host)
             if ours is None:
                 raise
             raise ours from (None if isinstance(error, UnfitRequest) else error)
         self._body = b""
+        response = self._connection.response
         self.status = response.status
         joined: dict[str, str] = {}
         for name, value in response.fields:
             joined[name] = f"{joined[name]}, {value}" if name in joined else value
         self.headers = joined
         return self
+
+    async def _asked(self, head: bytes, proxy: Proxy | None) -> Connection:
+        """The connection on which the response has begun. A request that met a kept one which the peer had closed is
+        sent once more, at once: it is not an attempt, since nobody has seen it."""
+        pool, where, transport = self._pool, self._where, self._transport
+        connection = await pool.take(where, transport.connect_patience)
+        while True:
+            try:
+                self._early = await connection.ask(self._method, head, self._body, transport.write_patience)
+                if connection.response.status == 407 and proxy is not None and _forwards(pool.way):
+                    raise not_admitted(proxy, connection.response.fields)
+            except BaseException as error:
+                # Before anything else: whoever is cancelled lets go at once.
+                pool.give_back(connection)
+                if not connection.was_stale(error):
+                    raise
+            else:
+                return connection
+            connection = await pool.take(where, transport.connect_patience, fresh=True)
 
     def _head(self, way: WayOut, proxy: Proxy | None) -> bytes:
         target, fields = self._where.target, self._fields
@@ -274,7 +287,7 @@ class UpstreamStream:
         try:
             return await self._connection.receive()
         except BROKEN as error:
-            raise _broke(error, self._where.host) from error
+            raise broke(error, self._where.host) from error
 
     async def read(self, ceiling: int) -> bytes:
         """The whole rest of the body. Raises UpstreamFailed beyond `ceiling` bytes."""
@@ -351,37 +364,3 @@ def _called(url: str) -> Address:
         return parse_address(url)
     except NoAddress as error:
         raise SettingsError(f"{url}: not an address that can be called; it begins with http:// or https://") from error
-
-
-def _reason(error: BaseException) -> str:
-    """What a person can act on: the library's own sentence, or that of what lies beneath it."""
-    beneath: BaseException | None = error
-    said = str(error)
-    while beneath is not None:
-        if isinstance(beneath, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {beneath.verify_message} (upstream.certificates says by whom)"
-        said = said or str(beneath)
-        beneath = beneath.__cause__ or beneath.__context__
-    return said or type(error).__name__
-
-
-def _broke(error: BaseException, host: str) -> UpstreamFailed:
-    return UpstreamFailed(f"the connection to {host} broke: {_reason(error)}", recovery=Recovery.RETRY)
-
-
-def _translated(error: BaseException, host: str) -> UpstreamFailed | None:
-    """What breaks beneath is one of our own errors above, once, here; None for what is none of these."""
-    if isinstance(error, ConnectTimedOut):
-        sentence = f"could not connect to {host} in time; check the network and the proxy"
-        return UpstreamFailed(sentence, recovery=Recovery.RETRY)
-    if isinstance(error, ConnectFailed):
-        return UpstreamFailed(f"could not connect to {host}: {_reason(error)}", recovery=Recovery.RETRY)
-    if isinstance(error, UnfitRequest | UnicodeError):
-        # Never with the library's words: they quote the header, and the token is in it.
-        return UpstreamFailed(
-            f"a call to {host} could not be made: the sign-in's token, or a setting that goes into a header, "
-            "has characters that no header may have; `kirotrio doctor` looks at it"
-        )
-    if isinstance(error, (*BROKEN, OSError)):
-        return _broke(error, host)
-    return None

@@ -30,6 +30,8 @@ _ONE_SEND: Final = 64 * 1024
 _IDLE: Final = 60.0
 """Seconds that a connection is kept for the next call."""
 _MOST_IDLE: Final = 100
+_STALE_WITHIN: Final = 2.0
+"""Seconds within which a peer that had closed a kept connection lets it be known: a round trip, a slow one."""
 
 BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ProtocolError)
 """What is raised where a connection breaks, or carries what is no HTTP."""
@@ -42,14 +44,16 @@ class WriteTimedOut(trio.BrokenResourceError):
 
 
 class Connection:
-    """`response` is that of the exchange under way."""
+    """`response` is that of the exchange under way. `reused`: another one went before it."""
 
-    __slots__ = ("_line", "idle_until", "place", "response")
+    __slots__ = ("_asked_at", "_line", "idle_until", "place", "response", "reused")
 
     def __init__(self, line: AnyLine, place: Place = ("", "", 0)) -> None:
         self._line = line
+        self._asked_at = 0.0
         self.place = place
         self.idle_until = 0.0
+        self.reused = False
         self.response: ResponseParser
 
     async def ask(self, method: str, head: bytes, body: bytes, patience: float) -> bytes:
@@ -58,6 +62,7 @@ class Connection:
         `patience`: seconds until the peer has to have taken the whole request. Raises one of BROKEN.
         """
         self.response = ResponseParser(method)
+        self._asked_at = trio.current_time()
         refused = False
         try:
             await self._send(head, body, patience)
@@ -72,6 +77,22 @@ class Connection:
         if refused:
             self.response.keeps = False
         return piece
+
+    def was_stale(self, error: BaseException) -> bool:
+        """Whether `ask` raised this because the peer had closed the connection before the request came to it.
+
+        What is kept may be closed by the peer at any time, also at the moment at which it is used. Then the request
+        meets a socket that nobody reads: of an answer not a byte comes, and the end is there a round trip later. Only
+        such a request may be sent once more as if it had not been sent (RFC 9110 9.2.2, RFC 9112 9.3.1). One that was
+        worked on for longer may be paid for.
+        """
+        return (
+            self.reused
+            and isinstance(error, BROKEN)
+            and not isinstance(error, WriteTimedOut)
+            and not self.response.heard
+            and trio.current_time() - self._asked_at < _STALE_WITHIN
+        )
 
     async def receive(self) -> bytes:
         """The next bytes of the body, b"" at its end. Raises one of BROKEN."""
@@ -156,16 +177,18 @@ class Pool:
     _waiting: deque[_Waiting] = field(factory=deque)
     _closed: bool = False
 
-    async def take(self, where: Address, patience: float) -> Connection:
-        """A connection to `where`; give it back. `patience`: seconds for a place, and again for connecting.
+    async def take(self, where: Address, patience: float, *, fresh: bool = False) -> Connection:
+        """A connection to `where`; give it back. `patience`: seconds for a place, and again for connecting. `fresh`:
+        those that are idle are passed over.
 
         Raises ConnectFailed, ConnectTimedOut, and what the way out raises. Cancellation closes what was begun.
         """
         place = (where.scheme, where.host, where.connects_to)
-        if self._idle:
+        connection: Connection | None
+        if self._idle and not fresh:
             # A server that closes behind its answer is to be seen doing so.
             await trio.lowlevel.checkpoint()
-        connection = self._reused(place)
+        connection = None if fresh else self._reused(place)
         if connection is not None:
             return connection
         if self.open < self.most:
@@ -188,7 +211,9 @@ class Pool:
         if self._closed or not fits or not (response.done and response.keeps):
             connection.close()
             self._free()
-        elif self._waiting:
+            return
+        connection.reused = True
+        if self._waiting:
             waiting = self._waiting.popleft()
             waiting.connection.append(connection)
             waiting.given.set()

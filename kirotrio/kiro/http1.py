@@ -102,6 +102,11 @@ class ResponseParser:
         self.excess = False
         self.failure: ProtocolError | None = None
 
+    @property
+    def heard(self) -> bool:
+        """Whether anything of the response has come."""
+        return bool(self.head or self._gathered or self._seen)
+
     def feed(self, data: bytes) -> bytes:
         """The bytes of the body that `data` brought, all in one piece. Raises ProtocolError where there are none but a
         `failure`."""
@@ -123,7 +128,7 @@ class ResponseParser:
         """The peer has closed. Raises ProtocolError unless the response may end so, or has ended."""
         if self._state == _UNTIL_CLOSE:
             self._end()
-        elif self._state == _HEAD_STATE and not self._gathered and not self._seen:
+        elif not self.heard:
             raise ProtocolError("the server disconnected without sending a response")
         elif self._state == _HEAD_STATE:
             raise ProtocolError("the server disconnected in the middle of a response's head")
