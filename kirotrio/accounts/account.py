@@ -64,6 +64,8 @@ class Account:
         self._profile_arn: str | None = None
         """What a look-up found; "" is certainly none, None is not known."""
         self._profile_due = 0.0
+        self._last_lent: tuple[tuple[object, ...], Credentials] | None = None
+        """What was lent last, behind all that it was made of."""
 
     def rename(self, name: str, source: Source) -> None:
         """Go on under another name, which `source` has too; what is under way goes on as well."""
@@ -222,4 +224,9 @@ class Account:
             raise
 
     def _lent(self, credential: Credential) -> Credentials:
-        return credentials_for(credential, self.terms, account=self.name, profile_arn=self._arn_of(credential))
+        arn = self._arn_of(credential)
+        made_of = (credential, self.terms, self.name, arn)
+        if self._last_lent is None or self._last_lent[0] != made_of:
+            lent = credentials_for(credential, self.terms, account=self.name, profile_arn=arn)
+            self._last_lent = made_of, lent
+        return self._last_lent[1]

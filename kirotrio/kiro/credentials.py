@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -31,7 +32,7 @@ class Credentials:
     provider: str = ""
     """Through whom the account signed in, as its credential spells it (`Google`, `BuilderId`); the portal asks."""
 
-    @property
+    @cached_property
     def account_hash(self) -> str:
         """Eight hex digits that tell accounts apart without naming them (signature wrapping)."""
         return hashlib.sha256(self.account.encode()).hexdigest()[:8]

@@ -6,6 +6,7 @@ Three generations of the same service are alive: `rest` (paths), `rpc` (targets 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
@@ -116,6 +117,7 @@ class Endpoints:
         return Endpoint("POST", f"{self.control}/", headers, orjson.dumps(members))
 
 
+@functools.lru_cache(64)  # every request asks, and taking the address apart is a percent of a small one
 def endpoints(flavour: str, region: str, override_url: str = "") -> Endpoints:
     """The calls of `flavour` (`upstream.flavour`) in `region`; a region without a data plane means us-east-1.
 

@@ -12,13 +12,14 @@ from kirotrio.conversation.session import session_identity, spoken_turns, words_
 _NAMESPACE = uuid.UUID("6f0a2d5e-4c0b-5d7e-9b64-2c1d8c1f3a57").bytes
 
 
-def session_ids(conversation: Conversation, account_hash: str) -> tuple[str, str]:
+def session_ids(conversation: Conversation, account_hash: str, identity: str = "") -> tuple[str, str]:
     """(conversation id, continuation id), both UUIDs, the same for the same conversation whenever they are computed.
 
     The first is that of the client's session on this account, or, where the client names none, of the conversation's
     first user turn. The second is that of the latest user turn that says something, so it stays while tools run.
+    `identity`: its `session_identity`, where that is known already.
     """
-    conversation_id = _uuid5(_NAMESPACE, f"{account_hash}\0{session_identity(conversation)}")
+    conversation_id = _uuid5(_NAMESPACE, f"{account_hash}\0{identity or session_identity(conversation)}")
     spoken = spoken_turns(conversation)
     latest = words_of(spoken[-1]) if spoken else ""
     return _spelled(conversation_id), _spelled(_uuid5(conversation_id, f"{len(spoken)}\0{latest}"))

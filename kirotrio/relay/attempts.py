@@ -225,6 +225,7 @@ class Attempts:
                 attempt=number,
                 invocation_id=invocation_id,
                 strip_signatures=self._strip,
+                session=self.request.wish.session,
             )
 
         if self.request.size > LARGE:

@@ -49,10 +49,14 @@ def prepare_generation(
     attempt: int,
     invocation_id: str,
     strip_signatures: bool,
+    session: str = "",
 ) -> Generation:
-    """Build the body for the account that really answers (KIRO_PROTOCOL, trap 17). Pure; no I/O."""
+    """Build the body for the account that really answers (KIRO_PROTOCOL, trap 17). Pure; no I/O.
+
+    `session`: the conversation's `session_identity`, where that is known already.
+    """
     account_hash = credentials.account_hash
-    conversation_id, continuation_id = session_ids(conversation, account_hash)
+    conversation_id, continuation_id = session_ids(conversation, account_hash, session)
     upstream = settings.upstream
     request = build_request(
         conversation,
