@@ -185,9 +185,6 @@ class Pool:
         """
         place = (where.scheme, where.host, where.connects_to)
         connection: Connection | None
-        if self._idle and not fresh:
-            # A server that closes behind its answer is to be seen doing so.
-            await trio.lowlevel.checkpoint()
         connection = None if fresh else self._reused(place)
         if connection is not None:
             return connection
