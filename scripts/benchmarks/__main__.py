@@ -7,103 +7,134 @@ import resource
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import files, report, wording
 from benchmarks.measure import Failed, Skipped, Stand, measure
 from benchmarks.processes import GatewayCommand, processors
-from benchmarks.results import Figures, Results, collected
+from benchmarks.results import Measured, Results, collected
 from benchmarks.scenarios import SCENARIOS, Scenario, chosen
+from benchmarks.stopping import Stopped, stoppable
 
 _PASSES = 3
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    """Exit codes: 0; 1 where a row could not be measured; 2 for what cannot be meant; 128 and a signal's number."""
     options = _options(words)
     try:
+        with stoppable():
+            return _do(options, wording.own_command("scripts/bench", words))
+    except Stopped as stopped:
+        return stopped.exit_code
+
+
+def _do(options: argparse.Namespace, command: str) -> int:
+    try:
+        scenarios = chosen(options.scenarios)
+        names = {scenario.name for scenario in scenarios}
         if options.list:
-            print("\n".join(f"{one.name:<10}{one.upstream:<13}{one.work}" for one in SCENARIOS if one.kind))
+            print("\n".join(f"{one.name:<10}{one.upstream:<13}{one.work}" for one in scenarios if one.kind))
             return 0
+        if options.markdown:
+            files.has_place(options.markdown)
         if options.compare:
-            print(report.compare(*options.compare))
+            old, new = map(files.read, options.compare)
+            print(report.compare(old, new, names))
             return 0
         if options.show:
-            kept = report.read(options.show)
-            _tell(kept["about"], kept["results"], options.markdown)
+            kept = files.read(options.show)
+            _tell(kept["about"], kept["results"], names, options.markdown)
             return 0
-        scenarios = chosen(options.scenarios)
+        if options.json:
+            files.writable(options.json)
+        wording.program(options.gateway, options.source)
     except KeyError as unknown:
         print(f"bench: there is no row {unknown}; --list names them", file=sys.stderr)
         return 2
     except (OSError, ValueError) as wrong:
         print(f"bench: {wrong}", file=sys.stderr)
         return 2
-    return _measure(options, scenarios)
+    return _measure(options, scenarios, command)
 
 
-def _measure(options: argparse.Namespace, scenarios: tuple[Scenario, ...]) -> int:
+def _measure(options: argparse.Namespace, scenarios: tuple[Scenario, ...], command: str) -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     passes = options.passes or (1 if options.quick else _PASSES)
-    source, arguments = options.source.resolve(), shlex.split(options.arguments)
+    source = options.source.resolve()
     executable, without = _executable(options.executable, source)
-    measured, others = processors()
-    if measured == others:
+    cpu, others = processors()
+    if cpu == others:
         print("bench: one processor alone: gateway, load and upstream share it", file=sys.stderr)
     started = time.monotonic()
-    with Stand(
-        GatewayCommand(shlex.split(options.gateway), source, arguments),
-        GatewayCommand([str(executable)], source, arguments) if executable else None,
-        without,
-        options.quick,
-        measured,
-        others,
-    ) as stand:
-        results, failures = _run(stand, scenarios, passes)
-    about = report.surroundings(source, quick=options.quick, passes=passes, command=_own_command())
-    took = time.monotonic() - started
-    _tell(about, results, options.markdown)  # first: a file that cannot be written loses no figures
-    print(f"{passes} pass(es), {took:.0f} s")
+    about = report.surroundings(source, quick=options.quick, passes=passes, command=command)
+    measured, code = Measured(), 0
+    try:
+        with Stand(
+            GatewayCommand(options.gateway, source, options.arguments),
+            GatewayCommand([str(executable)], source, options.arguments) if executable else None,
+            without,
+            options.quick,
+            cpu,
+            others,
+        ) as stand:
+            stand.check()
+            _run(stand, scenarios, passes, measured)
+    except (OSError, RuntimeError) as wrong:
+        print(f"bench: {wrong}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(f"bench: stopped ({stopped})", file=sys.stderr)
+        about["stopped"], code = True, stopped.exit_code
+    results = collected(measured)
+    if code and not results:
+        print("bench: nothing had been measured", file=sys.stderr)
+        return code
+    about["seconds"] = time.monotonic() - started
+    # First: a file that cannot be written loses no figures. Half a table has no place in a document.
+    _tell(about, results, results, None if code else options.markdown)
+    print(f"{passes} pass(es), {about['seconds']:.0f} s")
     if options.json:
-        report.write(options.json, {**about, "seconds": took, "failures": failures}, results)
-    for failure in failures:
+        files.write(options.json, {**about, "failures": measured.failures}, results)
+    for failure in measured.failures:
         print(f"failed: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    return code or (1 if measured.failures else 0)
 
 
-def _own_command() -> str:
-    return shlex.join(["scripts/bench", *sys.argv[1:]])
-
-
-def _tell(about: dict[str, Any], results: Results, document: Path | None) -> None:
+def _tell(about: dict[str, Any], results: Results, names: Collection[str], document: Path | None) -> None:
     print(report.about_line(about))
-    print(report.text(report.rows([one for one in SCENARIOS if one.name in results], results), report.HEAD))
+    shown = [one for one in SCENARIOS if one.name in results and one.name in names]
+    print(report.text(report.rows(shown, results, about["passes"]), report.HEAD))
     if document is not None:
-        report.put_into(document, report.markdown(about, results))
+        files.put_into(document, report.markdown(about, results))
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser = wording.Parser(prog="bench", usage="scripts/bench [ROWS] [OPTIONS]", description=__doc__)
     parser.add_argument("scenarios", nargs="?", default="", help="rows, separated by commas; all by default")
     parser.add_argument("--quick", action="store_true", help="one short pass, under a minute")
-    parser.add_argument("--passes", type=int, help=f"passes, interleaved; {_PASSES} by default")
+    passes = wording.whole(1, "passes")
+    parser.add_argument("--passes", type=passes, metavar="N", help=f"passes, interleaved; {_PASSES} by default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to FILE")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help=f"put the table into FILE, after {report.BEGIN}")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help=f"put the table into FILE, after {files.BEGIN}")
     parser.add_argument("--compare", type=Path, nargs=2, metavar=("OLD", "NEW"), help="compare two files of --json")
     parser.add_argument("--show", type=Path, metavar="FILE", help="show a file of --json again, measure nothing")
     parser.add_argument("--list", action="store_true", help="name the rows, and who is the upstream of each")
     parser.add_argument(
         "--gateway",
+        type=wording.words,
+        metavar="COMMAND",
         default=f"{shlex.quote(sys.executable)} -m kirotrio",
         help="command of the gateway, without `serve`",
     )
-    parser.add_argument("--arguments", default="", help="what else to tell `serve`, like '--workers 2'")
-    parser.add_argument("--source", type=Path, default=Path.cwd(), help="folder to start it in")
-    parser.add_argument(
-        "--executable", type=Path, help="one-file program for S8x; dist/kirotrio where it is newer than the source"
-    )
+    more = "what else to tell `serve`, like '--workers 2'"
+    parser.add_argument("--arguments", type=wording.words, metavar="WORDS", default="", help=more)
+    parser.add_argument("--source", type=Path, metavar="FOLDER", default=Path.cwd(), help="folder to start it in")
+    program = "one-file program for S8x; dist/kirotrio where it is newer than the source"
+    parser.add_argument("--executable", type=Path, metavar="FILE", help=program)
     return parser.parse_args(words)
 
 
@@ -118,29 +149,32 @@ def _executable(named: Path | None, source: Path) -> tuple[Path | None, str]:
     return program, ""
 
 
-def _run(stand: Stand, scenarios: tuple[Scenario, ...], passes: int) -> tuple[Results, list[str]]:
-    """Every row in every pass, floor and gateway in turn; the medians, all passes' figures, and what failed."""
-    every: dict[tuple[str, str], list[Figures]] = {}
-    skipped: dict[str, str] = {}
-    failures: list[str] = []
+def _run(stand: Stand, scenarios: tuple[Scenario, ...], passes: int, measured: Measured) -> None:
+    """Every row in every pass; `measured` has what there is, also where the run is stopped."""
     for number in range(passes):
         for scenario in scenarios:
-            if not scenario.kind or scenario.name in skipped or (number and not scenario.passes):
+            if not scenario.kind or scenario.name in measured.skipped:
                 continue
-            for side in ("floor", "gateway") if scenario.floor else ("gateway",):
-                began = time.monotonic()
-                said = f"{number + 1}/{passes} {scenario.name} {side}"
-                try:
-                    every.setdefault((scenario.name, side), []).append(measure(stand, scenario, side))
-                except Skipped as reason:
-                    skipped[scenario.name] = str(reason)
-                    print(f"{said} skipped: {reason}", file=sys.stderr)
-                    break
-                except (Failed, OSError, RuntimeError) as wrong:
-                    failures.append(f"{said}: {wrong}")
-                    continue
+            said, began = f"{number + 1}/{passes} {scenario.name}", time.monotonic()
+            try:
+                _in_turn(stand, scenario, number, measured, said)
+            except Skipped as reason:
+                measured.skipped[scenario.name] = str(reason)
+                print(f"{said} skipped: {reason}", file=sys.stderr)
+            else:
                 print(f"{said} {time.monotonic() - began:.1f} s", file=sys.stderr)
-    return collected({key: passes for key, passes in every.items() if passes}, skipped), failures
+
+
+def _in_turn(stand: Stand, scenario: Scenario, number: int, measured: Measured, said: str) -> None:
+    """The samples of one row in one pass: floor, gateway, floor, gateway, so that neighbours had the same machine."""
+    sides = ["floor", "gateway"] if scenario.floor else ["gateway"]
+    for turn in range(1 if stand.quick else scenario.turns):
+        for side in tuple(sides):
+            try:
+                measured.add(scenario.name, side, (number, turn), measure(stand, scenario, side))
+            except (Failed, OSError, RuntimeError) as wrong:
+                measured.failures.append(f"{said} {side}: {wrong}")
+                sides.remove(side)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ are is left to the scheduler, which has more programs than processors here. The 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, move
@@ -32,9 +33,8 @@ class Bench(Protocol):
     load: Load
     gateway: GatewayCommand
 
-    def hold(self, target: Program, order: dict[str, Any]) -> dict[str, Any]: ...
+    def held(self, target: Program, order: dict[str, Any]) -> AbstractContextManager[dict[str, Any]]: ...
     def look(self, seconds: float) -> dict[str, Any]: ...
-    def let_go(self) -> float: ...
 
 
 def scaling(bench: Bench) -> dict[str, float]:
@@ -86,8 +86,7 @@ def _carries(bench: Bench, target: Program, streams: int) -> tuple[bool, float]:
         "sample": _SAMPLE,
         "ramp": 0.1,
     }
-    opened = bench.hold(target, order)
-    try:
+    with bench.held(target, order) as opened:
         if opened["begun"] < streams:
             return False, 0.0
         time.sleep(wait_ms / 1000 + 0.2)  # the streams settle at their new number
@@ -98,8 +97,6 @@ def _carries(bench: Bench, target: Program, streams: int) -> tuple[bool, float]:
             if seen["late_p50"] <= GAP_MS and not seen["failures"] and seen["pieces"]:
                 return True, spent
         return False, 0.0
-    finally:
-        bench.let_go()
 
 
 def _beside(bench: Bench) -> float:

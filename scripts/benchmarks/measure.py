@@ -56,28 +56,38 @@ class Stand:
     load: Load = field(init=False)
     _simulator: Program | None = None
     running: dict[str, Program] = field(factory=dict)
+    _started: contextlib.ExitStack = field(factory=contextlib.ExitStack)
 
     def __enter__(self) -> Self:
-        self.upstream = start_upstream(self.others)
-        self.load = Load()
+        with self._started:
+            self.upstream = start_upstream(self.others)
+            self._started.callback(self.upstream.stop)
+            self.load = Load()
+            self._started.callback(self.load.stop)
+            self._started = self._started.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for program in (*self.running.values(), self.upstream, *([self._simulator] if self._simulator else ())):
-            program.stop()
-        self.load.stop()
+        self._started.close()
+
+    def check(self) -> None:
+        """Start the gateway once, so that one that does not start is said at once. Raises RuntimeError and OSError."""
+        with self.alone("gateway"):
+            pass
 
     @property
     def simulator(self) -> Program:
         """Started on first need: where it is fast enough, it is the upstream."""
         if self._simulator is None:
             self._simulator = start_simulator(self.others)
+            self._started.callback(self._simulator.stop)
         return self._simulator
 
     def target(self, side: str) -> Program:
         """The gateway or the floor that answers; started and warmed up on first need."""
         if side not in self.running:
             self.running[side] = self.fresh(side)
+            self._started.callback(self.running[side].stop)
             for api in bodies.PATHS:
                 for stream in (True, False):
                     order = {"api": api, "stream": stream, "answer": "events=50", "connections": 4}
@@ -115,6 +125,17 @@ class Stand:
         whole = {"requests": order["connections"], "within": 20 if self.quick else 40, **order}
         return self.load.order(do="hold", port=target.port, key=target.key, **whole)
 
+    @contextlib.contextmanager
+    def held(self, target: Program, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The same; let go on leaving, unless the whole run is stopped: the load takes no order then."""
+        opened = self.hold(target, order)
+        try:
+            yield opened
+        except Exception:
+            self.let_go()
+            raise
+        self.let_go()
+
     def look(self, seconds: float) -> dict[str, Any]:
         """What the streams that are held bring in so many seconds."""
         return self.load.order(do="look", seconds=seconds)
@@ -130,7 +151,7 @@ class Stand:
 
 
 def measure(stand: Stand, scenario: Scenario, side: str) -> Figures:
-    """The figures of one scenario in one pass. Raises Failed and Skipped."""
+    """One sample: the figures of a scenario in one turn of a pass. Raises Failed and Skipped."""
     return _KINDS[scenario.kind](stand, scenario, side)
 
 
@@ -138,7 +159,11 @@ def _order(stand: Stand, scenario: Scenario) -> tuple[dict[str, Any], int, int]:
     """What to send, how many requests of it, and how many events each brings."""
     order = dict(scenario.order)
     words = dict(word.split("=") for word in order["answer"].split())
-    return order, scenario.quick if stand.quick else scenario.whole, int(words["events"])
+    return order, _count(stand, scenario), int(words["events"])
+
+
+def _count(stand: Stand, scenario: Scenario) -> int:
+    return round(scenario.quick if stand.quick else scenario.whole)
 
 
 def _requests(stand: Stand, scenario: Scenario, side: str) -> Figures:
@@ -169,13 +194,10 @@ def _events(stand: Stand, scenario: Scenario, side: str) -> Figures:
 def _paced(stand: Stand, scenario: Scenario, side: str) -> Figures:
     """Streams in the middle of their answers: what an event costs and how late it is, requests apart."""
     target = stand.target(side)
-    opened = stand.hold(target, dict(scenario.order))
-    try:
+    with stand.held(target, dict(scenario.order)) as opened:
         before = cpu_seconds(target.pid)
         seen = stand.look(scenario.quick if stand.quick else scenario.whole)
         spent = cpu_seconds(target.pid) - before
-    finally:
-        stand.let_go()
     if opened["begun"] < scenario.order["connections"] or seen["failures"] or seen["deltas"] < seen["pieces"] * 0.99:
         raise Failed(f"{opened['begun']} began, {seen['deltas']} of {seen['pieces']} whole; {seen['failure']}".strip())
     late = {"late p50": seen["late_p50"], "late p99": seen["late_p99"]}
@@ -215,7 +237,7 @@ def _idle(stand: Stand, scenario: Scenario, side: str) -> Figures:
 
 
 def _leaving(stand: Stand, scenario: Scenario, side: str) -> Figures:
-    rounds = scenario.quick if stand.quick else scenario.whole
+    rounds = _count(stand, scenario)
     figures: Figures = {}
     with stand.alone(side, stand.simulator) as target:
         _first_answer(target)
@@ -250,7 +272,7 @@ def _cold_start(stand: Stand, command: GatewayCommand, folder: Path) -> tuple[fl
             except OSError:
                 time.sleep(0.002)  # nothing tells that a process is about to accept
             if time.monotonic() - started > 20 or target.process.poll() is not None:
-                raise Failed("the gateway did not answer /health")
+                raise Failed(f"the gateway did not answer /health; {target.last_words()}".rstrip("; "))
         health = time.monotonic() - started
         target.key = (folder / "client-key").read_text().strip()
         _first_answer(target)

@@ -1,37 +1,45 @@
-"""The programs under measurement: started, pinned to a processor, their clocks and memory read, stopped."""
+"""The programs of a measurement: gateway, floor, upstreams and load; their clocks and memory."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 from attrs import define, field
 
-MEASURED, OTHERS = 0, 1
-"""The processor of what is measured, and that of upstream and load; the same one where there is only one."""
-_HERE = Path(__file__).resolve().parent.parent
+from benchmarks.programs import MEASURED, OTHERS, READY, Lines, Program, end, processors, start
+
+__all__ = [
+    "GatewayCommand",
+    "Load",
+    "Program",
+    "cpu_seconds",
+    "free_port",
+    "move",
+    "processors",
+    "pss_mb",
+    "start_floor",
+    "start_simulator",
+    "start_upstream",
+]
 GATEWAY_SETTINGS = ("accounts.max_concurrent=0", "upstream.connections=1200")
 """What has to differ from the defaults: one account answers everything, all at the same time."""
 API_KEY = "ksk_simulator_0123456789abcdef0123456789abcdef"
 """Of the one account: the simulator knows this key (`kirotrio.simulator.DEMO_API_KEY`), the other takes any."""
 _FLOOR_KEY = "sk-kt-of-the-floor-0123456789"
-
-
-def processors() -> tuple[int, int]:
-    """The two processors that this process may use, twice the same where it has one."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[MEASURED], allowed[min(OTHERS, len(allowed) - 1)]
+_ORDER = 150.0
+"""Seconds that the load may take for an order; it has its own limits for what it waits for."""
 
 
 def _family(pid: int) -> list[int]:
@@ -75,51 +83,15 @@ def pss_mb(pid: int) -> float:
     return total * 1024 / 1e6
 
 
-@define
-class Program:
-    """A running program that has said where it listens."""
-
-    process: subprocess.Popen[str]
-    port: int
-    key: str = ""
-    folder: Path | None = None
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def start(
-    command: Sequence[str],
-    cpus: set[int],
-    *,
-    environment: Mapping[str, str] | None = None,
-    log: IO[bytes] | None = None,
-    cwd: Path | None = None,
-    **more: Any,
-) -> subprocess.Popen[str]:
-    """Start a program on these processors: pinned before its first instruction, and with it whatever it starts."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
+def _ready(process: subprocess.Popen[bytes], *, key: str = "", folder: Path | None = None) -> Program:
+    """Once it has printed where it listens; stopped where that does not come."""
+    program = Program(process, key=key, folder=folder)
     try:
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=log, cwd=cwd or _HERE, text=True, **more
-        )
-    finally:
-        os.sched_setaffinity(0, before)
+        program.ready()
+    except BaseException:
+        program.stop()
+        raise
+    return program
 
 
 def start_upstream(cpu: int) -> Program:
@@ -134,23 +106,21 @@ def start_floor(cpu: int, upstream: int) -> Program:
 
 def start_simulator(cpu: int) -> Program:
     """The project's simulator, in a data folder of its own."""
+    with _new_folder() as folder:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "KIROTRIO_DATA_DIR": str(folder)}
+        command = [sys.executable, "-m", "kirotrio", "simulate", "--port", "0"]
+        return _ready(start(command, {cpu}, environment=environment), folder=folder)
+
+
+@contextlib.contextmanager
+def _new_folder() -> Iterator[Path]:
+    """A data folder, which stays unless what is done with it fails."""
     folder = Path(tempfile.mkdtemp(prefix="kirotrio-bench-"))
-    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "KIROTRIO_DATA_DIR": str(folder)}
-    command = [sys.executable, "-m", "kirotrio", "simulate", "--port", "0"]
-    return _ready(start(command, {cpu}, environment=environment), folder=folder)
-
-
-def _ready(process: subprocess.Popen[str], *, key: str = "", folder: Path | None = None) -> Program:
-    """Once it has printed where it listens: a port, or a URL that ends in one."""
-    return Program(process, int(_line(process).rpartition(":")[2]), key, folder)
-
-
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{process.args!r} ended before it was ready")
-    return line.strip()
+    try:
+        yield folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @define
@@ -179,60 +149,79 @@ class GatewayCommand:
     ) -> Program:
         """Start it with a data folder of its own (or that one, which then stays) and wait for its ready line.
 
-        `more`: further words for `serve`. `cpus`: where it may run, the measured processor by itself.
+        `more`: further words for `serve`. `cpus`: where it may run, the measured processor by itself. Raises
+        RuntimeError with its last words where it does not start, OSError where there is no such program.
         """
-        data = folder or Path(tempfile.mkdtemp(prefix="kirotrio-bench-"))
-        url = f"http://127.0.0.1:{upstream}"
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(data),
-            "KIROTRIO_DATA_DIR": str(data),
-            "KIROTRIO_UPSTREAM_URL": url,
-            "KIROTRIO_AUTH_URL": url,
-            "KIROTRIO_PORTAL_URL": url,
-            "KIROTRIO_ACCOUNTS_API_KEY": API_KEY,
-            "KIROTRIO_STORE_KEY_SOURCE": "file",
-        }
-        options = [word for setting in GATEWAY_SETTINGS for word in ("--set", setting)]
-        command = [*self.words, "serve", "--port", str(port), *options, *self.arguments, *more]
-        with open(data / "gateway.log", "ab") as log:
-            process = start(command, cpus or {processors()[MEASURED]}, environment=environment, log=log, cwd=self.cwd)
-        program = Program(process, port, folder=None if folder else data)
-        if wait:
-            try:
-                program.port = int(_line(process).rsplit(":", 1)[1])
-                program.key = (data / "client-key").read_text().strip()
-            except (RuntimeError, OSError, ValueError) as wrong:
-                said = (data / "gateway.log").read_text(errors="replace")[-2000:]
-                program.stop()
-                raise RuntimeError(f"the gateway did not start: {wrong}\n{said}") from wrong
-        return program
+        with contextlib.ExitStack() as stack:
+            data = folder or stack.enter_context(_new_folder())
+            url = f"http://127.0.0.1:{upstream}"
+            environment = {
+                "PATH": os.environ["PATH"],
+                "HOME": str(data),
+                "KIROTRIO_DATA_DIR": str(data),
+                "KIROTRIO_UPSTREAM_URL": url,
+                "KIROTRIO_AUTH_URL": url,
+                "KIROTRIO_PORTAL_URL": url,
+                "KIROTRIO_ACCOUNTS_API_KEY": API_KEY,
+                "KIROTRIO_STORE_KEY_SOURCE": "file",
+            }
+            options = [word for setting in GATEWAY_SETTINGS for word in ("--set", setting)]
+            command = [*self.words, "serve", "--port", str(port), *options, *self.arguments, *more]
+            logged = data / "gateway.log"
+            with open(logged, "ab") as log:
+                on = cpus or {processors()[MEASURED]}
+                process = start(command, on, environment=environment, log=log, cwd=self.cwd)
+            program = Program(process, port, folder=None if folder else data, log=logged)
+            if wait:
+                _wait_for(program, data)
+            return program
+
+
+def _wait_for(gateway: Program, data: Path) -> None:
+    try:
+        gateway.ready()
+        gateway.key = (data / "client-key").read_text().strip()
+    except (RuntimeError, OSError) as wrong:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            gateway.process.wait(1)  # one that is about to end may say why
+        said = gateway.last_words() or "It has said nothing."
+        gateway.stop()
+        raise RuntimeError(f"the gateway did not start: {wrong}\n{said}") from wrong
+    except BaseException:
+        gateway.stop()
+        raise
 
 
 @define
 class Load:
     """The load's process; one order at a time."""
 
-    process: subprocess.Popen[str] = field(
+    process: subprocess.Popen[bytes] = field(
         factory=lambda: start([sys.executable, "-m", "benchmarks.load"], {processors()[OTHERS]}, stdin=subprocess.PIPE)
     )
+    lines: Lines = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        _line(self.process)
+        self.lines = Lines(self.process)
+        try:
+            self.lines.next(READY)
+        except BaseException:
+            self.stop()
+            raise
 
     def order(self, **order: Any) -> dict[str, Any]:
+        """What came of it. Raises RuntimeError and OSError where the load has ended.
+
+        One that is cancelled by an exception leaves its answer behind: the load can only be stopped then.
+        """
         assert self.process.stdin is not None
-        self.process.stdin.write(orjson.dumps(order).decode() + "\n")
+        self.process.stdin.write(orjson.dumps(order) + b"\n")
         self.process.stdin.flush()
-        answer: dict[str, Any] = orjson.loads(_line(self.process))
+        answer: dict[str, Any] = orjson.loads(self.lines.next(_ORDER))
         return answer
 
     def stop(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(10)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        end(self.process)
 
 
 def move(programs: Sequence[int], cpus: set[int]) -> None:

@@ -1,25 +1,21 @@
-"""The table of one run as text and as Markdown, the JSON file of it, and the comparison of two."""
+"""The table of one run as text and as Markdown, and the comparison of two."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from benchmarks.results import Results
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.scenarios import SCENARIOS, Figure, Scenario
 
 _PACKAGES = ("trio", "quart", "quart-trio", "hypercorn", "httpx", "h11", "orjson", "uvloop")
-HEAD = ("row", "figure", "gateway", "floor", "× floor", "to reach (stretch)", "")
-BEGIN, END = "<!-- table -->", "<!-- end of table -->"
-"""Between these two lines of a document the table stands."""
+HEAD = ("row", "figure", "gateway", "floor", "× floor", "to reach (stretch)", "to reach × floor here / there", "")
+"""The last but one: the target, moved as the floor is from the machine that the targets come from to this one."""
 
 
 def surroundings(cwd: Path, *, quick: bool, passes: int, command: str) -> dict[str, Any]:
@@ -55,31 +51,54 @@ def _processor() -> str:
     return f"{len(names)} × {names[0]}" if names else ""
 
 
-def rows(scenarios: Sequence[Scenario], results: Results) -> list[list[str]]:
-    """Row, figure, gateway, floor, ratio, target and verdict of each figure that has a place in the table."""
+def rows(scenarios: Sequence[Scenario], results: Results, passes: int) -> list[list[str]]:
+    """Row, figure, gateway, floor, ratio, target, the target moved with the floor, and the verdict on the target.
+
+    One list for each figure that has a place in the table; the verdict says where a row has not so many passes.
+    """
     table = []
     for scenario in scenarios:
         result = results.get(scenario.name, {})
         gateway, floor = result.get("gateway", {}), result.get("floor", {})
         if "skipped" in result:
-            table.append([scenario.name, "", "", "", "", "", f"skipped: {result['skipped']}"])
+            table.append([scenario.name, "", "", "", "", "", "", f"skipped: {result['skipped']}"])
             continue
+        measured = len(result.get("gateway_passes", []))
+        short = f"{measured} of {passes} passes" if measured and measured != passes else ""
         for name, figure in scenario.figures.items():
             value, least = gateway.get(name), floor.get(name)
-            below = f"{'≥' if figure.least else '≤'} {figure.target:g}" if figure.target is not None else ""
-            below += f" ({figure.stretch:g})" if figure.stretch is not None else ""
+            ratio = _ratio(result, name) if figure.unit != "×" else None
+            verdict = _verdict(value, figure.target, figure.stretch, least=figure.least)
             table.append(
                 [
                     scenario.name,
                     name,
                     f"{_figure(value)} {figure.unit}" if value is not None else "",
                     _figure(least) if least is not None else "",
-                    f"{value / least:.1f}" if value is not None and least and figure.unit != "×" else "",
-                    below,
-                    _verdict(value, figure.target, figure.stretch, least=figure.least),
+                    f"{ratio:.1f}" if ratio is not None else "",
+                    *_targets(figure, least),
+                    "; ".join(said for said in (verdict, short) if said),
                 ]
             )
     return table
+
+
+def _ratio(result: Mapping[str, Any], name: str) -> float | None:
+    """Of neighbouring samples; of the medians in files from before that was kept. None where there is none."""
+    if name in result.get("ratio", {}):
+        return float(result["ratio"][name])
+    value, least = (result.get(side, {}).get(name) for side in ("gateway", "floor"))
+    return float(value / least) if value is not None and least else None
+
+
+def _targets(figure: Figure, floor: float | None) -> tuple[str, str]:
+    """The target with the stretch, and the target moved with the floor; "" where there is none."""
+    if figure.target is None:
+        return "", ""
+    sign = "≥" if figure.least else "≤"
+    stretch = f" ({figure.stretch:g})" if figure.stretch is not None else ""
+    moved = f"{sign} {_figure(figure.target * floor / figure.floor)}" if floor and figure.floor else ""
+    return f"{sign} {figure.target:g}{stretch}", moved
 
 
 def _figure(value: float) -> str:
@@ -99,7 +118,10 @@ def _verdict(value: float | None, target: float | None, stretch: float | None, *
 
 
 def about_line(about: dict[str, Any]) -> str:
-    kind = "quick, one short pass" if about["quick"] else f"median of {about['passes']} interleaved passes"
+    passes = about["passes"]
+    kind = f"median of {passes} interleaved passes" if passes > 1 else "one pass"
+    kind = f"quick, {kind.replace('one', 'one short')}" if about["quick"] else kind
+    kind += ", stopped before its end" if about.get("stopped") else ""
     return f"{about['date']}, commit {about['commit']}, Python {about['python']}, {about['machine']}; {kind}"
 
 
@@ -116,7 +138,7 @@ def markdown(about: dict[str, Any], results: Results) -> str:
     here = [scenario for scenario in SCENARIOS if scenario.name in results]
     works = {scenario.name: scenario.work for scenario in here}
     table, shown = [], ""
-    for name, *cells in rows(here, results):
+    for name, *cells in rows(here, results, about["passes"]):
         table.append([name if name != shown else "", works[name] if name != shown else "", *cells])
         shown = name
     head = (HEAD[0], "work", *HEAD[1:])
@@ -126,47 +148,23 @@ def markdown(about: dict[str, Any], results: Results) -> str:
     return "\n".join([said, "", *("| " + " | ".join(line) + " |" for line in lines)])
 
 
-def put_into(document: Path, table: str) -> None:
-    """Put the Markdown table between the two marks of a document, or make it the whole of a new one."""
-    if not document.exists():
-        document.write_text(f"{BEGIN}\n{table}\n{END}\n")
-        return
-    before, begin, rest = document.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{document} has no lines {BEGIN} and {END} for the table to stand between")
-    document.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
+def compare(first: dict[str, Any], second: dict[str, Any], names: Collection[str]) -> str:
+    """Of these rows every figure of the gateway that both runs have, with the change.
 
-
-def compare(old: Path, new: Path) -> str:
-    """Every figure of the gateway in both files, with the change; relative to the floor too, which machines share."""
-    first, second = read(old), read(new)
+    Relative to the floor too, which two machines share.
+    """
     table = []
     for name, result in second["results"].items():
         before = first["results"].get(name, {})
         for figure, value in result.get("gateway", {}).items():
             earlier = before.get("gateway", {}).get(figure)
-            if earlier is None:
+            if earlier is None or name not in names:
                 continue
-            floors = before.get("floor", {}).get(figure), result.get("floor", {}).get(figure)
-            against = f"{(value / floors[1]) / (earlier / floors[0]) - 1:+.0%}" if all(floors) and earlier else ""
+            then, now = _ratio(before, figure), _ratio(result, figure)
+            against = f"{now / then - 1:+.0%}" if now is not None and then else ""
             change = f"{value / earlier - 1:+.0%}" if earlier else ""
             table.append([name, figure, f"{earlier:.4g}", f"{value:.4g}", change, against])
     said = [f"{kind}: {about_line(one['about'])}" for kind, one in (("old", first), ("new", second))]
     if first["about"]["machine"] != second["about"]["machine"]:
         said.append("Measured on different machines: only what is against the floor can be compared.")
     return "\n".join(said) + "\n" + text(table, ("row", "figure", "old", "new", "change", "against floor"))
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A file of `write`. Raises OSError and ValueError."""
-    document = orjson.loads(path.read_bytes())
-    if not isinstance(document, dict) or not {"about", "results"} <= document.keys():
-        raise ValueError(f"{path} is not a file that scripts/bench --json wrote")
-    return document
-
-
-def write(path: Path, about: dict[str, Any], results: Results) -> None:
-    document = {"about": about, "results": results}
-    path.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
-    print(f"written: {path}", file=sys.stderr)

@@ -6,7 +6,8 @@ end with the second minute. A shorter one has no time for as many answers, so it
 measure: as many requests begin and end, and what each leaves behind shows all the same. It compares the end with its
 first third, since what a gateway loads and keeps once takes half a minute, however long the run is.
 
-Exits 1 where memory has grown beyond --within, or where answers fail.
+Exits 1 where memory has grown beyond --within, where answers fail or the gateway ends; 2 for what cannot be meant; 128
+and the signal's number where it was stopped.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from typing import Any
 
 from attrs import frozen
 
+from benchmarks import wording
 from benchmarks.bodies import PATHS
 from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, processors, pss_mb, start_upstream
+from benchmarks.stopping import Stopped, stoppable
 
 WHOLE = 30.0
 """Minutes of a run that is not shortened."""
@@ -77,38 +80,65 @@ def growth(readings: Sequence[Reading], mark: float) -> float:
 
 def main(words: Sequence[str] | None = None) -> int:
     options = _options(words)
-    if options.minutes < SHORTEST:
-        print(f"soak: below {SHORTEST:g} minutes the end and what it is compared with are one", file=sys.stderr)
+    try:
+        wording.program(options.gateway, Path.cwd())
+    except ValueError as wrong:
+        print(f"soak: {wrong}", file=sys.stderr)
         return 2
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     course = plan(options.minutes)
-    command = GatewayCommand(shlex.split(options.gateway), Path.cwd(), shlex.split(options.arguments))
+    command = GatewayCommand(options.gateway, Path.cwd(), options.arguments)
     print(
         f"{options.streams} streams for {course.seconds:.0f} s, each {course.answer}; compared with {course.mark:.0f} s"
     )
-    with _running(command) as (gateway, loads):
-        try:
-            readings = list(_readings(gateway, loads, course, options.streams))
-        except RuntimeError as ended:
-            print(f"soak: {ended}", file=sys.stderr)
-            return 1
+    readings: list[Reading] = []
+    code = 0
+    try:
+        with stoppable(), _running(command) as (gateway, loads):
+            for reading in _readings(gateway, loads, course, options.streams):
+                readings.append(reading)  # noqa: PERF402 - what there is counts, also where the run is stopped
+    except (OSError, RuntimeError) as ended:
+        print(f"soak: {ended}", file=sys.stderr)
+        return 1
+    except Stopped as stopped:
+        print(f"soak: stopped ({stopped})", file=sys.stderr)
+        code = stopped.exit_code
+    try:
+        verdict = _verdict(readings, course.mark, options.within)
+    except ValueError as short:
+        print(f"soak: {short}", file=sys.stderr)
+        verdict = 1
+    return code or verdict
+
+
+def _verdict(readings: Sequence[Reading], mark: float, within: float) -> int:
     answers, failures = sum(one.answers for one in readings), sum(one.failures for one in readings)
-    grown = growth(readings, course.mark)
-    print(
-        f"{answers} answers, {failures} failures; {grown:+.1f} MB since {course.mark:.0f} s (within {options.within:g})"
-    )
-    return 1 if grown > options.within or failures or not answers else 0
+    grown = growth(readings, mark)
+    print(f"{answers} answers, {failures} failures; {grown:+.1f} MB since {mark:.0f} s (within {within:g})")
+    return 1 if grown > within or failures or not answers else 0
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/soak", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--minutes", type=float, default=WHOLE, help=f"{WHOLE:g} by default")
-    parser.add_argument("--streams", type=int, default=100, help="at any time; 100 by default")
-    parser.add_argument("--within", type=float, default=5.0, metavar="MB", help="5 by default")
-    parser.add_argument("--gateway", default=f"{shlex.quote(sys.executable)} -m kirotrio", help="without `serve`")
-    parser.add_argument("--arguments", default="", help="what else to tell `serve`")
+    parser = wording.Parser(prog="soak", usage="scripts/soak [OPTIONS]", description=(__doc__ or "").partition("\n")[0])
+    minutes = wording.amount(SHORTEST, "minutes: below the least of them the end and what it is compared with are one")
+    parser.add_argument("--minutes", type=minutes, metavar="N", default=WHOLE, help=f"{WHOLE:g} by default")
+    streams = wording.whole(len(PATHS), "streams: one through each API and /cc")
+    parser.add_argument("--streams", type=streams, metavar="N", default=100, help="at any time; 100 by default")
+    within = wording.amount(0, "megabytes")
+    parser.add_argument("--within", type=within, default=5.0, metavar="MB", help="5 by default")
+    own = f"{shlex.quote(sys.executable)} -m kirotrio"
+    parser.add_argument("--gateway", type=wording.words, metavar="COMMAND", default=own, help="without `serve`")
+    parser.add_argument(
+        "--arguments", type=wording.words, metavar="WORDS", default="", help="what else to tell `serve`"
+    )
     return parser.parse_args(words)
+
+
+def shares(streams: int) -> dict[str, int]:
+    """How many of them go through each API and `/cc`: all of them together, as even as can be."""
+    each, left = divmod(streams, len(PATHS))
+    return {api: each + (number < left) for number, api in enumerate(PATHS)}
 
 
 @contextlib.contextmanager
@@ -128,10 +158,11 @@ def _running(command: GatewayCommand) -> Iterator[tuple[Program, dict[str, Load]
 
 def _readings(gateway: Program, loads: dict[str, Load], course: Plan, streams: int) -> Iterator[Reading]:
     """One for each line, until the run is over. Raises RuntimeError where the gateway ends."""
-    order: dict[str, Any] = {"connections": max(1, streams // len(loads)), "answer": course.answer, "ramp": 0.1}
+    order: dict[str, Any] = {"answer": course.answer, "ramp": 0.1}
     order |= {"port": gateway.port, "key": gateway.key, "requests": 10**9, "timed": True, "within": 0}
+    each = shares(streams)
     for api, load in loads.items():
-        load.order(do="hold", api=api, **order)
+        load.order(do="hold", api=api, connections=each[api], **order)
     started = time.monotonic()
     for number in range(1, round(course.seconds / course.line) + 1):
         spent, before = cpu_seconds(gateway.pid), time.monotonic()
@@ -150,7 +181,7 @@ def _readings(gateway: Program, loads: dict[str, Load], course: Plan, streams: i
         yield reading
         api = list(loads)[number % len(loads)]
         loads[api].order(do="leave")
-        loads[api].order(do="hold", api=api, **order)
+        loads[api].order(do="hold", api=api, connections=each[api], **order)
 
 
 if __name__ == "__main__":

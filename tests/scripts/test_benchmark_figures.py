@@ -15,14 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import __main__ as bench
-from benchmarks import report
+from benchmarks import files, report
 from benchmarks.load import percentile
 from benchmarks.processes import cpu_seconds, pss_mb
-from benchmarks.results import collected, growth, median_of
+from benchmarks.results import Measured, collected, growth, median_of
 from benchmarks.scenarios import SCENARIOS, chosen
-from benchmarks.soak import SHORTEST, Reading, plan
+from benchmarks.soak import SHORTEST, Reading, plan, shares
 from benchmarks.soak import growth as grown
-from benchmarks.soak import main as soak
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what Linux says of processes")
 ABOUT: dict[str, Any] = {
@@ -57,14 +56,22 @@ def test_a_figure_that_one_pass_lacks_has_no_median() -> None:
     assert median_of([{"a": 1.0, "b": 2.0}, {"a": 3.0}]) == {"a": 2.0}
 
 
-def test_growth_leaves_out_what_the_smallest_body_costs() -> None:
+def test_growth_is_told_with_and_without_what_the_smallest_body_costs() -> None:
     requests = {"S9-0MB": 2.0, "S9-0.1MB": 3.0, "S6": 2.0 + 1.5 * 10, "S9-6MB": 2.0 + 6 * 12}
     events = {"S9-10": 100.0, "S9-100": 110.0, "S9-400": 150.0}
     rows = {name: {"cpu ms/request": cost} for name, cost in requests.items()}
     rows |= {name: {"cpu µs/event": cost} for name, cost in events.items()}
-    assert growth(rows) == pytest.approx(
-        {"event at 100 streams": 1.1, "event at 400 streams": 1.5, "MB at 1.5 MB": 1.0, "MB at 6 MB": 1.2}
-    )
+    grown = growth(rows)
+    less = {"a MB at 1.5 MB, less S9-0MB": 1.0, "a MB at 6 MB, less S9-0MB": 1.2}
+    # 17 ms for 1.5 MB and 74 for 6, where 0.1 MB took 3.
+    plain = {"a MB at 1.5 MB": 17 / 1.5 / 30, "a MB at 6 MB": 74 / 6 / 30}
+    assert grown == pytest.approx({"event at 100 streams": 1.1, "event at 400 streams": 1.5, **plain, **less})
+    assert grown.keys() == next(one for one in SCENARIOS if one.name == "S9").figures.keys()
+
+
+def test_growth_needs_no_smallest_body_for_what_it_tells_as_it_is() -> None:
+    rows = {"S9-0.1MB": {"cpu ms/request": 3.0}, "S6": {"cpu ms/request": 45.0}}
+    assert growth(rows) == {"a MB at 1.5 MB": 1.0}
 
 
 def test_growth_says_nothing_where_a_row_is_missing() -> None:
@@ -79,40 +86,73 @@ def test_a_row_brings_the_rows_that_its_figures_are_made_of() -> None:
         chosen("S2,S77")
 
 
-def test_every_row_of_the_issue_is_there() -> None:
+def test_every_row_with_a_target_is_there() -> None:
     names = {scenario.name for scenario in SCENARIOS}
     assert names >= {"S1", "S1s", "S2", "S2o", "S2r", "S2p", "S3", "S4", "S4i", "S5", "S6", "S7", "S8", "S9"}
 
 
 def results() -> dict[str, dict[str, Any]]:
-    every = {
-        ("S1", "gateway"): [{"cpu ms/request": 2.0, "wall": 1.0}, {"cpu ms/request": 4.0, "wall": 1.0}],
-        ("S1", "floor"): [{"cpu ms/request": 0.5, "wall": 1.0}],
-        ("S4", "gateway"): [{"held": 900.0, "memory": 49.0, "closed": 0.5}],
-    }
-    return collected(every, {"S8x": "there is none"})
+    measured = Measured(skipped={"S8x": "there is none"})
+    for number, cost in enumerate((2.0, 4.0)):
+        measured.add("S1", "gateway", (number, 0), {"cpu ms/request": cost, "wall": 1.0})
+        measured.add("S1", "floor", (number, 0), {"cpu ms/request": 0.26, "wall": 1.0})
+    measured.add("S4", "gateway", (0, 0), {"held": 900.0, "memory": 49.0, "closed": 0.5})
+    return collected(measured)
+
+
+@given(st.lists(st.lists(st.floats(1, 1000), min_size=1, max_size=5), min_size=1, max_size=4))
+def test_a_figure_is_the_median_of_passes_and_a_pass_that_of_its_samples(passes: list[list[float]]) -> None:
+    measured = Measured()
+    for number, samples in enumerate(passes):
+        for turn, value in enumerate(samples):
+            measured.add("S1", "gateway", (number, turn), {"a": value})
+    found = collected(measured)["S1"]
+    assert [one["a"] for one in found["gateway_passes"]] == [statistics.median(samples) for samples in passes]
+    assert found["gateway"]["a"] == statistics.median(map(statistics.median, passes))
+    every = [value for samples in passes for value in samples]
+    assert found["spread"]["gateway"]["a"] == [min(every), max(every)]
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=9), st.floats(1.0, 20.0))
+def test_a_machine_that_changes_its_speed_leaves_the_ratio_as_it_is(speeds: list[float], dearer: float) -> None:
+    measured = Measured()
+    for turn, speed in enumerate(speeds):
+        measured.add("S1", "floor", (0, turn), {"a": speed})
+        measured.add("S1", "gateway", (0, turn), {"a": dearer * speed})
+    found = collected(measured)["S1"]
+    assert found["ratio"]["a"] == pytest.approx(dearer)
+    assert found["spread"]["ratio"]["a"] == pytest.approx([dearer, dearer])
+
+
+def test_a_sample_without_the_other_side_beside_it_has_no_part_in_the_ratio() -> None:
+    measured = Measured()
+    for place, value in (((0, 0), 10.0), ((0, 1), 20.0), ((1, 0), 1000.0)):
+        measured.add("S1", "gateway", place, {"a": value})
+    measured.add("S1", "floor", (0, 0), {"a": 5.0})
+    measured.add("S1", "floor", (0, 1), {"a": 5.0})
+    assert collected(measured)["S1"]["ratio"] == {"a": 3.0}
 
 
 def test_the_table_has_the_ratio_to_the_floor_and_says_what_is_reached() -> None:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in ("S1", "S4", "S8x", "S7")]
-    rows = {(row[0], row[1]): row[2:] for row in report.rows(scenarios, results())}
-    assert rows["S1", "cpu ms/request"] == ["3 ms", "0.5", "6.0", "≤ 2.5 (1.8)", "1.2× too much"]
-    assert rows["S4", "held"] == ["900 streams", "", "", "≥ 1000", "100 missing"]
-    assert rows["S4", "memory"][-1] == "stretch reached"
-    assert rows["S4", "closed"][-1] == "reached"
+    rows = {(row[0], row[1]): row[2:] for row in report.rows(scenarios, results(), 2)}
+    assert rows["S1", "cpu ms/request"] == ["3 ms", "0.26", "11.5", "≤ 2.5 (1.8)", "≤ 5", "1.2× too much"]
+    assert rows["S4", "held"] == ["900 streams", "", "", "≥ 1000", "", "100 missing; 1 of 2 passes"]
+    assert rows["S4", "memory"][-1] == "stretch reached; 1 of 2 passes"
+    assert rows["S4", "closed"][-1] == "reached; 1 of 2 passes"
     assert rows["S8x", ""][-1] == "skipped: there is none"
     assert rows["S7", "cpu µs/event"][-1] == "FAILED"
 
 
 def test_the_markdown_table_stands_between_its_marks(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
-    document.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    document.write_text(f"before\n{files.BEGIN}\nold\n{files.END}\nafter\n")
     kept = tmp_path / "kept.json"
-    report.write(kept, ABOUT, results())
+    files.write(kept, ABOUT, results())
     assert bench.main(["--show", str(kept), "--markdown", str(document)]) == 0
     text = document.read_text()
-    assert text.startswith(f"before\n{report.BEGIN}\n2026-01-01")
-    assert text.endswith(f"{report.END}\nafter\n")
+    assert text.startswith(f"before\n{files.BEGIN}\n2026-01-01")
+    assert text.endswith(f"{files.END}\nafter\n")
     assert "old" not in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1
@@ -122,26 +162,18 @@ def test_a_document_without_the_marks_stays_as_it_is(tmp_path: Path) -> None:
     document = tmp_path / "other.md"
     document.write_text("something else\n")
     with pytest.raises(ValueError, match=r"other\.md"):
-        report.put_into(document, "a table")
+        files.put_into(document, "a table")
     assert document.read_text() == "something else\n"
 
 
-def test_two_files_are_compared_also_against_the_floor(tmp_path: Path) -> None:
-    old, new = tmp_path / "old.json", tmp_path / "new.json"
-    report.write(old, ABOUT, {"S1": {"gateway": {"cpu": 4.0, "gone": 1.0}, "floor": {"cpu": 1.0}}})
-    report.write(new, ABOUT, {"S1": {"gateway": {"cpu": 3.0, "new": 1.0}, "floor": {"cpu": 0.5}}})
-    row = report.compare(old, new).splitlines()[-1]
-    assert row.split() == ["S1", "cpu", "4", "3", "-25%", "+50%"]
-    report.write(new, {**ABOUT, "machine": "another"}, {})
-    assert "different machines" in report.compare(old, new)
-
-
-def test_what_is_no_file_of_the_benchmark_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = tmp_path / "other.json"
-    other.write_text("[]")
-    assert bench.main(["--show", str(other)]) == 2
-    assert bench.main(["--compare", str(tmp_path / "none"), str(other)]) == 2
-    assert "other.json" in capsys.readouterr().err
+def test_two_files_are_compared_also_against_the_floor() -> None:
+    old = {"about": ABOUT, "results": {"S1": {"gateway": {"cpu": 4.0, "gone": 1.0}, "floor": {"cpu": 1.0}}}}
+    now = {"gateway": {"cpu": 3.0, "new": 1.0}, "floor": {"cpu": 0.5}, "ratio": {"cpu": 8.0}}
+    new = {"about": ABOUT, "results": {"S1": now, "S2": now}}
+    row = report.compare(old, new, {"S1"}).splitlines()[-1]
+    assert row.split() == ["S1", "cpu", "4", "3", "-25%", "+100%"]
+    assert "S1" not in report.compare(old, new, {"S2"})
+    assert "different machines" in report.compare(old, {**new, "about": {**ABOUT, "machine": "another"}}, ())
 
 
 def test_an_executable_of_another_state_of_the_source_is_not_measured(tmp_path: Path) -> None:
@@ -185,12 +217,10 @@ def test_a_short_soak_asks_for_as_many_answers() -> None:
     assert (short.mark, short.line, short.answer) == (60, 10, "events=20 gap_ms=50")
 
 
-def test_the_shortest_soak_has_an_end_apart_from_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_shortest_soak_has_an_end_apart_from_its_beginning() -> None:
     course = plan(SHORTEST)
     lines = [course.line * (number + 1) for number in range(round(course.seconds / course.line))]
     assert grown([Reading(at, 1.0, 1, 0) for at in lines], course.mark) == 0.0
-    assert soak(["--minutes", "1"]) == 2
-    assert "minutes" in capsys.readouterr().err
 
 
 def test_what_a_soak_has_grown_by_is_read_from_medians() -> None:
@@ -199,3 +229,11 @@ def test_what_a_soak_has_grown_by_is_read_from_medians() -> None:
     assert grown(readings, 20.0) == 82.5 - 81.0
     with pytest.raises(ValueError, match="too short"):
         grown(readings[:5], 20.0)
+
+
+@given(st.integers(4, 1000))
+def test_all_streams_of_a_soak_are_shared_out_evenly(streams: int) -> None:
+    each = shares(streams).values()
+    assert sum(each) == streams
+    assert max(each) - min(each) <= 1
+    assert min(each) >= 1
