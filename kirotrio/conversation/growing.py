@@ -51,11 +51,14 @@ class Beginning(Generic[T]):
     made: T
     before: dict[str, Json] | None = None
     """The members in front of the messages; None: the place is not proven yet."""
+    beside: int = 0
+    """Bytes of what else of the body `made` was made of."""
 
     @property
     def weight(self) -> int:
-        """Bytes that it may take at most: a text with a character of four bytes takes four for each character."""
-        return 5 * len(self.head) + 1000 * self.count
+        """Bytes that it may take at most: a text with a character of four bytes takes four for each character. What
+        stands beside the messages is kept as JSON, as values and as text."""
+        return 5 * len(self.head) + 1000 * self.count + 30 * self.beside
 
 
 @frozen

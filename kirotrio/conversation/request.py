@@ -158,6 +158,9 @@ class Tool:
     options: Mapping[str, Json] = field(factory=dict)
     deferred: bool = False
     path: str = ""
+    worked_out: dict[str, Any] = field(factory=dict, init=False, eq=False, repr=False)
+    """What somebody has worked out of the other fields alone: a conversation that goes on brings the same tools again,
+    dozens of them, and their schemas are the larger part of the work on them."""
 
 
 @frozen

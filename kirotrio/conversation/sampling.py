@@ -14,7 +14,9 @@ equal counts.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 PIECE = 256
 """Characters looked at in one place."""
@@ -119,14 +121,13 @@ def sampled_count(texts: Sequence[str]) -> int:
 
 def _pieces(texts: Sequence[str], total: int) -> Iterator[str]:
     """`SAMPLE // PIECE` pieces, as evenly over all texts as if they were one."""
+    ends = list(accumulate(map(len, texts)))
     step = total / (SAMPLE // PIECE)
     at = step / 2
-    begun = 0
-    for text in texts:
-        end = begun + len(text)
-        while at < end:
-            # Near the end of a text its last characters; of a short one all.
-            start = max(0, min(int(at) - begun, len(text) - PIECE))
-            yield text[start : start + PIECE]
-            at += step
-        begun = end
+    while at < total:
+        index = bisect_right(ends, at)
+        text = texts[index]
+        # Near the end of a text its last characters; of a short one all.
+        start = max(0, min(int(at) - ends[index] + len(text), len(text) - PIECE))
+        yield text[start : start + PIECE]
+        at += step

@@ -46,9 +46,10 @@ def _first(conversation: Conversation) -> Turn | None:
 
 
 def _says_something(turn: Turn) -> bool:
-    if not any(isinstance(part, ToolResult) for part in turn.parts):
-        return bool(turn.parts)
-    return any(
+    kinds = set(map(type, turn.parts))
+    if ToolResult not in kinds:
+        return bool(kinds)
+    return len(kinds) > 1 and any(
         _without_notes(part.text) != "" if isinstance(part, Text) else not isinstance(part, ToolResult)
         for part in turn.parts
     )

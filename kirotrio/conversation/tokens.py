@@ -55,6 +55,8 @@ IMAGE_TOKENS = 1_500
 """For any image: what a large one costs; small ones are over-estimated."""
 _TEXTUAL = ("json", "xml", "yaml", "toml", "javascript", "sql")
 """Ends of media types whose base64 is text, at four bytes a token. Of other documents only the name goes upstream."""
+_TEXTS = "texts"
+"""Of a tool."""
 TURN_TOKENS = 4
 PART_TOKENS = 3
 TOOL_TOKENS = 8
@@ -238,12 +240,15 @@ def _weighed(conversation: Conversation) -> Iterator[tuple[str, tuple[str, ...],
         yield "system", (text,), TURN_TOKENS
     for turn in conversation.turns:
         texts: list[str] = []
-        flat = TURN_TOKENS
+        flat = TURN_TOKENS + PART_TOKENS * len(turn.parts)
         for part in turn.parts:
-            flat += PART_TOKENS + _part(part, texts)
+            if type(part) is Text:
+                texts.append(part.text)
+            else:
+                flat += _part(part, texts)
         yield turn.role, tuple(texts), flat
     for tool in _offered(conversation):
-        yield "tool", (tool.name, tool.description, _json(tool.input_schema)), TOOL_TOKENS
+        yield "tool", _texts_of(tool), TOOL_TOKENS
     if conversation.output_schema is not None and conversation.output_schema.schema is not None:
         yield "schema", (_json(conversation.output_schema.schema),), TOOL_TOKENS
 
@@ -294,6 +299,13 @@ def _offered(conversation: Conversation) -> Iterator[Tool]:
     for tool in conversation.tools:
         if (tool.input_schema is not None or not tool.kind) and (not tool.deferred or tool.name in loaded):
             yield tool
+
+
+def _texts_of(tool: Tool) -> tuple[str, ...]:
+    texts: tuple[str, ...] | None = tool.worked_out.get(_TEXTS)
+    if texts is None:
+        texts = tool.worked_out[_TEXTS] = (tool.name, tool.description, _json(tool.input_schema))
+    return texts
 
 
 def _json(value: Json) -> str:

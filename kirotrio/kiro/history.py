@@ -101,11 +101,15 @@ class _Fold:
 
     def add(self, turn: Turn, path: str) -> None:
         text_before = False
+        role = turn.role
         for index, part in enumerate(turn.parts):
             at = f"{path}.content.{index}"
-            is_text = isinstance(part, Text)
-            self._add_part(part, turn.role, at, continued=text_before and is_text)
-            text_before = is_text
+            if type(part) is Text:
+                self._say(repair_noted(part.text, at, self._notes), role, continued=text_before)
+                text_before = True
+            else:
+                self._add_part(part, role, at)
+                text_before = False
         if not turn.parts:
             # The entry keeps its place: dropping it would make one turn of its neighbours.
             self._assistant() if turn.role == "assistant" else self._user()
@@ -144,10 +148,9 @@ class _Fold:
         else:
             self._user()
 
-    def _add_part(self, part: Part, role: Role, path: str, *, continued: bool) -> None:
+    def _add_part(self, part: Part, role: Role, path: str) -> None:
+        """Of any kind but text."""
         match part:
-            case Text():
-                self._say(repair_noted(part.text, path, self._notes), role, continued=continued)
             case ToolUse():
                 self._add_use(part, role, path)
             case ToolResult():

@@ -8,7 +8,7 @@ text: long descriptions in the system text, a tool choice in one line at the end
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -26,6 +26,7 @@ from kirotrio.kiro.wellformed import quoted, repair_noted, repair_text
 
 HEAD_LENGTH = 500
 """Characters of a long description that stay with its tool, at most."""
+_SPECIFICATION: Final = "specification"
 
 
 @frozen
@@ -89,6 +90,21 @@ def _at(tool: Tool, path: str) -> Tool:
 
 
 def _specification(
+    tool: Tool, sent: str, description_max_length: int, system: list[str], notes: list[Diagnostic]
+) -> dict[str, Any]:
+    """One entry of `tools[]`, the same object for the same tool where there is nothing to say beside it."""
+    asked = (sent, description_max_length)
+    known: tuple[tuple[str, int], dict[str, Any]] | None = tool.worked_out.get(_SPECIFICATION)
+    if known is not None and known[0] == asked:
+        return known[1]
+    said = len(system), len(notes)
+    made = _make_specification(tool, sent, description_max_length, system, notes)
+    if said == (len(system), len(notes)):
+        tool.worked_out[_SPECIFICATION] = asked, made
+    return made
+
+
+def _make_specification(
     tool: Tool, sent: str, description_max_length: int, system: list[str], notes: list[Diagnostic]
 ) -> dict[str, Any]:
     description = repair_noted(tool.description, f"{tool.path}.description", notes)

@@ -279,3 +279,20 @@ def test_the_choice_of_none_leaves_the_history_its_names() -> None:
 
 def test_a_choice_loads_a_deferred_tool() -> None:
     assert "WebFetch" in send(evolve(DEFERRED), choice=ToolChoice("tool", "WebFetch")).tools
+
+
+# -- a conversation that goes on ---------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.sampled_from([4, 300, 10_000]), st.booleans()), min_size=2, max_size=5))
+def test_a_tool_that_comes_again_is_sent_and_noted_as_one_that_is_new(asked: list[tuple[int, bool]]) -> None:
+    schemas = ({"type": "object", "properties": {"a": {"type": "string"}}}, {"type": "object", "oneOf": [{}]})
+    tools = [Tool("Read", "reads files " * 9, schema) for schema in schemas]
+    tools = [evolve(tool, path=f"tools.{number}") for number, tool in enumerate(tools)]
+    for limit, crowded in asked:
+        # In front of it a tool whose name is the same but for its case: the second is sent under another name.
+        before = [Tool("READ", "shouts", path="tools.9")] if crowded else []
+        for tool in tools:
+            sent, new = send(*before, tool, limit=limit), send(*before, evolve(tool), limit=limit)
+            assert sent.request == new.request
+            assert sent.content == new.content

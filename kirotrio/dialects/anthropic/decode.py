@@ -227,7 +227,7 @@ def _remember(
             rest.beginning if known_tools or tools is None else evolve(rest.beginning, made=made.with_tools(*tools))
         )
     if beginning is not None:
-        memory.keep(beginning)
+        memory.keep(evolve(beginning, beside=len(beginning.made.tools)))
 
 
 def _note_ignored(

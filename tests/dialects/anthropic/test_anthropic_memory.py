@@ -169,3 +169,15 @@ def test_what_comes_once_or_is_small_is_not_remembered(size: int) -> None:
     decode_request(conversation(size), memory=memory)
     decode_request(conversation(size), memory=memory)
     assert memory.weight == 0
+
+
+def test_tools_weigh_as_much_as_they_hold() -> None:
+    weights = []
+    for described in ("", "x" * 50_000):
+        memory = Memory[Remembered](worth=0, key=16)
+        tools = [{"name": "a", "description": described, "input_schema": {"type": "object"}}]
+        body = orjson.dumps({**orjson.loads(conversation(9)), "tools": tools})
+        for _ in range(2):
+            decode_request(body, memory=memory)
+        weights.append(memory.weight)
+    assert 0 < weights[0] < weights[1] - 50_000
