@@ -20,11 +20,12 @@ from attrs import define
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.errors import DeadlineExceeded, Recovery, SettingsError, UpstreamFailed
 from kirotrio.kiro.address import Address, NoAddress, parse_address
-from kirotrio.kiro.connections import BROKEN, Connection, Pool, WayOut
+from kirotrio.kiro.connections import BROKEN, Connection, Pool, TakeNow, WayOut
 from kirotrio.kiro.failures import broke, translated
 from kirotrio.kiro.http1 import UnfitRequest, request_head
 from kirotrio.kiro.http_answer import HttpAnswer
 from kirotrio.kiro.proxies import ACCOUNTS_OWN, Proxy, bypasses_proxy, parse_proxy
+from kirotrio.kiro.readiness import Readiness
 from kirotrio.kiro.tunnels import Direct, Roots, Tunnel, not_admitted
 
 _LARGEST_ANSWER: Final = 16 * 1024 * 1024
@@ -45,6 +46,7 @@ class Transport:
     def __init__(self, upstream: UpstreamSettings, deadlines: DeadlineSettings) -> None:
         self._no_proxy = upstream.no_proxy
         self._connections = upstream.connections
+        self._readiness = Readiness()
         self._tls: Roots = functools.cache(functools.partial(tls_context, upstream.certificates))
         # Reads have no deadline of their own: silence is watched from beside the read (TRIO_STACK, trap 13).
         self.connect_patience = deadlines.connect
@@ -64,6 +66,10 @@ class Transport:
     async def aclose(self) -> None:
         for route in (self._direct, self._through, *self._own.values()):
             route.close()
+
+    async def run(self) -> None:
+        """Until cancelled, events of running answers are waited for together, which is cheaper: see `readiness`."""
+        await self._readiness.run()
 
     async def call(
         self,
@@ -139,7 +145,7 @@ class Transport:
         return route
 
     def _route(self, proxy: Proxy | None) -> Route:
-        return Route.to(proxy, self._tls, self._connections)
+        return Route.to(proxy, self._tls, self._connections, self._readiness)
 
     def _close_surplus(self) -> None:
         """Those used longest ago go first, and none that is in use."""
@@ -162,13 +168,13 @@ class Route:
     busy: int = 0
 
     @classmethod
-    def to(cls, proxy: Proxy | None, tls: Roots, connections: int) -> Self:
+    def to(cls, proxy: Proxy | None, tls: Roots, connections: int, readiness: Readiness) -> Self:
         if proxy is None:
-            return cls(proxy, Pool(Direct(), tls, connections))
-        pool = Pool(Tunnel(proxy, tls), tls, connections)
+            return cls(proxy, Pool(Direct(), tls, connections, readiness))
+        pool = Pool(Tunnel(proxy, tls), tls, connections, readiness)
         if proxy.scheme == "socks5":
             return cls(proxy, pool)
-        return cls(proxy, pool, Pool(Tunnel(proxy, tls, forwards=True), tls, connections))
+        return cls(proxy, pool, Pool(Tunnel(proxy, tls, forwards=True), tls, connections, readiness))
 
     def pool_for(self, where: Address) -> Pool:
         return self._pool if self._forwarding is None or where.scheme == "https" else self._forwarding
@@ -279,13 +285,17 @@ class UpstreamStream:
         self._pool.give_back(self._connection)
         self._transport.give_back(self._route)
 
-    async def receive(self) -> bytes:
-        """The next bytes of the body, b"" at its end. Raises UpstreamFailed where the connection is cut."""
+    async def receive(self, take_now: TakeNow | None = None) -> bytes:
+        """The next bytes of the body, b"" at its end. Raises UpstreamFailed where the connection is cut.
+
+        `take_now`: may be called with what comes meanwhile, by another task. It returns False for a piece that it has
+        not touched, which is then received; what it raises, this raises.
+        """
         if self._early:
             early, self._early = self._early, b""
             return early
         try:
-            return await self._connection.receive()
+            return await self._connection.receive(take_now)
         except BROKEN as error:
             raise broke(error, self._where.host) from error
 

@@ -12,6 +12,7 @@ without waiting for anything, also when the task is cancelled.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import trio
@@ -21,6 +22,7 @@ from trio.lowlevel import wait_readable
 from kirotrio.kiro.address import Address
 from kirotrio.kiro.http1 import ProtocolError, ResponseParser
 from kirotrio.kiro.lines import READ, AnyLine, Line
+from kirotrio.kiro.readiness import Readiness
 from kirotrio.kiro.tunnels import ConnectFailed, ConnectTimedOut, Direct, Roots, Tunnel, secured
 
 __all__ = ["BROKEN", "ConnectFailed", "ConnectTimedOut", "Connection", "Pool", "WayOut", "secured"]
@@ -38,6 +40,9 @@ BROKEN: Final = (trio.BrokenResourceError, trio.ClosedResourceError, ProtocolErr
 
 WayOut: TypeAlias = Direct | Tunnel
 
+TakeNow: TypeAlias = Callable[[bytes], bool]
+"""Does what a piece asks for, without waiting. False: it has not touched the piece, which is to be received."""
+
 
 class WriteTimedOut(trio.BrokenResourceError):
     """The peer takes no more of the request."""
@@ -46,11 +51,12 @@ class WriteTimedOut(trio.BrokenResourceError):
 class Connection:
     """`response` is that of the exchange under way. `reused`: another one went before it."""
 
-    __slots__ = ("_asked_at", "_line", "idle_until", "place", "response", "reused")
+    __slots__ = ("_asked_at", "_line", "_readiness", "idle_until", "place", "response", "reused")
 
-    def __init__(self, line: AnyLine, place: Place = ("", "", 0)) -> None:
+    def __init__(self, line: AnyLine, place: Place = ("", "", 0), readiness: Readiness | None = None) -> None:
         self._line = line
         self._asked_at = 0.0
+        self._readiness = readiness
         self.place = place
         self.idle_until = 0.0
         self.reused = False
@@ -94,15 +100,22 @@ class Connection:
             and trio.current_time() - self._asked_at < _STALE_WITHIN
         )
 
-    async def receive(self) -> bytes:
-        """The next bytes of the body, b"" at its end. Raises one of BROKEN."""
+    async def receive(self, take_now: TakeNow | None = None) -> bytes:
+        """The next bytes of the body, b"" at its end. Raises one of BROKEN.
+
+        `take_now`: may be called meanwhile with pieces that come, by another task; what it raises, this raises.
+        Cancelled, no piece is lost that it was not called with.
+        """
         response, line = self.response, self._line
         # Where there is no TLS, without the turns through `_read`: each costs again with every event.
         plain = line.socket if isinstance(line, Line) else None
+        readiness = self._readiness if take_now is not None else None
         while not response.done:
             if response.failure is not None:
                 raise response.failure
-            if plain is None:
+            if readiness is not None and take_now is not None and readiness.running and not line.withholds:
+                piece = await self._hand_over(readiness, take_now)
+            elif plain is None:
                 piece = await self._read()
             else:
                 try:
@@ -120,6 +133,38 @@ class Connection:
             if piece:
                 return piece
         return b""
+
+    async def _hand_over(self, readiness: Readiness, take_now: TakeNow) -> bytes:
+        """Every piece to `take_now`, until one is left, which is returned, or there is something else to be done."""
+        response, receive_now = self.response, self._line.receive_now
+        left = b""
+        failure: Exception | None = None
+
+        def ready() -> bool:
+            nonlocal left, failure
+            try:
+                data = receive_now()
+                if not data:
+                    if data is None:
+                        return self._line.withholds
+                    response.close()
+                    return True
+                piece = response.feed(data)
+                if piece and not take_now(piece):
+                    left = piece
+                    return True
+            except Exception as error:
+                failure = error
+                return True
+            return response.done or response.failure is not None or self._line.withholds
+
+        try:
+            await readiness.wait(self._line.socket, ready)
+        except (OSError, ValueError) as error:  # the latter where it is closed
+            raise trio.BrokenResourceError(str(error)) from error
+        if failure is not None:
+            raise failure
+        return left
 
     async def _read(self) -> bytes:
         data = await self._line.receive_some()
@@ -170,6 +215,8 @@ class Pool:
     way: WayOut
     tls: Roots
     most: int
+    readiness: Readiness | None = None
+    """Of whom connections ask when there is something to read."""
     open: int = 0
     """Those there are, and those that are being made."""
     _idle: list[Connection] = field(factory=list)
@@ -270,7 +317,7 @@ class Pool:
                     stream = await secured(stream, self.tls(), where.host)
             except trio.TooSlowError as error:
                 raise ConnectTimedOut from error
-        return Connection(stream, place)
+        return Connection(stream, place, self.readiness)
 
     def _drop(self, index: int) -> None:
         self._idle.pop(index).close()

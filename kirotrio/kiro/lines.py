@@ -32,6 +32,9 @@ class Line:
 
     __slots__ = ("socket",)
 
+    withholds: Final = False
+    """Whether there may be more to receive, or to be sent, although nothing comes from the socket."""
+
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
 
@@ -55,6 +58,15 @@ class Line:
                     return self.socket.recv(max_bytes)
                 except BlockingIOError:
                     continue
+        except (OSError, ValueError) as error:  # the latter where it is closed
+            raise trio.BrokenResourceError(str(error)) from error
+
+    def receive_now(self) -> bytes | None:
+        """What is there already; None where nothing is, b"" at the end."""
+        try:
+            return self.socket.recv(READ)
+        except BlockingIOError:
+            return None
         except (OSError, ValueError) as error:  # the latter where it is closed
             raise trio.BrokenResourceError(str(error)) from error
 
@@ -141,12 +153,14 @@ class SecureLine:
     A peer that closes without saying so is at its end, as HTTPS is used: whether the answer was whole, HTTP can tell.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "_tls", "beneath")
+    __slots__ = ("_ended", "_incoming", "_outgoing", "_tls", "beneath")
 
     def __init__(self, beneath: AnyLine, tls: ssl.SSLContext, host: str) -> None:
         self.beneath = beneath
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
+        self._ended = False
+        """Nothing more can be read."""
         self._tls = tls.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
 
     async def agree(self) -> None:
@@ -166,26 +180,52 @@ class SecureLine:
                 await self._flush()
                 return
 
+    @property
+    def socket(self) -> socket.socket:
+        return self.beneath.socket
+
+    @property
+    def withholds(self) -> bool:
+        """As of a line: an end that nobody has heard of, or what TLS itself has to say."""
+        return self._ended or self._outgoing.pending > 0 or self.beneath.withholds
+
+    def receive_now(self) -> bytes | None:
+        """Everything that has come, as `receive_some`, where nothing need be sent for it; None where nothing has."""
+        data = self.beneath.receive_now()
+        if data is None:
+            return None
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+        return self._decrypted()
+
     async def receive_some(self, max_bytes: int = READ) -> bytes:
         """Everything that has come, at least one byte; b"" at the end. `max_bytes` is of what the socket is read."""
         while True:
-            pieces: list[bytes] = []
-            ended = False
-            try:
-                while piece := self._tls.read(_RECORD):
-                    pieces.append(piece)
-                ended = True
-            except ssl.SSLWantReadError:
-                pass
-            except ssl.SSLError as error:
-                if not pieces and not _is_end(error):
-                    raise trio.BrokenResourceError(str(error)) from error
-                ended = True
+            piece = self._decrypted()
             # A new key is agreed on in between, for example.
             await self._flush()
-            if pieces or ended:
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if piece is not None:
+                return piece
             await self._fill(max_bytes)
+
+    def _decrypted(self) -> bytes | None:
+        """Everything that the socket brought, b"" at the end; None where that is no whole record yet."""
+        pieces: list[bytes] = []
+        try:
+            while piece := self._tls.read(_RECORD):
+                pieces.append(piece)
+            self._ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError as error:
+            if not pieces and not _is_end(error):
+                raise trio.BrokenResourceError(str(error)) from error
+            self._ended = True
+        if pieces or self._ended:
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return None
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         with memoryview(data) as rest:

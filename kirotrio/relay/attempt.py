@@ -294,9 +294,20 @@ async def _read_stream(
     reader = EventReader()
     # The clock itself: trio.current_time looks for it each time.
     current_time = trio.lowlevel.current_clock().current_time
+
+    def take_now(piece: bytes) -> bool:
+        if received.closed or received.full:
+            return False
+        if events := reader.feed(piece):
+            received.send_nowait(events)
+        if reader.failure is not None:
+            raise reader.failure
+        progress.reading_since = current_time()
+        return True
+
     while True:
         progress.reading_since = current_time()
-        piece = await stream.receive()
+        piece = await stream.receive(take_now)
         progress.reading_since = None
         if not piece:
             reader.close()

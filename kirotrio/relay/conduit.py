@@ -44,6 +44,11 @@ class Conduit(Generic[T]):
         self.closed = False
         """Nothing more will be received."""
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another item."""
+        return self._taker is None and len(self._held) >= self._most
+
     def send_nowait(self, item: T) -> bool:
         """Whether there was room for it. Raises trio.ClosedResourceError after `end`, trio.BrokenResourceError after
         `close`."""

@@ -112,6 +112,7 @@ async def serve_gateway(
                 else listen(server.connections)
             )
             # Application-wide tasks (ARCHITECTURE, rule 1) are these, and the refreshes that accounts run.
+            own_tasks.start_soon(transport.run)
             own_tasks.start_soon(keep_in_step, pool)
             own_tasks.start_soon(refresh_ahead, pool)
             own_tasks.start_soon(_keep_known, pool, log, 1 if seat is None else seat.worker)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 
 import pytest
@@ -134,3 +135,45 @@ async def test_leaving_a_connection_with_tls_closes_it_at_once(tls):
                 await stream.receive()
         with trio.fail_after(10):
             await gone.wait()
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_is_encrypted_is_taken_at_once_too_and_its_end_is_seen(tls, together):
+    async def answer(stream: trio.SSLStream) -> None:
+        await stream.receive_some(65536)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\n\r\n")
+        for number in range(2):
+            await trio.testing.wait_all_tasks_blocked(0.005)
+            await stream.send_all(b"%d" % number)
+        await trio.testing.wait_all_tasks_blocked(0.005)
+        stream._ssl_object.write(b"2")
+        if not together:
+            await stream.transport_stream.send_all(stream._outgoing.read())
+            await trio.testing.wait_all_tasks_blocked(0.005)
+        with pytest.raises(ssl.SSLWantReadError):
+            stream._ssl_object.unwrap()
+        await stream.transport_stream.send_all(stream._outgoing.read())
+        await trio.sleep_forever()  # TLS is at its end, the connection is not
+
+    taken: list[bytes] = []
+    async with server(answer, tls) as (port, tasks), transport(certificates="system") as http:
+        tasks.start_soon(http.run)
+        async with http.stream("GET", f"https://127.0.0.1:{port}/", headers={}) as stream:
+            with trio.fail_after(10):
+                assert await stream.receive(lambda piece: not taken.append(piece)) == b""
+    assert taken == [b"0", b"1", b"2"]
+
+
+async def test_a_key_that_is_agreed_on_anew_is_answered_while_pieces_are_taken_at_once(authority):
+    """In place of a new key, which the library cannot ask for: whatever TLS has to say is said before the next wait."""
+    near, far = (trio.socket.from_stdlib_socket(one) for one in socket.socketpair())
+    line = SecureLine(Line(near._sock), ssl.create_default_context(), "127.0.0.1")
+    assert not line.withholds
+    with pytest.raises(ssl.SSLWantReadError):
+        line._tls.do_handshake()
+    assert line.withholds
+    await line._flush()
+    assert not line.withholds
+    assert await far.recv(100)
+    line.close()
+    far.close()

@@ -287,7 +287,7 @@ class _Stream:
     ) -> None:
         return
 
-    async def receive(self) -> bytes:
+    async def receive(self, take_now: object = None) -> bytes:
         match next(self._pieces, Ending.FINISH):
             case Step(pause, frames):
                 await trio.sleep(pause)

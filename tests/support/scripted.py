@@ -147,7 +147,7 @@ class ScriptedStream:
     def headers(self) -> Mapping[str, str]:
         return self.script.headers
 
-    async def receive(self) -> bytes:
+    async def receive(self, take_now: object = None) -> bytes:
         await trio.lowlevel.checkpoint()
         while self._position < len(self.script.steps):
             step = self.script.steps[self._position]

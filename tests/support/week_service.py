@@ -112,7 +112,7 @@ class WatchedStream:
             self._service.watch.ended(self._account.name)
             self._account = None
 
-    async def receive(self) -> bytes:
+    async def receive(self, take_now: object = None) -> bytes:
         await trio.lowlevel.checkpoint()
         piece = next(self._pieces)
         return piece.frames if isinstance(piece, Step) else b""
