@@ -8,8 +8,6 @@ import sys
 
 def main() -> int:
     """Run the command line and return the exit code (CONTRACT, Command line)."""
-    if getattr(sys, "frozen", False):  # the first line: a frozen executable starts its children here too
-        __import__("multiprocessing").freeze_support()
     # What is imported stays, and a start looked for cycles in it for a sixth of its time. The verbs that keep running
     # set the collector up for good (`cli.running`).
     gc.set_threshold(200_000)

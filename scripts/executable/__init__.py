@@ -1,0 +1,1 @@
+"""How the one-file executable is put together, beside `kirotrio.spec`."""
