@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import TypeAlias
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, field
 
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish
 from kirotrio.errors import FirstTokenTimeoutError, KirotrioError, Recovery, StreamReadTimeoutError, UpstreamFailed
@@ -48,7 +48,7 @@ class _Fed:
 _Item: TypeAlias = list[KiroEvent] | _Fed | KirotrioError
 
 
-@frozen
+@define(eq=False)
 class Call:
     """The HTTP request of one generation."""
 
@@ -60,6 +60,15 @@ class Call:
     """Whose call it is, for messages."""
     proxy_url: str | None = field(default=None, repr=False)
     """The account's own proxy; "" for none, None for the one of the settings."""
+    size: int = field(init=False)
+    """Bytes of the body, also when it is let go."""
+
+    def __attrs_post_init__(self) -> None:
+        self.size = len(self.body)
+
+    def let_go(self) -> None:
+        """It was sent, and is not held for as long as the answer takes: another attempt has a body of its own."""
+        self.body = b""
 
 
 Send: TypeAlias = Callable[[Batch], Awaitable[None]]
@@ -247,6 +256,7 @@ async def _read(
                 async with transport.stream(
                     call.method, call.url, headers=call.headers, body=call.body, proxy_url=call.proxy_url
                 ) as stream:
+                    call.let_go()
                     progress.head = True
                     progress.status = stream.status
                     await _read_stream(stream, received, progress, call, patience, announce)
@@ -283,7 +293,7 @@ async def _read_stream(
         body = b""
         with trio.move_on_after(patience.error_body):
             body = await stream.read(_LARGEST_ERROR)
-        size, account = len(call.body), call.account
+        size, account = call.size, call.account
         raise from_response(stream.status, headers, body, now=time.time(), body_size=size, account=account)
     if not headers.get("content-type", "").startswith(EVENT_STREAM):
         # A 200 of another type is a proxy's page, not an answer (KIRO_PROTOCOL 1.3).

@@ -30,6 +30,9 @@ from benchmarks.processes import (
 from benchmarks.results import Figures
 from benchmarks.scenarios import Scenario
 
+_SETTLED = 3.0
+"""Seconds after which the gateway has loaded what its first requests are recorded with: that is no stream's memory."""
+
 
 class Failed(Exception):
     """A measurement whose work was not done: its figures would be of something else."""
@@ -208,6 +211,7 @@ def _held(stand: Stand, scenario: Scenario, side: str) -> Figures:
     """Streams that stay open: how many at once, what each costs, and how soon they are gone after the clients."""
     with stand.alone(side) as target:
         stand.send(target, {"api": "messages", "answer": "events=5", "connections": 8}, 16)
+        time.sleep(_SETTLED)
         before = pss_mb(target.pid)
         stand.hold(target, dict(scenario.order))
         seen = stand.look(scenario.quick if stand.quick else scenario.whole)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import orjson
 import pytest
 import trio
@@ -10,6 +12,7 @@ from support.scripted import Script, answering, event, exception, refusing, tail
 from support.sse import events_of, names_of, text_of
 
 from kirotrio.conversation.request import Limits, Text, Turn
+from kirotrio.relay.attempt import Call
 from kirotrio.relay.request import Mode
 
 WHOLE = [*text("whole"), *tail()]
@@ -140,3 +143,16 @@ async def test_the_first_event_is_logged_with_its_time(stage, autojump_clock):
     scene = stage(answering(4.0, WHOLE, head_after=2.0))
     await scene.run()
     assert scene.logged("answer")[0]["first_event_seconds"] == pytest.approx(6)
+
+
+async def test_a_requests_body_is_not_held_for_as_long_as_its_answer_takes(stage, autojump_clock):
+    scene = stage(answering(text("begun"), end="hang", head_after=5.0))
+    known = {id(one) for one in gc.get_objects() if isinstance(one, Call)}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scene.run)
+        await trio.sleep(1)
+        (call,) = (one for one in gc.get_objects() if isinstance(one, Call) and id(one) not in known)
+        assert len(call.body) == call.size > 0, "the upstream has not answered yet"
+        await trio.sleep(5)
+        assert (call.body, call.size > 0) == (b"", True)
+        nursery.cancel_scope.cancel()
