@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import Literal, TypeAlias, cast
 
 import orjson
 from attrs import frozen
@@ -25,6 +25,8 @@ from kirotrio.relay.attempt import Call
 from kirotrio.relay.pipeline import Pipeline
 from kirotrio.relay.request import Mode
 from kirotrio.relay.watch import Patience
+
+_Shows: TypeAlias = Literal["auto", "always", "never"]
 
 
 @frozen
@@ -106,9 +108,7 @@ def prepare_generation(
             ),
             OutputLimits(conversation.limits.stop_sequences, enforced, count_text),
             ThinkingVisibility(
-                shown=shows_thinking(
-                    conversation.thinking, cast(Literal["auto", "always", "never"], settings.thinking.show)
-                ),
+                shown=shows_thinking(conversation.thinking, cast("_Shows", settings.thinking.show)),
                 text=conversation.thinking.display != "omitted",
             ),
             ledger,

@@ -67,10 +67,11 @@ class Redactor:
         lower = line.lower()
         return all(mark not in lower for mark in _MARKS)
 
-    def is_plain_name(self, name: str) -> bool:
-        """Whether a field of this name is shown as it is, name and value. Remembered: a program has few names."""
-        if name in self._harmless:
-            return True
+    def are_plain_names(self, names: Iterable[str]) -> bool:
+        """Whether fields of these names are shown as they are, names and values. Remembered: a program has few."""
+        return self._harmless.issuperset(names) or all(map(self._is_plain_name, names))
+
+    def _is_plain_name(self, name: str) -> bool:
         if self.value("", name) or self.text(name) != name:
             return False
         if len(self._harmless) < _NAMES_KEPT:
