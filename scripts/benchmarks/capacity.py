@@ -2,25 +2,37 @@
 
 Carried means: at the median an event arrives before the next one of its stream is sent. So a read seldom has two
 events, and the figure is of the same work however many streams there are; a gateway that is asked for more than it can
-do falls behind further and further, takes several events at a time, and looks cheaper than it is. How late the latest
-are is left to the scheduler, which has more programs than processors here. The number is found by bisection.
+do falls behind further and further, takes several events at a time, and looks cheaper than it is.
+
+That is why the events that are delivered do not tell it: taken several at a time they keep their number far beyond
+that point, at a tenth of the cost each. Nor do the latest of them: there are more programs than processors here, so the
+99th percentile is the scheduler's, and tells a pause of any program as readily as one stream too many. The median
+stays at a few milliseconds until the processors are full and then goes beyond all bounds within a few streams more, so
+that the number hardly depends on where exactly the limit is set. The 99th percentile at that number is told beside it.
+The number is found by bisection.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
+
+from attrs import frozen
 
 from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, move
 
 GAP_MS = 25
-_STEPS = 5
-_QUICK_STEPS = 2
+_RANGE = {1: (100.0, 350.0), 2: (1.0, 2.2)}
+"""Between which numbers it is looked for: of streams for one worker, of what one carries for two."""
+_CLOSE, _QUICK_CLOSE = 1.06, 1.4
+"""How close the bisection comes to the number: the last that was carried, and the first that was not, as a ratio."""
 _LOOKS = 2
-_PER_STREAM_MS = 5
+_PER_STREAM_MS = 4
 """What opening a stream may take; none goes on with its events before all are open."""
 _SAMPLE = 8
+_FEWEST = 5
 
 
 class Bench(Protocol):
@@ -37,46 +49,69 @@ class Bench(Protocol):
     def look(self, seconds: float) -> dict[str, Any]: ...
 
 
+@frozen
+class Carried:
+    """So many streams, how late their events were at most but for one in a hundred, and what is there beside them.
+
+    `beside`: CPU µs an event of the load and the upstream.
+    """
+
+    streams: float
+    late_p99: float = 0.0
+    beside: float = 0.0
+
+
 def scaling(bench: Bench) -> dict[str, float]:
-    """Streams that one worker and two carry, their ratio, and what the load and the upstream take of the processors."""
+    """Streams that one worker and two carry, their ratio, how late they were, and what load and upstream took."""
     both = {bench.measured, bench.others}
     beside = (bench.upstream.pid, bench.load.process.pid)
     for pid in beside:
         move([pid], both)
     try:
-        guess = 160.0
-        carried, around = [], 0.0
-        for workers in (1, 2):
-            target = bench.gateway.start(bench.upstream.port, "--workers", str(workers), cpus=both)
-            try:
-                most, around = _most(bench, target, guess * 0.5, guess * 2.2)
-            finally:
-                target.stop()
-            carried.append(most)
-            guess = most
-        return {"1 worker": carried[0], "2 workers": carried[1], "ratio": carried[1] / carried[0], "beside": around}
+        one = _carried(bench, 1, both, 1.0)
+        two = _carried(bench, 2, both, one.streams)
     finally:
         for pid in beside:
             move([pid], {bench.others})
+    return {
+        "1 worker": one.streams,
+        "2 workers": two.streams,
+        "ratio": two.streams / one.streams,
+        "1 worker late p99": one.late_p99,
+        "2 workers late p99": two.late_p99,
+        "beside": two.beside,
+    }
 
 
-def _most(bench: Bench, target: Program, least: float, most: float) -> tuple[float, float]:
-    """The most streams it carries, between these two, and CPU µs an event of the load and the upstream then."""
-    around = 0.0
-    while not (carries := _carries(bench, target, round(least)))[0] and least > 4:
-        most, least = least, least / 2
-    around = carries[1]
-    for _ in range(_QUICK_STEPS if bench.quick else _STEPS):
+def _carried(bench: Bench, workers: int, cpus: set[int], unit: float) -> Carried:
+    target = bench.gateway.start(bench.upstream.port, "--workers", str(workers), cpus=cpus)
+    try:
+        least, most = (bound * unit for bound in _RANGE[workers])
+        close = _QUICK_CLOSE if bench.quick else _CLOSE
+        return most_carried(lambda streams: _carries(bench, target, streams), least, most, close)
+    finally:
+        target.stop()
+
+
+def most_carried(carries: Callable[[int], Carried | None], least: float, most: float, close: float) -> Carried:
+    """The most streams that are carried, up to `most`; fewer than `least` where those are not carried.
+
+    Raises RuntimeError where not even a few are.
+    """
+    while (found := carries(round(least))) is None:
+        most, least = least, least / 1.5
+        if least < _FEWEST:
+            raise RuntimeError(f"not even {round(most)} streams are carried")
+    while most / least > close:
         middle = (least * most) ** 0.5
-        carried, spent = _carries(bench, target, round(middle))
-        if carried:
-            least, around = middle, spent
-        else:
+        if (carried := carries(round(middle))) is None:
             most = middle
-    return least, around
+        else:
+            least, found = middle, carried
+    return found
 
 
-def _carries(bench: Bench, target: Program, streams: int) -> tuple[bool, float]:
+def _carries(bench: Bench, target: Program, streams: int) -> Carried | None:
     wait_ms = 300 + streams * _PER_STREAM_MS
     order = {
         "api": "messages",
@@ -88,15 +123,15 @@ def _carries(bench: Bench, target: Program, streams: int) -> tuple[bool, float]:
     }
     with bench.held(target, order) as opened:
         if opened["begun"] < streams:
-            return False, 0.0
+            return None
         time.sleep(wait_ms / 1000 + 0.2)  # the streams settle at their new number
         for _ in range(_LOOKS):
             before = _beside(bench)
             seen = bench.look(0.7)
             spent = (_beside(bench) - before) * 1e6 / max(1, seen["pieces"])
             if seen["late_p50"] <= GAP_MS and not seen["failures"] and seen["pieces"]:
-                return True, spent
-        return False, 0.0
+                return Carried(streams, seen["late_p99"], spent)
+        return None
 
 
 def _beside(bench: Bench) -> float:

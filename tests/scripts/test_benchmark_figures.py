@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks import __main__ as bench
 from benchmarks import files, report
+from benchmarks.capacity import Carried, most_carried
 from benchmarks.load import percentile
 from benchmarks.processes import cpu_seconds, pss_mb
 from benchmarks.results import Measured, collected, growth, median_of
@@ -237,3 +238,23 @@ def test_all_streams_of_a_soak_are_shared_out_evenly(streams: int) -> None:
     assert sum(each) == streams
     assert max(each) - min(each) <= 1
     assert min(each) >= 1
+
+
+@given(st.integers(6, 2000), st.floats(1.05, 2.0))
+def test_the_number_that_is_carried_is_found_between_its_bounds(limit: int, close: float) -> None:
+    asked: list[int] = []
+
+    def carries(streams: int) -> Carried | None:
+        asked.append(streams)
+        return Carried(streams) if streams <= limit else None
+
+    found = most_carried(carries, 100, 350, close).streams
+    assert found in asked
+    assert found <= limit
+    # Whole streams are asked for: half a one on either side.
+    assert min(limit, 350) <= (found + 0.5) * close + 0.5
+
+
+def test_nothing_that_is_carried_is_a_failure() -> None:
+    with pytest.raises(RuntimeError, match="not even"):
+        most_carried(lambda streams: None, 100, 350, 1.1)
