@@ -180,6 +180,19 @@ def _store(baselines: dict[str, Any], rows: list[Row]) -> None:
     BASELINE.write_text(json.dumps(ordered, indent=2) + "\n")
 
 
+def _baselines() -> dict[str, Any]:
+    """By the version of Python, none where there is no file. Raises ValueError where it is not what `_store` writes."""
+    if not BASELINE.exists():
+        return {}
+    try:
+        baselines: dict[str, Any] = json.loads(BASELINE.read_text())
+        if all(isinstance(one["build"], dict) and isinstance(one["counts"], dict) for one in baselines.values()):
+            return baselines
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise ValueError(f"{BASELINE} is not a file that --update wrote: take it from the repository again, or remove it")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/instructions", description="Instruction counts of the hot path.")
     parser.add_argument("--update", action="store_true", help="store what is counted as the baseline of this Python")
@@ -187,7 +200,13 @@ def main() -> int:
         "--keep", type=Path, metavar="FOLDER", help="keep callgrind's files there, for callgrind_annotate"
     )
     asked = parser.parse_args()
-    baselines: dict[str, Any] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    try:
+        baselines = _baselines()
+        if asked.keep is not None:
+            asked.keep.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as wrong:
+        print(f"instructions: {wrong}", file=sys.stderr)
+        return 2
     stored = baselines.get(VERSION)
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -196,6 +215,8 @@ def main() -> int:
             print(f"== skipped: the instruction counts ({reason})")
             # Who asked for a new baseline has not got one.
             return 1 if asked.update else 0
+        except subprocess.TimeoutExpired as late:
+            sys.exit(f"The work took more than {late.timeout:.0f} s")
         if asked.keep is not None:
             shutil.copytree(scratch, asked.keep, dirs_exist_ok=True)
     off = report(rows, stored["counts"] if stored else {})
@@ -222,4 +243,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)  # the scratch folder is gone by now, and valgrind had its Ctrl-C as well
