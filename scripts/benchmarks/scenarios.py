@@ -75,12 +75,12 @@ def _burst(name: str, api: str, target: float, floor: float | None = None) -> Sc
     return _events(name, work, {"api": api, "connections": 4}, (40, 16), 500, cpu=Figure("µs", target, floor=floor))
 
 
-def _paced(name: str, streams: int, late: float | None, cpu: Figure) -> Scenario:
-    """Measured for a second and a half a sample, once all streams have begun."""
+def _paced(name: str, streams: int, late: float | None, cpu: Figure, *, seconds: float = 4, turns: int = 1) -> Scenario:
+    """Measured for so many seconds a sample, once all streams have begun."""
     order = {"api": "messages", "connections": streams, "answer": "events=1000000 gap_ms=25", "timed": True}
     figures = {_EVENT: cpu, "late p99": Figure("ms", late)}
     work = f"{streams} streams, an event each 25 ms"
-    return Scenario(name, work, "paced", figures, order, whole=1.5, quick=1, turns=3)
+    return Scenario(name, work, "paced", figures, order, whole=seconds, quick=1, turns=turns)
 
 
 def _long(
@@ -118,7 +118,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     _burst("S2o", "chat", 9),
     _burst("S2r", "responses", 9),
     _burst("S7", "cc", 7),
-    _paced("S2p", 40, 10, Figure("µs", 110, 80, floor=39)),
+    _paced("S2p", 40, 10, Figure("µs", 110, 80, floor=39), seconds=1.5, turns=3),
     Scenario(
         "S3",
         "200 streams × 100 events, 20 ms",
