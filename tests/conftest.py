@@ -32,7 +32,8 @@ def estimator() -> TokenEstimator:
     # Loaded before any mock clock runs: such a clock would take waiting for the thread for idleness.
     estimator = TokenEstimator()
     estimator.ensure_loaded()
-    assert estimator.ready, estimator.problem
+    estimator.ensure_ready()
+    assert not estimator.problem
     return estimator
 
 

@@ -39,6 +39,8 @@ from kirotrio.conversation.events import (
 _SMALLEST_SLICE = 4
 """Characters; about one token of prose. Slices of fewer would each count as a token."""
 _LARGEST_SLICE = 256
+_AHEAD = 16 * 1024
+"""Bytes: more than events that come together bring, unless somebody is far behind."""
 
 _OTHER_CONTENT = (ThinkingDelta, ThinkingDeltas, ThinkingSignature, RedactedThinkingBlock, ToolCall)
 
@@ -60,6 +62,11 @@ class OutputLimits:
         self._stops = _StopSequences(stop_sequences) if stop_sequences else None
         self._cap = _TokenCap(max_tokens, count) if max_tokens is not None else None
         self._active = self._stops is not None or self._cap is not None
+
+    @property
+    def near(self) -> bool:
+        """Whether `count` may be asked for with the next events: the limit is some kilobytes away or less."""
+        return self._cap is not None and self._cap.near
 
     def feed(self, events: list[Event]) -> list[Event]:
         """What of these events may leave; the very same list where no limit is set."""
@@ -155,6 +162,10 @@ class _TokenCap:
         """Text that fits and is not counted yet: it begins with the present slice."""
         self._spare = self._left - _LARGEST_SLICE
         """Bytes that may come before anything need be counted; negative: every slice is."""
+
+    @property
+    def near(self) -> bool:
+        return self._spare < _AHEAD
 
     def has_room(self, text: str) -> bool:
         """Whether all of this text fits, without counting anything; if so, it has been taken."""

@@ -1,10 +1,15 @@
-"""How many tokens a conversation has, as well as can be told before the upstream measures it.
+"""How many tokens a conversation has, as well as can be told before the upstream measures it, and how many an answer.
 
-Two ways, never mixed. On the way of an answer `estimate` looks at samples of the text (`conversation.sampling`): half a
-millisecond whatever the size, and no vocabulary in memory. What the model's own vocabulary and the upstream's own
-prompt make of that count is learned from measured answers (`conversation.calibration`). Where a client asks for nothing
-but the count, `estimate_closely` counts with cl100k, in slices, and remembers what was counted per turn and per tool: a
-conversation that grows costs its new part (plus one hash over the rest, about 1 ms a megabyte).
+Each figure has one way of being told, whatever was asked before and whichever process is asked. The prompt of an
+answer: `estimate` looks at samples of the text (`conversation.sampling`), half a millisecond whatever the size. What
+the model's own vocabulary and the upstream's own prompt make of that is learned from measured answers
+(`conversation.calibration`). What an answer puts out, and what a limit leaves of it: `count_text`, every token of
+cl100k (`vocabulary.counting`). A prompt of which a client asks for nothing but the count: `estimate_closely`, every
+token of cl100k too, by the usual encoder, which is faster by the megabyte and dear to have; it remembers what was
+counted per turn and per tool: a conversation that grows costs its new part (plus one hash over the rest, about 1 ms a
+megabyte).
+
+Where the vocabulary cannot be had, both count characters (`quick_count`), and `problem` tells why.
 """
 
 from __future__ import annotations
@@ -38,13 +43,14 @@ from kirotrio.conversation.request import (
 )
 from kirotrio.conversation.sampling import sampled_count
 from kirotrio.conversation.tool_loading import loaded_tools
-from kirotrio.conversation.vocabulary import load_encoding
 from kirotrio.errors import KirotrioError
 
 if TYPE_CHECKING:
     from tiktoken import Encoding
 
-__all__ = ["TokenEstimator", "load_encoding", "quick_count"]
+    from kirotrio.conversation.vocabulary.counting import Vocabulary
+
+__all__ = ["TokenEstimator", "load_encoding", "load_vocabulary", "quick_count"]
 
 SLICE = 16_000
 """Characters encoded in one go: a megabyte of blanks overflows the encoder's stack. Costs at most 0.04 %."""
@@ -67,6 +73,9 @@ _EXCHANGE_PRIOR = 50_000.0
 _EXCHANGE_MOST = 5_000_000.0
 """Beyond so many tokens the older counts fade."""
 
+_AT_ONCE = 8_000
+"""Characters of ASCII, a quarter as many others: counted in some milliseconds, and in 20 at the very worst."""
+
 _START = {"claude": Correction(1.15, 4_000.0)}
 """Claude's vocabulary cuts finer than cl100k; the offset is the middle of what was seen (KIRO_PROTOCOL 7.2)."""
 _START_OTHERWISE = Correction(1.0, 4_000.0)
@@ -87,21 +96,41 @@ def quick_count(text: str) -> int:
     return round((len(text) - wide) / 4 + wide / 1.5) or 1
 
 
+def load_vocabulary() -> Vocabulary:
+    """The vocabulary that answers are counted by: some milliseconds and 2 MB, on first need and not before."""
+    from kirotrio.conversation.vocabulary.counting import Vocabulary
+
+    return Vocabulary()
+
+
+def load_encoding() -> Encoding:
+    """The encoder for prompts: 100 to 200 ms and 50 MB, on first need and not before."""
+    from kirotrio.conversation.vocabulary.encoder import load_encoding
+
+    return load_encoding()
+
+
 class TokenEstimator:
     """Counts tokens, remembers, and learns. The application owns one; any thread may use it.
 
-    `load` brings the vocabulary on first need; `corrections` are those that an earlier run had learned.
+    `load` brings the encoder for prompts on first need, `load_counting` what counts answers; both raise KirotrioError.
+    `corrections` are those that an earlier run had learned. `tell` is told, once, why the vocabulary cannot be had.
     """
 
     def __init__(
         self,
         load: Callable[[], Encoding] = load_encoding,
         corrections: Mapping[str, Correction] | None = None,
+        load_counting: Callable[[], Vocabulary] = load_vocabulary,
+        tell: Callable[[str], object] | None = None,
     ) -> None:
         self.problem = ""
-        """Why the vocabulary could not be had; estimates are then made from characters."""
+        """Why the vocabulary could not be had; tokens are then told from characters."""
         self._load = load
+        self._load_counting = load_counting
+        self._tell = tell
         self._encoding: Encoding | None = None
+        self._vocabulary: Vocabulary | None = None
         self._loading = threading.Lock()
         self._counts: OrderedDict[tuple[int, int], int] = OrderedDict()
         self._counting = threading.Lock()
@@ -113,11 +142,24 @@ class TokenEstimator:
 
     @property
     def ready(self) -> bool:
-        """Whether the vocabulary is loaded."""
-        return self._encoding is not None
+        """Whether `count_text` counts at once: what it needs is loaded, or cannot be had."""
+        return self._vocabulary is not None or bool(self.problem)
+
+    def ensure_ready(self) -> None:
+        """Load what `count_text` needs unless it is there or could not be had. Some milliseconds and a file to be
+        read, once: call it in a thread. Whoever comes meanwhile waits for the same."""
+        if self.ready:
+            return
+        with self._loading:
+            if not self.ready:
+                try:
+                    self._vocabulary = self._load_counting()
+                except KirotrioError as error:
+                    self._lack(error)
 
     def ensure_loaded(self) -> None:
-        """Load the vocabulary unless it is there or could not be had. Takes 200 ms once: call it in a thread."""
+        """Load the encoder for prompts unless it is there or could not be had. Takes 200 ms once: call it in a
+        thread."""
         if self._encoding is not None or self.problem:
             return
         with self._loading:
@@ -125,14 +167,19 @@ class TokenEstimator:
                 try:
                     self._encoding = self._load()
                 except KirotrioError as error:
-                    self.problem = error.message
+                    self._lack(error)
+
+    def _lack(self, error: KirotrioError) -> None:
+        self.problem = error.message
+        if self._tell is not None:
+            self._tell(error.message)
 
     def estimate(self, conversation: Conversation, family: str) -> int:
         """The input tokens that the upstream will measure for a model of `family`; about 1 ms for 200 turns."""
         return self._calibration(family).current.apply(self.sample(conversation))
 
     def estimate_closely(self, conversation: Conversation, family: str) -> int:
-        """The same from every token; loads the vocabulary on first need.
+        """The same from every token; loads the encoder on first need.
 
         Encodes 5 to 20 MB a second: call it in a thread. Where there is no vocabulary it is `estimate`.
         """
@@ -159,9 +206,18 @@ class TokenEstimator:
         return sum(self._remembered(kind, texts, flat) for kind, texts, flat in _weighed(conversation))
 
     def count_text(self, text: str) -> int:
-        """The tokens of one text; from its characters while the vocabulary is not loaded. Nothing is remembered."""
-        encoding = self._encoding
-        return quick_count(text) if encoding is None else _encoded(encoding, text)
+        """The tokens of one text, never more than it has bytes in UTF-8; the same at any time and in any process.
+
+        Loads what it needs if that is still to be done. 0.2 to 8 MB a second (`vocabulary.counting`): call it in a
+        thread unless `counts_at_once`.
+        """
+        self.ensure_ready()
+        vocabulary = self._vocabulary
+        return quick_count(text) if vocabulary is None else vocabulary.count(text)
+
+    def counts_at_once(self, text: str) -> bool:
+        """Whether counting this text is work for the event loop: nothing has to be loaded, and it is no long text."""
+        return self.ready and len(text) <= (_AT_ONCE if text.isascii() else _AT_ONCE // 4)
 
     @staticmethod
     def quick_count(text: str) -> int:

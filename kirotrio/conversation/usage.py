@@ -27,23 +27,33 @@ from kirotrio.conversation.events import (
 from kirotrio.conversation.tokens import quick_count
 
 
+def _always(_: str) -> bool:
+    return True
+
+
 class _Pieces:
     """Texts of one kind, counted together when that is asked for, and once."""
 
-    __slots__ = ("_at", "_count", "_tokens", "pieces")
+    __slots__ = ("_count", "_counted", "pieces")
 
     def __init__(self, count: Callable[[str], int]) -> None:
         self.pieces: list[str] = []
         self._count = count
-        self._at = 0
-        self._tokens = 0
+        self._counted = (0, 0)
+        """Pieces and their tokens; one value, since a thread that was given up may still be counting."""
 
     def tokens(self) -> int:
-        if len(self.pieces) != self._at:
-            self._at = len(self.pieces)
-            text = "".join(self.pieces)
-            self._tokens = self._count(text) if text else 0
-        return self._tokens
+        pieces, tokens = self._counted
+        if pieces != len(self.pieces):
+            counted = self.pieces[:]
+            text = "".join(counted)
+            tokens = self._count(text) if text else 0
+            self._counted = len(counted), tokens
+        return tokens
+
+    def uncounted(self) -> str:
+        """What `tokens` would have to count."""
+        return "" if self._counted[0] == len(self.pieces) else "".join(self.pieces)
 
 
 class UsageLedger:
@@ -52,12 +62,14 @@ class UsageLedger:
     `estimated_input` (tokens) may be set as long as nothing has asked for the result. `subtract_output` is the
     setting `usage.subtract_output`. `count_output` counts the tokens of a text; it is called once a generation with
     all that was said, and once with all that was thought, when the result is first asked for; not with what was said
-    where the exact count is known. An event costs a look at its type and a list append.
+    where the exact count is known. `counts_at_once` says of a text whether that takes no time worth a thread. An event
+    costs a look at its type and a list append.
     """
 
     __slots__ = (
         "_context",
         "_count_output",
+        "_counts_at_once",
         "_credits",
         "_earlier_output",
         "_earlier_thinking",
@@ -75,10 +87,12 @@ class UsageLedger:
         estimated_input: int = 0,
         subtract_output: bool = False,
         count_output: Callable[[str], int] = quick_count,
+        counts_at_once: Callable[[str], bool] = _always,
     ) -> None:
         self.estimated_input = estimated_input
         self._subtract_output = subtract_output
         self._count_output = count_output
+        self._counts_at_once = counts_at_once
         self._earlier_output = 0
         self._earlier_thinking = 0
         self._searches = 0
@@ -172,6 +186,12 @@ class UsageLedger:
         if self._context is not None:
             return max(0, self._context.total_tokens - self._output())
         return None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the result takes no time worth a thread."""
+        kinds = (self._thinking,) if self._tokens is not None else (self._said, self._thinking)
+        return all(not text or self._counts_at_once(text) for text in [kind.uncounted() for kind in kinds])
 
     def result(self) -> Usage:
         """What has been used so far; also for answers that failed."""

@@ -37,6 +37,9 @@ from kirotrio.store.request_record import RequestRecord
 _CAPACITY = 16
 """Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""
 
+_LONGEST_COUNT = 1.0
+"""Seconds that the end of a request may wait for what has no other use than its record."""
+
 _KEEP_ALIVE: Final[Batch] = [KeepAlive()]
 
 
@@ -81,7 +84,16 @@ class Answer:
                     batches.close()
         finally:
             self.relay.streams.remove(live)
+            await self._count_what_was_cut(outgoing.end)
             self._log(outgoing.end)
+
+    async def _count_what_was_cut(self, end: Finish | Failed | None) -> None:
+        """The record of an answer without its own end tells what was put out; a long one is counted in a thread."""
+        if self._attempts is None or isinstance(end, Finish) or self._attempts.ledger.ready:
+            return
+        # Shielded, since a client that has left is no reason not to know what it was given (rule 4).
+        with trio.move_on_after(_LONGEST_COUNT, shield=True):
+            await trio.to_thread.run_sync(self._attempts.ledger.result, abandon_on_cancel=True)
 
     async def _drain(self, batches: Conduit[Item], outgoing: Outgoing) -> None:
         try:
@@ -124,7 +136,9 @@ class Answer:
     async def _generate_on(self, loan: Loan, nursery: trio.Nursery, batches: Conduit[Item], silence: Silence) -> None:
         relay, request = self.relay, self.request
         conversation = await prepare(request.conversation, relay)
-        ledger = UsageLedger(0, relay.settings.usage.subtract_output, relay.estimator.count_text)
+        ledger = UsageLedger(
+            0, relay.settings.usage.subtract_output, relay.estimator.count_text, relay.estimator.counts_at_once
+        )
         announce = self.dialect.eager and request.mode is not Mode.JSON
         attempts = Attempts(nursery, silence, relay, request, self._estimate, ledger, loan, announce)
         self._attempts = attempts
@@ -211,7 +225,9 @@ class Answer:
         """One line and one record per answer, however it ended."""
         request, attempts = self.request, self._attempts
         progress = attempts.progress if attempts is not None else None
-        usage = end.usage if isinstance(end, Finish) else attempts.ledger.result() if attempts else None
+        usage = end.usage if isinstance(end, Finish) else None
+        if usage is None and attempts is not None and attempts.ledger.ready:
+            usage = attempts.ledger.result()
         error = end.error if isinstance(end, Failed) else None
         first = progress.first_event_at if progress is not None else None
         record = RequestRecord(

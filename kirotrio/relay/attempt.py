@@ -12,19 +12,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 from typing import TypeAlias
 
 import trio
 from attrs import define, field
 
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish
+from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.errors import FirstTokenTimeoutError, KirotrioError, Recovery, StreamReadTimeoutError, UpstreamFailed
 from kirotrio.kiro.client import Transport, UpstreamStream
 from kirotrio.kiro.errors import from_response
 from kirotrio.kiro.event_reader import EventReader
 from kirotrio.kiro.event_types import KiroEvent
 from kirotrio.relay.conduit import AtOnce, Conduit
-from kirotrio.relay.estimate import Estimate
+from kirotrio.relay.estimate import Estimate, made_ready
 from kirotrio.relay.pipeline import Pipeline
 from kirotrio.relay.watch import Patience, Progress, Silence, watch
 from kirotrio.telemetry.log import Log
@@ -90,11 +92,13 @@ async def generate(
     log: Log,
     announce: bool = False,
     send_nowait: SendNow | None = None,
+    estimator: TokenEstimator | None = None,
 ) -> Batch:
     """Run one generation: hand its events to `send`, and return the last batch of them, which ends with a `Finish`.
 
     `nursery`: the request's, where the reader runs beside the parser. `announce`: say `Accepted` as soon as the
-    upstream's head tells that it will answer. `send_nowait`: the short way to where `send` leads.
+    upstream's head tells that it will answer. `send_nowait`: the short way to where `send` leads. `estimator`: what the
+    pipeline counts with, to be made ready beside the upstream's work where the answer may come near its limit.
     The upstream connection is closed by then. Raises KirotrioError where the generation fails; everything intact
     before the failure has been sent. Cancellation ends the reader, which closes the upstream connection; the nursery
     waits for that.
@@ -102,8 +106,10 @@ async def generate(
     received: Conduit[_Item] = Conduit(_FRAMES_AHEAD)
     silence.follow(progress, patience)
     nursery.start_soon(_read, transport, call, received, progress, patience, log, announce)
+    if estimator is not None and not estimator.ready and pipeline.limits.near:
+        nursery.start_soon(made_ready, estimator)
     try:
-        return await _parse(received, pipeline, estimate, send, send_nowait, progress, patience)
+        return await _parse(received, pipeline, estimate, send, send_nowait, progress, patience, estimator)
     finally:
         # Ahead of closing the channel, or a reader with a batch in its hands would break instead of end.
         try:
@@ -145,12 +151,15 @@ async def _parse(
     send_nowait: SendNow | None,
     progress: Progress,
     patience: Patience,
+    estimator: TokenEstimator | None,
 ) -> Batch:
     """Everything up to the end; the batch with the end is returned. Raises what a `Failed` carries.
 
     What has come meanwhile is taken in one go: whoever is behind works in large batches.
     """
-    at_once = _feeder(pipeline, send_nowait) if send_nowait is not None else None
+    if estimator is not None and estimator.ready:
+        estimator = None
+    at_once = _feeder(pipeline, send_nowait, estimator) if send_nowait is not None else None
     while items := await received.take(at_once if progress.emitted else None):
         following = _joined(items)
         for item in following:
@@ -164,6 +173,9 @@ async def _parse(
             else:
                 if progress.first_event_at is None:
                     await estimate.settle(pipeline.ledger)
+                if estimator is not None and pipeline.limits.near:
+                    # No text passes uncounted meanwhile, and the reader waits with the next.
+                    await made_ready(estimator)
                 batch = pipeline.feed(item)
                 if not progress.began and pipeline.began:
                     progress.began = True
@@ -176,17 +188,29 @@ async def _parse(
             if pipeline.met is not None:
                 if _feed_all(following, pipeline):
                     await _run_out(received, pipeline, patience.tail)
-                return pipeline.stop(pipeline.met)
+                return await _concluded(pipeline, partial(pipeline.stop, pipeline.met))
     await estimate.settle(pipeline.ledger)
-    return await _ending(pipeline.end(), send, progress)
+    return await _ending(await _concluded(pipeline, pipeline.end), send, progress)
 
 
-def _feeder(pipeline: Pipeline, send_nowait: SendNow) -> AtOnce[_Item]:
-    """What the parser does with a batch where nothing has to be waited for."""
+async def _concluded(pipeline: Pipeline, end: Callable[[], Batch]) -> Batch:
+    """The last batch, in which the output is counted: in a thread where that takes time, or a vocabulary.
+
+    Cancellation abandons the thread; the pipeline is fed no more then, and what was said can still be counted.
+    """
+    if pipeline.ledger.ready:
+        return end()
+    return await trio.to_thread.run_sync(end, abandon_on_cancel=True)
+
+
+def _feeder(pipeline: Pipeline, send_nowait: SendNow, estimator: TokenEstimator | None) -> AtOnce[_Item]:
+    """What the parser does with a batch where nothing has to be waited for. `estimator`: not ready as yet."""
     feed, limits = pipeline.feed, pipeline.limits
 
     def at_once(item: _Item) -> _Item | None:
         if type(item) is not list or not item:
+            return item
+        if estimator is not None and limits.near and not estimator.ready:
             return item
         batch = feed(item)
         if limits.met is not None or (batch and (type(batch[-1]) in _ENDS or not send_nowait(batch))):

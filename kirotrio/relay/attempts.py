@@ -182,6 +182,7 @@ class Attempts:
                     self.relay.log,
                     self.announce,
                     outlet.send_nowait,
+                    self.relay.estimator,
                 )
             except KirotrioError as error:
                 self._record(_outcome(error), progress)

@@ -61,6 +61,19 @@ def estimate_at_once(
     return True
 
 
+async def made_ready(estimator: TokenEstimator) -> None:
+    """Have what counts answers loaded, in a thread, which cancellation abandons."""
+    if not estimator.ready:
+        await trio.to_thread.run_sync(estimator.ensure_ready, abandon_on_cancel=True)
+
+
+async def count_text(estimator: TokenEstimator, text: str) -> int:
+    """The tokens of a text, in a thread where that takes time; cancellation abandons it."""
+    if estimator.counts_at_once(text):
+        return estimator.count_text(text)
+    return await trio.to_thread.run_sync(estimator.count_text, text, abandon_on_cancel=True)
+
+
 async def estimate_input(
     conversation: Conversation,
     size: int,

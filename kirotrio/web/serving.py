@@ -101,7 +101,10 @@ async def serve_gateway(
                 await own_tasks.start(seat.run)
             pool = open_pool(settings, transport, log, own_tasks, shared, surroundings.places, colleagues=seat)
             await pool.look()
-            estimator = TokenEstimator(corrections=await trio.to_thread.run_sync(load_corrections, folder))
+            estimator = TokenEstimator(
+                corrections=await trio.to_thread.run_sync(load_corrections, folder),
+                tell=lambda problem: log.error("tokens are estimated from characters", problem=problem),
+            )
             records = RecordWriter(shared.database, settings, log)
             relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
             gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log, seat)

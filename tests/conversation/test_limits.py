@@ -313,3 +313,22 @@ def test_work_is_linear_in_the_text(stop: str, size: int) -> None:
     left += text_of(limits.feed([FINISH]))
     assert left == (text[: text.find(stop)] if stop in text else text)
     assert Counted.looked <= 8 * (len(text) + len(stop)), f"{Counted.looked} looks at {len(text)} characters"
+
+
+@given(
+    pieces=st.lists(st.text(max_size=40), max_size=60),
+    max_tokens=st.integers(0, 14_000),
+    times=st.integers(1, 40),
+)
+def test_nothing_is_counted_before_the_limit_is_told_to_be_near(pieces, max_tokens, times):
+    told = True
+
+    def count(text: str) -> int:
+        assert told, "nobody could have made the counting ready"
+        return len(text.encode())
+
+    limits = OutputLimits((), max_tokens, count)
+    for piece in pieces * times:
+        told = limits.near
+        limits.feed([TextDelta(piece)])
+    assert not OutputLimits((), None, count).near

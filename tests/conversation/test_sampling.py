@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kirotrio.conversation import sampling
 from kirotrio.conversation.sampling import SAMPLE, sampled_count
-from kirotrio.conversation.vocabulary import load_encoding
+from kirotrio.conversation.vocabulary.encoder import load_encoding
 
 CLIENTS = pathlib.Path(__file__).parents[1] / "data" / "clients"
 ROOMS = pathlib.Path(sampling.__file__).parents[1]

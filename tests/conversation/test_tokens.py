@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
-import gzip
-import importlib.resources
+import hashlib
 import itertools
 import random
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ from kirotrio.conversation.tokens import (
     SLICE,
     TokenEstimator,
     load_encoding,
+    load_vocabulary,
     quick_count,
 )
 from kirotrio.conversation.tool_loading import loaded_tools
@@ -87,7 +89,9 @@ def test_the_vocabulary_is_the_one_that_tiktoken_would_download(
 
     monkeypatch.setattr(tiktoken_ext.openai_public, "load_tiktoken_bpe", remember)
     official = tiktoken_ext.openai_public.cl100k_base()
-    assert hashes == [vocabulary.SHA256]
+    tokens = map(encoding.decode_single_token_bytes, range(vocabulary.TOKENS))
+    file = b"".join(b"%b %d\n" % (base64.b64encode(token), rank) for rank, token in enumerate(tokens))
+    assert hashes == [hashlib.sha256(file).hexdigest()]
     assert encoding._pat_str == official["pat_str"]
     assert encoding._special_tokens == official["special_tokens"]
     assert encoding.n_vocab == 100_277
@@ -98,47 +102,49 @@ def test_known_encodings(encoding: tiktoken.Encoding) -> None:
     assert encoding.encode_ordinary("tiktoken is great!") == [83, 1609, 5963, 374, 2294, 0]
 
 
+@pytest.mark.parametrize("load", [load_encoding, load_vocabulary])
 @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: b"plain", lambda data: b""])
-def test_a_damaged_vocabulary_is_refused_and_says_what_to_do(damage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    damaged = damage(importlib.resources.files(vocabulary).joinpath(vocabulary.FILE).read_bytes())
-    give(damaged, monkeypatch)
-    with pytest.raises(KirotrioError, match="install kirotrio again"):
-        load_encoding()
+def test_a_damaged_vocabulary_is_refused_and_says_what_to_do(
+    load: Any, damage: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "table"
+    file.write_bytes(damage((Path(vocabulary.__file__).parent / vocabulary.FILE).read_bytes()))
+    monkeypatch.setattr(vocabulary, "FILE", str(file))
+    with pytest.raises(KirotrioError, match=r"SHA-256.*install kirotrio again"):
+        load()
 
 
-def test_another_vocabulary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    give(gzip.compress(b"IQ== 0\n"), monkeypatch)
-    with pytest.raises(KirotrioError, match="SHA-256"):
-        load_encoding()
+@pytest.mark.parametrize("load", [load_encoding, load_vocabulary])
+def test_a_missing_vocabulary_is_told(load: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(vocabulary, "FILE", str(tmp_path / "nothing"))
+    with pytest.raises(KirotrioError, match=r"cannot be read.*install kirotrio again"):
+        load()
 
 
-def give(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    class File:
-        def joinpath(self, name: str) -> File:
-            return self
-
-        def read_bytes(self) -> bytes:
-            return data
-
-    monkeypatch.setattr(importlib.resources, "files", lambda package: File())
+# -- texts of prompts -------------------------------------------------------------------------------------------------
 
 
-# -- texts ------------------------------------------------------------------------------------------------------------
+def flat(estimator: TokenEstimator) -> int:
+    """What a turn of one text costs beside the text."""
+    return estimator.count(said(""))
 
 
 def test_special_tokens_are_text(encoding: tiktoken.Encoding) -> None:
-    assert estimator_with(encoding).count_text("a <|endoftext|> b") > 3
+    estimator = estimator_with(encoding)
+    assert estimator.count(said("a <|endoftext|> b")) > flat(estimator) + 3
 
 
 @pytest.mark.parametrize("text", [" " * 1_000_000 + "a", "\udc80 lone", "a" * 200_000, "字" * 50_000, "\n" * 200_000])
 def test_texts_that_break_encoders_are_counted(text: str, encoding: tiktoken.Encoding) -> None:
-    assert estimator_with(encoding).count_text(text) > 0
+    estimator = estimator_with(encoding)
+    assert estimator.count(said(text)) > flat(estimator)
 
 
 def test_slices_cost_next_to_nothing(encoding: tiktoken.Encoding) -> None:
     text = "The quick brown fox jumps over 13 lazy dogs; " * 2_000
     whole = len(encoding.encode_ordinary(text))
-    assert abs(estimator_with(encoding).count_text(text) - whole) <= whole * 0.0004
+    estimator = estimator_with(encoding)
+    assert abs(estimator.count(said(text)) - flat(estimator) - whole) <= whole * 0.0004
 
 
 class PanicException(BaseException):
@@ -153,7 +159,8 @@ def test_a_panic_of_the_encoder_costs_one_slice_its_exactness() -> None:
             return super().encode_ordinary(text)
 
     text = "x" * SLICE + "!" * 40 + "x"
-    assert estimator_with(Panicking()).count_text(text) == SLICE + quick_count("!" * 40 + "x")
+    estimator = estimator_with(Panicking())
+    assert estimator.count(said(text)) == flat(estimator) + SLICE + quick_count("!" * 40 + "x")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
@@ -163,7 +170,7 @@ def test_nothing_else_is_caught(error: type[BaseException]) -> None:
             raise error
 
     with pytest.raises(error):
-        estimator_with(Failing()).count_text("x")
+        estimator_with(Failing()).count(said("x"))
 
 
 def test_quick_count() -> None:
@@ -292,36 +299,78 @@ def test_tools_that_are_not_sent_cost_nothing() -> None:
     assert estimator.count(Conversation("m", turns, tools=tools[:1])) < estimator.count(sent)
 
 
-def test_without_a_vocabulary_characters_are_counted_and_the_reason_is_kept() -> None:
-    def missing() -> tiktoken.Encoding:
-        raise KirotrioError("the vocabulary is not there")
+def missing() -> Any:
+    raise KirotrioError("the vocabulary is not there")
 
-    estimator = TokenEstimator(missing)
+
+def test_without_a_vocabulary_characters_are_counted_and_the_reason_is_told_once() -> None:
+    told: list[str] = []
+    estimator = TokenEstimator(missing, load_counting=missing, tell=told.append)
+    assert not estimator.ready
     assert estimator.estimate_closely(said("word " * 10_000), "gpt") == pytest.approx(10_000 + 4_000, rel=0.1)
     assert estimator.problem == "the vocabulary is not there"
-    assert not estimator.ready
-    assert estimator.count_text("abcd" * 10) == 10
+    assert estimator.count_text("abcd" * 10) == estimator.count_text("abcd" * 10) == 10
+    assert told == ["the vocabulary is not there"]
+    other = TokenEstimator(load_counting=missing)
+    assert other.count_text("abcd" * 10) == 10
 
 
-def test_the_vocabulary_is_loaded_once_on_first_need() -> None:
-    loads = []
+class Counting:
+    """Stands in for the vocabulary of answers: a token per character."""
+
+    def count(self, text: str) -> int:
+        return len(text)
+
+
+def test_each_vocabulary_is_loaded_once_on_first_need() -> None:
+    loads: list[str] = []
 
     def load() -> Any:
-        loads.append(threading.get_ident())
+        loads.append("prompts")
         return Encoder()
 
-    estimator = TokenEstimator(load)
-    assert estimator.count_text("abcd") == 1
+    def load_counting() -> Any:
+        loads.append("answers")
+        return Counting()
+
+    estimator = TokenEstimator(load, load_counting=load_counting)
     assert estimator.estimate(said("abcd"), "gpt") > 4_000
-    assert not loads, "counting a text and estimating on the way of an answer need none"
-    threads = [threading.Thread(target=estimator.estimate_closely, args=(said("abcd"), "gpt")) for _ in range(4)]
+    assert not loads, "estimating on the way of an answer needs none"
+    assert len(set(in_threads(lambda: estimator.estimate_closely(said("abcd"), "gpt")))) == 1
+    assert loads == ["prompts"]
+    assert not estimator.ready
+    assert in_threads(lambda: estimator.count_text("abcd")) == [4] * 4
+    assert loads == ["prompts", "answers"]
+    assert estimator.ready
+
+
+def in_threads(ask: Callable[[], int]) -> list[int]:
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(ask())) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(loads) == 1
-    assert estimator.ready
-    assert estimator.count_text("abcd") == 4
+    return answers
+
+
+def test_an_answer_counts_the_same_before_and_after_a_prompt_was_counted_and_in_every_process() -> None:
+    text = "def answer() -> int:\n    return 42  # 四十二, сорок два 😀\n" * 40
+    one, other = TokenEstimator(), TokenEstimator()
+    before = one.count_text(text)
+    one.estimate_closely(said("a prompt"), "claude")
+    assert one.count_text(text) == before == other.count_text(text) == load_vocabulary().count(text)
+    assert before != quick_count(text)
+
+
+def test_what_is_counted_at_once() -> None:
+    estimator = TokenEstimator()
+    assert not estimator.counts_at_once("x"), "the vocabulary is still to be loaded"
+    estimator.ensure_ready()
+    assert estimator.counts_at_once("x" * 8_000)
+    assert not estimator.counts_at_once("x" * 8_001)
+    assert estimator.counts_at_once("字" * 2_000)
+    assert not estimator.counts_at_once("字" * 2_001)
 
 
 # -- estimates --------------------------------------------------------------------------------------------------------

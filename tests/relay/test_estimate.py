@@ -12,7 +12,7 @@ from relay.conftest import hello
 from support.scripted import answering, event, tail, text
 from support.sse import events_of
 
-from kirotrio.conversation.tokens import TokenEstimator, quick_count
+from kirotrio.conversation.tokens import quick_count
 from kirotrio.relay.request import LARGE, Mode
 
 UNMEASURED = answering(text("x"), event("metadataEvent", stopReason="END_TURN"))
@@ -27,12 +27,16 @@ class Failing:
 
     released: threading.Event = field(factory=threading.Event)
     learned: list[tuple[str, int, int]] = field(factory=list)
+    ready: bool = True
 
     def estimate(self, conversation: object, family: str) -> int:
         raise ValueError("nothing can be counted")
 
     def count_text(self, text: str) -> int:
         return quick_count(text)
+
+    def counts_at_once(self, text: str) -> bool:
+        return True
 
     def learn(self, family: str, estimated: int, measured: int, now: float) -> bool:
         self.learned.append((family, estimated, measured))
@@ -87,15 +91,6 @@ async def test_an_estimate_that_never_ends_is_waited_for_no_longer_than_the_sett
     assert trio.current_time() - began == pytest.approx(12)
     assert events_of(sink.body)[0]["message"]["usage"]["input_tokens"] == LARGE_SIZE // 4
     assert events_of(sink.body)[-2]["usage"]["input_tokens"] == LARGE_SIZE // 4
-
-
-async def test_an_answer_needs_no_vocabulary(stage, autojump_clock):
-    estimator = TokenEstimator(lambda: pytest.fail("48 MB for a count that the upstream makes anyway"))
-    for answer in (UNMEASURED, answering(text("x"), tail())):
-        scene = stage(answer)
-        scene.change(estimator=estimator)
-        assert events_of((await scene.run()).body)[-1]["type"] == "message_stop"
-    assert not estimator.ready
 
 
 async def test_the_estimate_is_made_for_the_models_own_family_and_learned_from(stage, autojump_clock):

@@ -22,6 +22,7 @@ from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation, OutputSchema
 from kirotrio.errors import AnswerUnmet, DeadlineExceeded
 from kirotrio.relay.attempts import Attempts, Outlet
+from kirotrio.relay.estimate import count_text
 from kirotrio.relay.request import Mode
 from kirotrio.relay.rounds.round import Generate
 
@@ -100,7 +101,7 @@ class Repair:
 
     async def _next_generation(self, answered: Answered) -> None:
         attempts = self.attempts
-        added = attempts.relay.estimator.count_text(answered.text)
+        added = await count_text(attempts.relay.estimator, answered.text)
         attempts.estimate.set(await attempts.estimate.get() + added)
         attempts.ledger.next_generation()
 

@@ -22,7 +22,6 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import orjson
@@ -43,7 +42,8 @@ from kirotrio.conversation.events import (
 from kirotrio.conversation.request import Conversation, Limits, Text, Tool, ToolChoice, ToolResult, Turn
 from kirotrio.conversation.transcript import Transcript
 from kirotrio.relay.attempts import Attempts, Outlet
-from kirotrio.relay.request import LARGE, Mode
+from kirotrio.relay.estimate import count_text
+from kirotrio.relay.request import Mode
 from kirotrio.relay.rounds.citing import Citing
 from kirotrio.relay.rounds.fetch import FetchTool
 from kirotrio.relay.rounds.round import Generate, Memory
@@ -161,9 +161,7 @@ class ServerTools:
 
     async def _estimate_more(self, results: Turn, put_out: int) -> None:
         """Let the estimate of the next prompt hold what this generation said and what was found."""
-        text = "\n".join(_texts(results))
-        count = partial(self.attempts.relay.estimator.count_text, text)
-        added = await trio.to_thread.run_sync(count, abandon_on_cancel=True) if len(text) > LARGE else count()
+        added = await count_text(self.attempts.relay.estimator, "\n".join(_texts(results)))
         estimate = self.attempts.estimate
         estimate.set(estimate.tokens + added + put_out)
 

@@ -1,0 +1,164 @@
+"""How many tokens of the cl100k vocabulary a text has, exactly, and at no cost at rest.
+
+What is looked up are the different pieces of a text, each once, and those of the last texts are remembered. Prose,
+source code and JSON: 2 to 6 MB a second at first, 8 to 10 once their words are known, as fast as the usual encoder;
+Chinese, base64 and long rows of one sign, whose pieces have to be put together from bytes: 0.2 to 0.6, a fifth or less
+of what it does. Tests hold the counts against the usual encoder's.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from zlib import crc32
+
+from kirotrio.conversation.vocabulary import RANK_BITS, SLOTS, TOKENS, read_table
+from kirotrio.conversation.vocabulary.pieces import pieces_of
+
+_LOW = SLOTS - 1
+
+SLICE = 4_000
+"""Characters cut into pieces in one go: one or a few milliseconds' work."""
+_REMEMBERED = 16_384
+"""Pieces whose count is kept, and ranks, about 2 MB each; then all are forgotten."""
+_LONGEST_REMEMBERED = 64
+"""Characters or bytes."""
+
+NONE = TOKENS
+"""The rank of what is no token: above all others."""
+_SHORT = 128
+"""Bytes of a piece in which looking through all ranks is faster than keeping them in order."""
+
+_PLACE = 20
+"""Bits for a place in a piece; `SLICE` characters have at most 16,000 bytes."""
+_PLACES = (1 << _PLACE) - 1
+
+
+class Vocabulary:
+    """Counts tokens. Any thread may use it; beside what it remembers of pieces nothing in it changes."""
+
+    def __init__(self) -> None:
+        """Reads the table, which takes some milliseconds; raises KirotrioError as `read_table` does."""
+        self._ranks = _Ranks()
+        self._known: dict[str, int] = {}
+
+    def count(self, text: str) -> int:
+        """The tokens of the text, special tokens being text like any other; never more than it has bytes in UTF-8.
+
+        A piece (word, row of signs) of more than `SLICE` characters is counted in parts, which costs 1 token in
+        thousands.
+        """
+        try:
+            return self._count_text(text)
+        except UnicodeEncodeError:
+            # Halves of surrogate pairs are as good as unknown characters, whole pairs are one.
+            return self._count_text(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+    def _count_text(self, text: str) -> int:
+        if len(text) <= SLICE:
+            return self._count(pieces_of(text))
+        total = at = 0
+        while len(text) - at > SLICE:
+            pieces = pieces_of(text[at : at + SLICE])
+            if len(pieces) > 1:
+                # Only the last may go on behind the slice.
+                at -= len(pieces.pop())
+            at += SLICE
+            total += self._count(pieces)
+        return total + self._count(pieces_of(text[at:]))
+
+    def _count(self, pieces: list[str]) -> int:
+        known = self._known
+        total = 0
+        for piece, times in Counter(pieces).items():
+            tokens = known.get(piece)
+            if tokens is None:
+                tokens = self._count_piece(piece)
+                if len(piece) <= _LONGEST_REMEMBERED:
+                    if len(known) >= _REMEMBERED:
+                        known.clear()
+                    known[piece] = tokens
+            total += tokens * times
+        return total
+
+    def _count_piece(self, piece: str) -> int:
+        encoded = piece.encode()
+        return 1 if self._ranks[encoded] < NONE else self._merged(encoded)
+
+    def _merged(self, piece: bytes) -> int:
+        """How many parts are left when, of all neighbours that make a token, those of the lowest rank, and of equal
+        ones the first, have been joined again and again."""
+        if len(piece) > _SHORT:
+            return self._merged_long(piece)
+        ranks = self._ranks
+        starts = list(range(len(piece) + 1))
+        joint = [ranks[piece[at : at + 2]] for at in range(len(piece) - 1)]
+        """For each part but the last: the rank of it and the next together."""
+        while joint and (lowest := min(joint)) < NONE:
+            at = joint.index(lowest)
+            del starts[at + 1], joint[at]
+            if at < len(joint):
+                joint[at] = ranks[piece[starts[at] : starts[at + 2]]]
+            if at:
+                joint[at - 1] = ranks[piece[starts[at - 1] : starts[at + 1]]]
+        return len(starts) - 1
+
+    def _merged_long(self, piece: bytes) -> int:
+        """The same in n log n steps, each of them dearer."""
+        ranks = self._ranks
+        size = left = len(piece)
+        before = list(range(-1, size))
+        behind = list(range(1, size + 2))
+        joint = [ranks[piece[at : at + 2]] for at in range(size - 1)]
+        """By the place where a part begins: the rank of it and the next together; stale where none begins any more."""
+        joint.append(NONE)
+        waiting = [(rank << _PLACE) | at for at, rank in enumerate(joint) if rank < NONE]
+        heapq.heapify(waiting)
+        while waiting:
+            lowest = heapq.heappop(waiting)
+            at = lowest & _PLACES
+            if joint[at] != lowest >> _PLACE:
+                continue
+            left -= 1
+            swallowed = behind[at]
+            end = behind[swallowed]
+            joint[swallowed] = NONE
+            behind[at] = end
+            before[end] = at
+            joint[at] = rank = ranks[piece[at : behind[end]]] if end < size else NONE
+            if rank < NONE:
+                heapq.heappush(waiting, (rank << _PLACE) | at)
+            at = before[at]
+            if at >= 0:
+                joint[at] = rank = ranks[piece[at:end]]
+                if rank < NONE:
+                    heapq.heappush(waiting, (rank << _PLACE) | at)
+        return left
+
+
+class _Ranks(dict[bytes, int]):
+    """The rank of each token, `NONE` for other bytes: looked up in the table, and remembered for a while."""
+
+    def __init__(self) -> None:
+        self._slots, self._tokens = read_table()
+
+    def __missing__(self, token: bytes) -> int:
+        rank = self._find(token)
+        if len(token) <= _LONGEST_REMEMBERED:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[token] = rank
+        return rank
+
+    def _find(self, token: bytes) -> int:
+        slots = self._slots
+        checksum = crc32(token)
+        beginning = checksum >> RANK_BITS
+        at = checksum & _LOW
+        while slot := slots[at]:
+            if slot >> RANK_BITS == beginning:
+                end = SLOTS + (slot & _LOW)
+                if self._tokens[slots[end - 1] : slots[end]] == token:
+                    return (slot & _LOW) - 1
+            at = (at + 1) & _LOW
+        return NONE
