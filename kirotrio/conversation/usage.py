@@ -187,7 +187,6 @@ class UsageLedger:
             return max(0, self._context.total_tokens - self._output())
         return None
 
-    @property
     def ready(self) -> bool:
         """Whether the result takes no time worth a thread."""
         kinds = (self._thinking,) if self._tokens is not None else (self._said, self._thinking)

@@ -89,8 +89,14 @@ class Answer:
 
     async def _count_what_was_cut(self, end: Finish | Failed | None) -> None:
         """The record of an answer without its own end tells what was put out; a long one is counted in a thread."""
-        if self._attempts is None or isinstance(end, Finish) or self._attempts.ledger.ready:
+        if self._attempts is None or isinstance(end, Finish) or self._attempts.ledger.ready():
             return
+        estimator = self.relay.estimator
+        if not estimator.ready and not estimator.loading:
+            # The first answer, cut: a few milliseconds here, since the record is not to come later than the end.
+            estimator.ensure_ready()
+            if self._attempts.ledger.ready():
+                return
         # Shielded, since a client that has left is no reason not to know what it was given (rule 4).
         with trio.move_on_after(_LONGEST_COUNT, shield=True):
             await trio.to_thread.run_sync(self._attempts.ledger.result, abandon_on_cancel=True)
@@ -226,7 +232,7 @@ class Answer:
         request, attempts = self.request, self._attempts
         progress = attempts.progress if attempts is not None else None
         usage = end.usage if isinstance(end, Finish) else None
-        if usage is None and attempts is not None and attempts.ledger.ready:
+        if usage is None and attempts is not None and attempts.ledger.ready():
             usage = attempts.ledger.result()
         error = end.error if isinstance(end, Failed) else None
         first = progress.first_event_at if progress is not None else None

@@ -198,7 +198,7 @@ async def _concluded(pipeline: Pipeline, end: Callable[[], Batch]) -> Batch:
 
     Cancellation abandons the thread; the pipeline is fed no more then, and what was said can still be counted.
     """
-    if pipeline.ledger.ready:
+    if pipeline.ledger.ready():
         return end()
     return await trio.to_thread.run_sync(end, abandon_on_cancel=True)
 
