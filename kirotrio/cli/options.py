@@ -36,7 +36,7 @@ _FLAGS: dict[str, tuple[str, str, str]] = {
     "workers": (
         "server.workers",
         "NUMBER",
-        "Processes that share the port and the work. Limits hold for all of them together.",
+        "Processes that share the port and the work, from 1 to 64. Limits hold for all of them together.",
     ),
     "data_dir": ("data.dir", "FOLDER", "Folder for what must last. Default: the platform's own."),
     "refresh_token": ("accounts.refresh_token", "TOKEN", "Refresh token of a social sign-in to Kiro."),

@@ -91,13 +91,15 @@ def _listen(host: str, port: int) -> list[socket.socket]:
 
 @define(eq=False)
 class _Child:
-    """`number` counts workers from 1. `control` is written to it, `news` is read from it."""
+    """`number` counts workers from 1. `control` is written to it, `news` is read from it. `again`: it takes the
+    place of one that ended."""
 
     number: int
     pid: int
     control: int
     news: int
     began: float
+    again: bool = False
     is_ready: bool = False
     said: bytes = b""
 
@@ -105,6 +107,11 @@ class _Child:
     def reason(self) -> str:
         """Why it ended, in its own words."""
         return self.said.partition(_FAILED)[2].decode(errors="replace")
+
+    @property
+    def name(self) -> dict[str, Any]:
+        """What it is called in the log."""
+        return {"process": "desk"} if self.number == _DESK else {"worker": self.number}
 
     def hear(self) -> None:
         """Take what it has said by now."""
@@ -184,7 +191,7 @@ class _Parent:
             now = time.monotonic()
             for number in [number for number, due in self._due.items() if due <= now]:
                 del self._due[number]
-                self._start(number)
+                self._start(number, again=True)
             patience = max(min(self._due.values()) - now, 0.0) if self._due else None
             news = {child.news: child for child in self._children.values()}
             readable, _, _ = select.select([self._wake[0], *news], [], [], patience)
@@ -215,6 +222,8 @@ class _Parent:
         child.hear()
         if not child.is_ready and child.said.startswith(_READY):
             child.is_ready = True
+            if child.again:
+                self.log.info("a process of the gateway is back", **child.name)
             self._one_is_ready(child)
 
     def _one_is_ready(self, child: _Child) -> None:
@@ -246,13 +255,21 @@ class _Parent:
             self._failure = self._failure or KirotrioError(reason)
             self.early.count = max(self.early.count, 1)
             return
+        if code == 0:
+            # It was asked to end by a signal of its own, has finished what it had, and is no fault.
+            self._deaths[child.number] = 0
+            self._again(child, _FIRST_PAUSE)
+            self.log.info("a process of the gateway has finished", **child.name, how="SIGTERM", again_in=_FIRST_PAUSE)
+            return
         lived = time.monotonic() - child.began
         deaths = self._deaths[child.number] = 0 if lived > _LIVES else self._deaths.get(child.number, 0) + 1
         pause = min(_FIRST_PAUSE * 2.0 ** max(deaths - 1, 0), _LONGEST_PAUSE)
-        self._due[child.number] = time.monotonic() + pause
-        who = {"process": "desk"} if child.number == _DESK else {"worker": child.number}
+        self._again(child, pause)
         why = {"error": child.reason} if child.reason else {}
-        self.log.error("a process of the gateway ended", **who, how=how, again_in=pause, **why)
+        self.log.error("a process of the gateway ended", **child.name, how=how, again_in=pause, **why)
+
+    def _again(self, child: _Child, pause: float) -> None:
+        self._due[child.number] = time.monotonic() + pause
 
     def _forget(self, child: _Child) -> None:
         del self._children[child.number]
@@ -263,7 +280,7 @@ class _Parent:
 
     # Starting
 
-    def _start(self, number: int) -> None:
+    def _start(self, number: int, *, again: bool = False) -> None:
         theirs, control = os.pipe()
         news, ours = os.pipe()
         sys.stdout.flush()
@@ -273,7 +290,7 @@ class _Parent:
             os.close(theirs)
             os.close(ours)
             os.set_blocking(news, False)
-            self._children[number] = _Child(number, pid, control, news, time.monotonic())
+            self._children[number] = _Child(number, pid, control, news, time.monotonic(), again)
             return
         code = 1
         try:

@@ -192,7 +192,9 @@ async def test_where_a_worker_is_killed_the_others_serve_and_it_comes_back(tmp_p
             assert {answer.status_code for answer in await ask_many(url, 10)} == {200}
             assert desk in children(gateway)
             told = [line for line in lines(gateway) if line["event"] == "a process of the gateway ended"]
-            assert (told[-1]["worker"], told[-1]["how"]) == (2 if killed == second else 1, "signal SIGKILL")
+            worker = 2 if killed == second else 1
+            assert (told[-1]["worker"], told[-1]["how"], told[-1]["level"]) == (worker, "signal SIGKILL", "error")
+            await until(lambda: back(gateway) and back(gateway)[-1]["worker"] == worker)
 
             async def both() -> None:
                 while len({line["worker"] for line in lines(gateway)[-6:] if line["event"] == "answer"}) < 2:
@@ -202,6 +204,24 @@ async def test_where_a_worker_is_killed_the_others_serve_and_it_comes_back(tmp_p
                 await both()
             assert not gateway.has_ended
             holding.cancel_scope.cancel()
+
+
+async def test_a_worker_that_is_asked_to_end_is_no_error_and_comes_back(tmp_path: Path, nest: Nest) -> None:
+    async with world(tmp_path, kept("work")) as w:
+        await w.keep(kept("work"))
+        gateway = w.start(nest, options=WORKERS)
+        url = await ready(gateway)
+        os.kill(children(gateway)[1], signal.SIGTERM)
+        await until(lambda: bool(back(gateway)))
+        assert [line["worker"] for line in back(gateway)] == [1]
+        assert {answer.status_code for answer in await ask_many(url, 4)} == {200}
+        told = [line for line in lines(gateway) if line["event"] == "a process of the gateway has finished"]
+        assert [(line["worker"], line["how"], line["level"]) for line in told] == [(1, "SIGTERM", "info")]
+        assert not [line for line in lines(gateway) if line["level"] == "error"]
+
+
+def back(gateway: Forked) -> list[dict[str, Any]]:
+    return [line for line in lines(gateway) if line["event"] == "a process of the gateway is back"]
 
 
 async def test_where_the_desk_is_killed_the_workers_find_the_next_one(tmp_path: Path, nest: Nest) -> None:
