@@ -2,6 +2,8 @@
 
     [reader]  upstream bytes -> frames -> kiro events ──channel of batches──> [parser] -> generation events -> out
 
+What need not wait goes all the way in one step, in whatever task it came (`Conduit`, `kiro/readiness.py`): the two
+are woken for the rest alone.
 The reader never lets an exception out: it sends the error down the channel, behind everything that was intact.
 The watch never touches a read that shall go on; it looks at the time of the last one (TRIO_STACK, trap 13).
 Leaving `generate`, for whatever reason, ends the reader, and that closes the upstream connection.
