@@ -161,7 +161,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         {f"{state} {how}": Figure("ms", 5) for state in ("flowing", "silent", "no head") for how in ("FIN", "RST")},
         {},
         10,
-        3,
+        2,
     ),
     _long("S6", 1_500_000, (6, 3), 25, fresh=True, floor=12),
     _long("S6n", 1_500_000, (6, 3), 12, fresh=False),
