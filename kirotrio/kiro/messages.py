@@ -52,7 +52,7 @@ def render(
 
 
 def _assistant_message(entry: AssistantEntry, tool_names: Mapping[str, str]) -> dict[str, Any]:
-    content = "\n\n".join(text for text in entry.texts if text and not text.isspace())
+    content = "\n\n".join([text for text in entry.texts if text and not text.isspace()])
     message: dict[str, Any] = {"content": content or ("" if entry.calls else EMPTY_ASSISTANT)}
     if entry.calls:
         message["toolUses"] = [

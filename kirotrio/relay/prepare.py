@@ -7,9 +7,18 @@ what the others need (fetching, processes that read documents) is `preparing`, w
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
-from kirotrio.conversation.request import Conversation, Document, Part, RemoteFile, ResultPart, ToolResult
+from kirotrio.conversation.request import (
+    Conversation,
+    Document,
+    Part,
+    RemoteFile,
+    ResultPart,
+    Text,
+    ToolResult,
+    ToolUse,
+)
 from kirotrio.relay.prepared_files import Pending
 from kirotrio.relay.request import Relay
 
@@ -28,6 +37,10 @@ async def prepare(conversation: Conversation, relay: Relay) -> Conversation:
     return await with_files(conversation, parts, relay)
 
 
+_NEVER: Final = frozenset({Text, ToolUse})
+"""Most of a long conversation: passed over without a closer look."""
+
+
 def _is_pending(part: Part | ResultPart) -> bool:
     if isinstance(part, Document):
         from kirotrio.kiro.parts import is_textual
@@ -40,6 +53,8 @@ def _is_pending(part: Part | ResultPart) -> bool:
 def _pending(conversation: Conversation) -> Iterator[Pending]:
     for turn in conversation.turns:
         for part in turn.parts:
+            if type(part) in _NEVER:
+                continue
             for within in part.content if isinstance(part, ToolResult) else (part,):
                 if _is_pending(within):
                     yield cast("Pending", within)
