@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 
-from attrs import define, field, frozen
+from attrs import field
 
+from kirotrio.classes import define, frozen
 from kirotrio.errors import AuthenticationFailed
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 import trio
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.errors import RateLimited
 
 _MINUTE = 60.0

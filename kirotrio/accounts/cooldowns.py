@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import field
 
+from kirotrio.classes import define, frozen
 from kirotrio.config.settings import AccountSettings
 from kirotrio.errors import Blame, KirotrioError
 

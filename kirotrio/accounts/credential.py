@@ -6,7 +6,9 @@ import re
 from typing import ClassVar, Self, TypeAlias
 
 import attrs
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 BUILDER_ID_START_URL = "https://view.awsapps.com/start"
 

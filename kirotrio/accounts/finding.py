@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from kirotrio.accounts.credential import ApiKey, Credential
 from kirotrio.accounts.endpoints import real_arn
 from kirotrio.accounts.sources.configured import Successors
@@ -11,6 +9,7 @@ from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.sources.search import all_sources
 from kirotrio.accounts.sources.source import Source
 from kirotrio.accounts.tokens.refresh import refresh_url
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable
 from kirotrio.kiro.endpoints import data_region

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 import orjson
-from attrs import frozen
 
 from kirotrio.accounts.records import person_among, same_person, token_of
 from kirotrio.accounts.worth.usage_book import TOPIC
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.errors import SettingsError
 from kirotrio.store.account_record import AccountRecord

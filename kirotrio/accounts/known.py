@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from attrs import frozen
-
 from kirotrio.accounts.cooldowns import Cooldown
+from kirotrio.classes import frozen
 from kirotrio.errors import Blame
 from kirotrio.store.account_record import AccountRecord, CooldownRow
 

@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import trio
-from attrs import frozen
 
 from kirotrio.accounts.endpoints import real_arn
 from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.classes import frozen
 from kirotrio.errors import KirotrioError, Recovery, UpstreamFailed
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.endpoints import PROFILE_REGIONS, Endpoint, endpoints, headers_for

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import define, field, frozen
+from attrs import field
 
 from kirotrio.accounts.cooldowns import Change
 from kirotrio.accounts.known import Known as Known
 from kirotrio.accounts.tokens.turns import Turns
+from kirotrio.classes import define, frozen
 from kirotrio.errors import StoreUnavailable
 from kirotrio.store.database import Database
 from kirotrio.store.holders import new_holder

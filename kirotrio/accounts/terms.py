@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.accounts.endpoints import real_arn
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 from kirotrio.kiro.endpoints import USER_AGENT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from kirotrio.classes import frozen
 
 if TYPE_CHECKING:
     from kirotrio.conversation.request import Conversation

@@ -9,8 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.cli.first_run import check_key, is_loopback, kept_key, open_data_folder
 from kirotrio.config import LoadedSettings
 from kirotrio.config.options import options

@@ -13,7 +13,9 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 KEY_VARIABLE: Final = "KT_CLIENT_KEY"
 """For clients that let the name of the key's variable be chosen, so that it meets no key of another service."""

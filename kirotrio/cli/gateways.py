@@ -10,8 +10,8 @@ from urllib.request import getproxies
 import attrs
 import orjson
 import trio
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.cli.clients import ListedModel
 from kirotrio.cli.first_run import is_loopback
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.cli.clients import CLIENTS, Client, Target
 from kirotrio.cli.first_run import DEFAULT_MODEL, KEY_FILE, best_model, check_key, is_loopback, kept_key, reachable
 from kirotrio.cli.options import DATA, with_settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.cli.bodies import APIS, Api, recognised
 from kirotrio.cli.options import with_settings
 from kirotrio.config import LoadedSettings, Settings

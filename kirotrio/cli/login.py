@@ -6,8 +6,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import evolve, frozen
+from attrs import evolve
 
+from kirotrio.classes import frozen
 from kirotrio.cli.options import DATA, with_settings
 from kirotrio.cli.programs import for_shell, own_command
 from kirotrio.cli.stores import Stores, with_store

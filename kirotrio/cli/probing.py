@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import click
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.cli.first_run import DEFAULT_MODEL
 from kirotrio.errors import Blame, KirotrioError, Recovery
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from kirotrio.classes import frozen
 
 
 @frozen

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.cli.first_run import open_data_folder
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import SettingsError

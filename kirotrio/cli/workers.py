@@ -25,8 +25,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings

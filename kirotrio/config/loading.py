@@ -14,8 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.config.folders import Folders
 from kirotrio.config.options import options, value_of, with_values
 from kirotrio.config.settings import Settings

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 import attrs
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 
 def setting(
@@ -180,7 +182,7 @@ class ResponseSettings:
 
 @frozen
 class ModelSettings:
-    alias: dict[str, str] = setting(dict, "other names for models: alias = model")  # noqa: RUF009 - an attrs field
+    alias: dict[str, str] = setting(dict, "other names for models: alias = model")
     default: str = setting("", "model for unknown names; empty: an unknown name is an error")
     claude_aliases: bool = setting(True, "list other makers' models under a name that begins claude-, too")
 
@@ -232,7 +234,7 @@ class AccountSettings:
 
 @frozen
 class DataSettings:
-    dir: Path | None = setting(None, "folder for what must last; default: the platform's")  # noqa: RUF009 - an attrs field
+    dir: Path | None = setting(None, "folder for what must last; default: the platform's")
 
 
 @frozen
@@ -248,7 +250,7 @@ class StoreSettings:
         "where the key to the secrets lies: the system's keyring where there is one, or a file",
         choices=("auto", "keyring", "file"),
     )
-    key_file: Path | None = setting(None, "that file; default: store.key in the data folder")  # noqa: RUF009 - an attrs field
+    key_file: Path | None = setting(None, "that file; default: store.key in the data folder")
     keyring_deadline: float = setting(
         30.0, "for one answer of the system's keyring, which may ask its owner first", unit="seconds", above=0
     )

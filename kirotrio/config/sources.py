@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.config.kirogate import translated, without_counterpart
 from kirotrio.config.names import SHORT_FORMS
 from kirotrio.config.options import Option, options

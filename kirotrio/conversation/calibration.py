@@ -13,7 +13,9 @@ most one change is made a day.
 
 from __future__ import annotations
 
-from attrs import define, evolve, frozen
+from attrs import evolve
+
+from kirotrio.classes import define, frozen
 
 LEAST_MEASURED = 20_000
 """Tokens; below, the offset hides everything else."""

@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.conversation.events import (
     Accepted,
     Batch,

@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
+from kirotrio.classes import define, frozen
 from kirotrio.conversation.events import Batch, Finish, ServerToolCall, StopCause, TextDelta, TextDeltas, ToolCall
 from kirotrio.conversation.request import Conversation, Part, Text, ToolResult, ToolUse, Turn, WebFetch, WebSearch
 from kirotrio.conversation.tool_loading import loaded_tools

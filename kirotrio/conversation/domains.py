@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
-from attrs import frozen
+from kirotrio.classes import frozen
 
 _NO_URL = re.compile(r"[\s\\\x00-\x1f\x7f]")
 """What parsers of addresses do not agree about: two of them could see two hosts."""

@@ -11,8 +11,7 @@ import enum
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
-from attrs import define, frozen
-
+from kirotrio.classes import define, frozen
 from kirotrio.errors import KirotrioError
 
 # The types that are not frozen are values like all the others, and nobody changes them; but they are made once a delta,

@@ -18,8 +18,9 @@ from collections import OrderedDict
 from typing import Any, Final, Generic, TypeVar
 
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 
 WORTH: Final = 64 * 1024

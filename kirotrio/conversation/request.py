@@ -10,7 +10,9 @@ import enum
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 Json: TypeAlias = Any
 """A decoded JSON value."""

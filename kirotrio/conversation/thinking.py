@@ -23,8 +23,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from attrs import define
-
+from kirotrio.classes import define
 from kirotrio.conversation.thinking_setting import (
     DEFAULT_BUDGET,
     get_thinking_budget,

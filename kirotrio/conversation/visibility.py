@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.conversation.events import (
     Event,
     RedactedThinkingBlock,

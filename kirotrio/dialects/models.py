@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.errors import BodyInvalid
 
 MOST = 1000

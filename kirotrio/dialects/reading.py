@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.request import Diagnostic, Json
 
 NOTES_MAX = 100

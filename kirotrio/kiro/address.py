@@ -10,7 +10,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 from urllib.parse import quote, urljoin
 
-from attrs import frozen
+from kirotrio.classes import frozen
 
 PORTS: Final = {"http": 80, "https": 443}
 

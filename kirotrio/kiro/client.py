@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Final, Self
 
 import trio
-from attrs import define
 
+from kirotrio.classes import define
 from kirotrio.config.settings import DeadlineSettings, UpstreamSettings
 from kirotrio.errors import DeadlineExceeded, Recovery, SettingsError, UpstreamFailed
 from kirotrio.kiro.address import Address, NoAddress, parse_address

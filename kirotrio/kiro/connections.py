@@ -16,9 +16,10 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import trio
-from attrs import define, field, frozen
+from attrs import field
 from trio.lowlevel import wait_readable
 
+from kirotrio.classes import define, frozen
 from kirotrio.kiro.address import Address
 from kirotrio.kiro.http1 import ProtocolError, ResponseParser
 from kirotrio.kiro.lines import READ, AnyLine, Line

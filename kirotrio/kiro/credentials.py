@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from functools import cached_property
 
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 
 @frozen

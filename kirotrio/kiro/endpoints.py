@@ -12,9 +12,10 @@ from typing import Literal, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio import __version__
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.errors import SettingsError
 from kirotrio.kiro.credentials import Credentials

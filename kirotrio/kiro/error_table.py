@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.errors import (
     AccountSuspended,
     AccountUnavailable,

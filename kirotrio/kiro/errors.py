@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 
 import orjson
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.errors import Blame, ContextOverflow, KirotrioError, Recovery
 from kirotrio.kiro.error_table import BROKEN, FAILED, NO_ANSWER, REFUSED, TABLE, Row, invalid

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from attrs import define, frozen
-
+from kirotrio.classes import define, frozen
 from kirotrio.conversation.request import Json
 
 # The types that are not frozen are values like all the others, and nobody changes them; but they are made once a delta,

@@ -12,8 +12,8 @@ from math import isfinite
 from types import MappingProxyType
 
 import orjson
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.kiro.event_types import (
     AssistantText,

@@ -24,8 +24,7 @@ from types import MappingProxyType
 from typing import Generic, Literal, NamedTuple, TypeAlias, TypeVar
 from zlib import crc32
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.errors import Recovery, UpstreamFailed
 
 MAX_FRAME = 16 * 1024 * 1024

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import (
     Conversation,
     Diagnostic,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Effort
 
 ThinkingMode: TypeAlias = Literal["tags", "native", "none"]

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.request import Diagnostic, Image, Json, ToolResult
 from kirotrio.kiro.names import upstream_tool_use_id
 

@@ -13,8 +13,9 @@ from datetime import date, datetime
 from typing import Any, Final
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.errors import KirotrioError, UpstreamFailed
 from kirotrio.kiro.endpoints import USER_AGENT

@@ -14,8 +14,9 @@ import re
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.errors import SettingsError
 
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080}

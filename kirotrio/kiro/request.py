@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Conversation, Diagnostic, OutputSchema
 from kirotrio.conversation.thinking_setting import thinking_withheld
 from kirotrio.kiro.history import ThinkingCarriage, entries_of, system_text

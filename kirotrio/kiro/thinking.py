@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, Literal, TypeAlias
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Effort, Json, ThinkingSetting
 from kirotrio.conversation.thinking_setting import DEFAULT_BUDGET, get_thinking_budget, is_thinking_enabled
 

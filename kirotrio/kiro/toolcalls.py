@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import orjson
-from attrs import Factory, define
+from attrs import Factory
 
+from kirotrio.classes import define
 from kirotrio.conversation.events import ToolCall
 from kirotrio.errors import UpstreamFailed
 from kirotrio.kiro.event_types import ToolUseFragment

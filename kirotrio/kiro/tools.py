@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import (
     Conversation,
     Diagnostic,

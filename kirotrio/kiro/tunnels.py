@@ -12,8 +12,8 @@ from http import HTTPStatus
 from typing import ClassVar, Final, TypeAlias
 
 import trio
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.errors import ProxyFailed, Recovery
 from kirotrio.kiro.http1 import ProtocolError, ResponseParser, request_head
 from kirotrio.kiro.lines import AnyLine, Line, SecureLine

@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.kiro.times import known_moment
 

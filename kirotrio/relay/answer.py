@@ -16,8 +16,9 @@ import time
 from typing import Final
 
 import trio
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAlive
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError

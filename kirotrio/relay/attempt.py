@@ -18,8 +18,9 @@ from functools import partial
 from typing import TypeAlias
 
 import trio
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.errors import FirstTokenTimeoutError, KirotrioError, Recovery, StreamReadTimeoutError, UpstreamFailed

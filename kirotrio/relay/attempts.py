@@ -14,8 +14,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
+from kirotrio.classes import define, frozen
 from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.usage import UsageLedger

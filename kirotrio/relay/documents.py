@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import orjson
 import trio
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.config.process import variables
 from kirotrio.config.settings import Settings
 from kirotrio.kiro.parts import is_textual

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol, TypeAlias, cast
 
 import trio
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.events import (
     Accepted,
     Batch,

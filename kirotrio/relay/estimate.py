@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import trio
-from attrs import define
 
+from kirotrio.classes import define
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.conversation.usage import UsageLedger

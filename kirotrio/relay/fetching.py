@@ -23,9 +23,10 @@ from socket import SOCK_STREAM, gaierror
 from typing import Final
 
 import trio
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio import __version__
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 from kirotrio.errors import UpstreamFailed
 from kirotrio.kiro.address import Address, NoAddress, OtherScheme, parse_address

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias, cast
 
 import orjson
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.config.settings import DeadlineSettings, Settings
 from kirotrio.conversation.fence import FenceStripper
 from kirotrio.conversation.limits import OutputLimits

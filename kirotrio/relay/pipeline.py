@@ -8,8 +8,7 @@ and a fence around JSON included, and what a client is not shown is taken out la
 
 from __future__ import annotations
 
-from attrs import define
-
+from kirotrio.classes import define
 from kirotrio.conversation.events import Batch, Event, Finish, StopCause
 from kirotrio.conversation.fence import FenceStripper
 from kirotrio.conversation.limits import OutputLimits

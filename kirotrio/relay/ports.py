@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
-from attrs import frozen
-
 from kirotrio.accounts.lending.wish import Wish
+from kirotrio.classes import frozen
 from kirotrio.errors import KirotrioError
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile

@@ -7,8 +7,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import field
 
+from kirotrio.classes import define, frozen
 from kirotrio.conversation.request import Document, Image, RemoteFile
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 import trio
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.images import shown_type
 from kirotrio.conversation.request import Conversation, Document, Image, Part, RemoteFile, ResultPart, ToolResult
 from kirotrio.errors import BodyInvalid, DeadlineExceeded

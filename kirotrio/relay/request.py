@@ -7,10 +7,11 @@ from collections.abc import Callable
 from functools import partial
 
 import trio
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.worth.model_lists import ModelLists
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.session import session_identity

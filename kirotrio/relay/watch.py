@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
+from kirotrio.classes import define, frozen
 from kirotrio.telemetry.log import Log
 
 Look: TypeAlias = Callable[[float], float]

@@ -13,8 +13,9 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Final
 
 import orjson
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.simulator import samples
 from kirotrio.simulator.subscriptions import Subscription
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import orjson
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 
 class Flavour(enum.Enum):

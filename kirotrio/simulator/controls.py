@@ -41,8 +41,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
+from kirotrio.classes import frozen
 from kirotrio.config.settings import SimulatorSettings
 from kirotrio.simulator.refusals import RefusalTable
 

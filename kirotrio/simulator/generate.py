@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import orjson
-from attrs import define, frozen
 
+from kirotrio.classes import define, frozen
 from kirotrio.kiro.eventstream import encode_error, encode_event, encode_exception
 from kirotrio.simulator.arguments import fill, plausible_arguments, plausible_value
 from kirotrio.simulator.catalogue import Model

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
-from attrs import frozen
+
+from kirotrio.classes import frozen
 
 IMAGE_TOKENS = 1500
 UPSTREAM_PROMPT_TOKENS = 2000

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
+from kirotrio.classes import frozen
 from kirotrio.simulator import samples
 from kirotrio.simulator.answers import Flavour, Reply
 

@@ -15,8 +15,9 @@ from functools import partial
 from typing import Any
 
 import orjson
-from attrs import define, evolve
+from attrs import evolve
 
+from kirotrio.classes import define
 from kirotrio.kiro.eventstream import encode_event
 from kirotrio.simulator import auth, external_auth, social_auth
 from kirotrio.simulator.accounts import Account, AccountBook

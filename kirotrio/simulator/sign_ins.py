@@ -13,8 +13,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
-from attrs import define, frozen
-
+from kirotrio.classes import define, frozen
 from kirotrio.simulator.accounts import SOCIAL_ARN, Account, AccountBook, Grant, Kind, sample_profiles
 
 BUILDER_ID_START_URL: Final = "https://view.awsapps.com/start"

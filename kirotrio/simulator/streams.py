@@ -13,8 +13,9 @@ from typing import Any
 
 import orjson
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
+from kirotrio.classes import define, frozen
 from kirotrio.simulator.answers import Call
 
 MOST_REQUESTS = 200

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import Factory, define
+from attrs import Factory
+
+from kirotrio.classes import define
 
 MONTH = 30 * 86_400.0
 

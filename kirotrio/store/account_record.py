@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 import orjson
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.store.sealer import Sealer, purpose_of
 
 

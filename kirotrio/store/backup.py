@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 from sqlalchemy import Column, Connection, MetaData, Table, Text, create_engine, func, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from kirotrio import __version__
+from kirotrio.classes import frozen
 from kirotrio.errors import SettingsError
 from kirotrio.store import schema
 from kirotrio.store.database import Database, translated

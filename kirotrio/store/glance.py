@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.store.history import REVISION_TABLE, SHIPPED, History
 
 _PATIENCE = 0.1

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.errors import SettingsError
 from kirotrio.store.files import private_folder
 

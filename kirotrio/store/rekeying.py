@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 
 import orjson
-from attrs import frozen
 from sqlalchemy import Connection, delete, select, update
 
+from kirotrio.classes import frozen
 from kirotrio.errors import Blame
 from kirotrio.store.backup import key_ids_in, patient
 from kirotrio.store.columns import upsert

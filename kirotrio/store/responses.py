@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import orjson
-from attrs import frozen
+
+from kirotrio.classes import frozen
 
 DEEPEST = 1000
 """Responses in one chain at most."""

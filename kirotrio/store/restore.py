@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import attrs
-from attrs import frozen
 from sqlalchemy import Connection, Table, create_engine, delete, insert, select
 from sqlalchemy.exc import DataError
 from sqlalchemy.pool import NullPool
 
 from kirotrio import __version__
+from kirotrio.classes import frozen
 from kirotrio.errors import SettingsError
 from kirotrio.store import schema
 from kirotrio.store.backup import (

@@ -19,8 +19,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.errors import SettingsError
 from kirotrio.store.files import private_folder, write_atomic
 from kirotrio.store.folder_lock import folder_locked

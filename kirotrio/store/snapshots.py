@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
 from sqlalchemy import Connection, select
 
+from kirotrio.classes import frozen
 from kirotrio.store.columns import insertion
 from kirotrio.store.schema import accounts, snapshots
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import trio
-from attrs import define, field
+from attrs import field
 
 from kirotrio.access.grant import Keyring
 from kirotrio.access.rate import RatePerMinute
 from kirotrio.accounts.lending.pool import Pool
+from kirotrio.classes import define
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.growing import Memory
 from kirotrio.relay.register import Register

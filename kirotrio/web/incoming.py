@@ -12,8 +12,9 @@ from typing import Protocol, TypeAlias
 from urllib.parse import parse_qs
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.relay.ports import Sink
 from kirotrio.web.intake import BodyIntake
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import trio
-from attrs import define
 
+from kirotrio.classes import define
 from kirotrio.errors import DeadlineExceeded, KirotrioError, Overloaded, TooLarge
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import trio
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.access.grant import Grant
 from kirotrio.accounts.lending.wish import Wish
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.session import session_identity
 from kirotrio.errors import BodyInvalid

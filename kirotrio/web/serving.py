@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
 from kirotrio.access.grant import Keyring
 from kirotrio.accounts.lending.lender import Lending
@@ -17,6 +17,7 @@ from kirotrio.accounts.lending.upkeep import finish, keep_in_step, refresh_ahead
 from kirotrio.accounts.opening import open_pool, open_shared
 from kirotrio.accounts.sources.places import Places
 from kirotrio.accounts.worth.usage_book import keep_known
+from kirotrio.classes import define, frozen
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.errors import Overloaded

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import attrs
-from attrs import define, field, frozen
+from attrs import field
 from sqlalchemy import Connection
 
 from kirotrio.accounts.records import free_name
+from kirotrio.classes import define, frozen
 from kirotrio.store import accounts as rows
 from kirotrio.store.account_record import AccountRecord
 from kirotrio.store.database import Database

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Awaitable, Callable
 
 import trio
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from kirotrio.accounts.calling import credentials_for
 from kirotrio.accounts.credential import ApiKey, Credential, Oidc, Refreshable
@@ -15,6 +15,7 @@ from kirotrio.accounts.profiles import Answers, ask_profiles
 from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.tokens.refresh import SignInRefused, refresh
 from kirotrio.accounts.worth.usage import ask_usage
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountSuspended, KirotrioError, Recovery
 from kirotrio.kiro.endpoints import DEFAULT_REGION

@@ -6,8 +6,8 @@ import codecs
 from typing import Any, Final
 
 import orjson
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.errors import KirotrioError
 
 LARGEST_DOCUMENT: Final = 16 * 1024 * 1024

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.accounts.credential import Credential, Social
 from kirotrio.accounts.credential_json import checked_refresh_token, fits_a_header, kind_of, parse_credential
@@ -15,6 +15,7 @@ from kirotrio.accounts.importing.fields import can_be_shown, plain, secrets_in
 from kirotrio.accounts.importing.shapes import Found
 from kirotrio.accounts.records import NO_PROXY
 from kirotrio.accounts.records import kind_of as account_kind
+from kirotrio.classes import frozen
 from kirotrio.config.options import options
 from kirotrio.config.values import FALSE, TRUE, Refused, parse
 from kirotrio.errors import AccountUnavailable, SettingsError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import attrs
-from attrs import define, field
+from attrs import field
 
 from kirotrio.accounts.credential import BUILDER_ID_START_URL, Credential
 from kirotrio.accounts.credential_json import Unreadable, decode_object
@@ -21,6 +21,7 @@ from kirotrio.accounts.records import following
 from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
 from kirotrio.accounts.sources.places import Places
+from kirotrio.classes import define
 from kirotrio.errors import AccountUnavailable
 
 IDE: Final = "ide"

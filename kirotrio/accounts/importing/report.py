@@ -6,7 +6,7 @@ import enum
 from collections import Counter
 from typing import Any
 
-from attrs import frozen
+from kirotrio.classes import frozen
 
 
 class Outcome(enum.Enum):

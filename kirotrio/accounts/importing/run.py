@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import attrs
 import trio
-from attrs import define, field
+from attrs import field
 
 from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.http_calls import HttpCalls
@@ -30,6 +30,7 @@ from kirotrio.accounts.records import (
     with_credential,
 )
 from kirotrio.accounts.sources.kept import followed_tokens
+from kirotrio.classes import define
 from kirotrio.config.settings import Settings
 from kirotrio.errors import Blame, KirotrioError, SettingsError, StoreUnavailable
 from kirotrio.store.accounts import AccountRecord, AlreadyThere

@@ -12,10 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.accounts.importing.document import NoDocument, values_in
 from kirotrio.accounts.importing.fields import SIGNS, can_be_shown, completed, fields_of, handed_down, plain
+from kirotrio.classes import frozen
 
 DEEPEST: Final = 16
 """Levels that are looked into."""

@@ -18,7 +18,9 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
-from attrs import define, field, frozen
+from attrs import field
+
+from kirotrio.classes import define, frozen
 
 SESSIONS = 10_000
 """How many sessions are remembered, least recently served first out. One beyond that is hashed again."""

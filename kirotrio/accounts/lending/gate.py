@@ -21,8 +21,9 @@ from types import TracebackType
 from typing import final
 
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
+from kirotrio.classes import define, frozen
 from kirotrio.errors import RateLimited, Recovery
 
 BURST = 5

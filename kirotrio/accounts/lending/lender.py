@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from kirotrio.accounts.lending.loan import Loan
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.lending.wish import Wish
+from kirotrio.classes import frozen
 
 
 @frozen

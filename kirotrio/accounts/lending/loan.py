@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import trio
-from attrs import define, evolve, field
+from attrs import evolve, field
 
 from kirotrio.accounts.lending.choice import Candidate
 from kirotrio.accounts.lending.gate import Place
@@ -18,6 +18,7 @@ from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.lending.states import AccountState, moment, nobody, suspected
 from kirotrio.accounts.lending.wish import Wish
+from kirotrio.classes import define
 from kirotrio.errors import AccountUnavailable, Blame, KirotrioError, NotFound, ProxyFailed, RateLimited, Recovery
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile

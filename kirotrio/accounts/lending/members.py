@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import define
-
 from kirotrio.accounts.account import Account
+from kirotrio.classes import define
 from kirotrio.store.account_record import AccountRecord
 
 if TYPE_CHECKING:

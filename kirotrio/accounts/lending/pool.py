@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import trio
-from attrs import define, field
+from attrs import field
 
 from kirotrio.accounts.account import Account
 from kirotrio.accounts.cooldowns import Cooldown, Cooldowns
@@ -35,6 +35,7 @@ from kirotrio.accounts.sources.source import Source
 from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.accounts.worth.usage_book import UsageBook
+from kirotrio.classes import define
 from kirotrio.config.settings import Settings
 from kirotrio.errors import AccountUnavailable, Blame, NotFound, PermissionDenied
 from kirotrio.kiro.merging import merged

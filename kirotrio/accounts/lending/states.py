@@ -8,9 +8,8 @@ import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from attrs import frozen
-
 from kirotrio.accounts.cooldowns import MODEL_LENGTH, Cooldown
+from kirotrio.classes import frozen
 from kirotrio.errors import (
     AccountUnavailable,
     Blame,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 import trio
-from attrs import define, field
+from attrs import field
 
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
+from kirotrio.classes import define
 from kirotrio.errors import Blame, KirotrioError, StoreUnavailable
 
 _LOOK_EVERY = 5.0

@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import trio
-from attrs import frozen
 
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.sign_in.addresses import checked_page, checked_user_code
 from kirotrio.accounts.sign_in.values import Prompt, SignInFailed
 from kirotrio.accounts.tokens.answers import error_name, json_object, plain_name, retry_after
 from kirotrio.accounts.tokens.refresh import NetworkRefused
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 from kirotrio.errors import DeadlineExceeded, KirotrioError, Recovery, UpstreamFailed
 from kirotrio.kiro.endpoints import USER_AGENT

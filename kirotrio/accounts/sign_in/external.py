@@ -10,7 +10,6 @@ import re
 from typing import Any
 
 import orjson
-from attrs import frozen
 
 from kirotrio.accounts.credential import ExternalIdp
 from kirotrio.accounts.endpoints import rebased
@@ -21,6 +20,7 @@ from kirotrio.accounts.sign_in.proof import METHOD, Proof
 from kirotrio.accounts.sign_in.social import PORTS
 from kirotrio.accounts.sign_in.values import SignInFailed, SignInPlan
 from kirotrio.accounts.tokens.answers import json_object, renewed, text_in
+from kirotrio.classes import frozen
 from kirotrio.kiro.portal import decode, portal_call
 
 _DOMAIN = re.compile(r"(?=.{3,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")

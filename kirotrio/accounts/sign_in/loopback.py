@@ -16,12 +16,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 import h11
 import trio
-from attrs import define, field, frozen
+from attrs import field
 
 from kirotrio.accounts.sign_in.addresses import CALLBACK_PATH
 from kirotrio.accounts.sign_in.polling import denied
 from kirotrio.accounts.sign_in.proof import Proof
 from kirotrio.accounts.sign_in.values import SignInFailed
+from kirotrio.classes import define, frozen
 
 CALL_BYTES = 16 * 1024
 MOST_CALLERS = 16

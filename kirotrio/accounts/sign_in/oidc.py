@@ -6,8 +6,6 @@ refresh them.
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from kirotrio.accounts.credential import BUILDER_ID_START_URL, Oidc, Renewed
 from kirotrio.accounts.endpoints import checked_region
 from kirotrio.accounts.expiry import known_expiry
@@ -18,6 +16,7 @@ from kirotrio.accounts.sign_in.polling import DEFAULT_INTERVAL, granted
 from kirotrio.accounts.sign_in.proof import METHOD, Proof
 from kirotrio.accounts.sign_in.values import SignInPlan
 from kirotrio.accounts.tokens.answers import json_object, lifetime, renewed, text_in
+from kirotrio.classes import frozen
 from kirotrio.kiro.http_answer import HttpAnswer
 
 CLIENT_NAME = "kirotrio"

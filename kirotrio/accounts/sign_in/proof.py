@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import secrets
 
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 METHOD = "S256"
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.accounts.credential import Credential
 from kirotrio.accounts.profiles import Profile
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.errors import Cause, KirotrioError
 

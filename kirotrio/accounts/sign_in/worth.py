@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.accounts.sign_in.calls import Calls
 from kirotrio.accounts.worth.usage import look_up, read_document
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.usage import AccountUsage

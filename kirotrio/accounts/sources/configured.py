@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from kirotrio.accounts.credential import ApiKey, Credential, Refreshable
 from kirotrio.accounts.credential_json import checked_refresh_token
 from kirotrio.accounts.expiry import known_expiry
+from kirotrio.classes import frozen
 
 _PURPOSE = b"kirotrio: successor of a refresh token, 1"
 _NONCE = 12

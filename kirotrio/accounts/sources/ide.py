@@ -10,8 +10,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
 from kirotrio.accounts.credential import Credential, Refreshable
 from kirotrio.accounts.credential_json import (
     Unreadable,
@@ -22,6 +20,7 @@ from kirotrio.accounts.credential_json import (
     refresh_token_in,
     with_new_tokens,
 )
+from kirotrio.classes import frozen
 from kirotrio.store.files import obstacle_to_replacing, write_atomic
 
 _HASH = re.compile(r"[A-Za-z0-9_-]+")

@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from kirotrio.accounts.credential import Credential, Refreshable
 from kirotrio.accounts.credential_json import Unreadable
 from kirotrio.accounts.records import credential_of, secret_of
 from kirotrio.accounts.sources.ide import IdeStore
 from kirotrio.accounts.sources.kiro_cli import CliStore
 from kirotrio.accounts.sources.source import Source
+from kirotrio.classes import frozen
 from kirotrio.errors import AccountUnavailable
 from kirotrio.store.account_record import AccountRecord
 from kirotrio.store.database import Database

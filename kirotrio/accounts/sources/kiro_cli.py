@@ -9,8 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
-
 from kirotrio.accounts.credential import Credential, Refreshable
 from kirotrio.accounts.credential_json import (
     Unreadable,
@@ -20,6 +18,7 @@ from kirotrio.accounts.credential_json import (
     refresh_token_in,
     with_new_tokens,
 )
+from kirotrio.classes import frozen
 from kirotrio.errors import AccountUnavailable
 from kirotrio.store.files import obstacle_to_replacing
 

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import field
+
+from kirotrio.classes import frozen
 
 
 @frozen

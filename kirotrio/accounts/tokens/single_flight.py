@@ -6,8 +6,9 @@ import copy
 from collections.abc import Awaitable, Callable
 
 import trio
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.errors import KirotrioError, Overloaded
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 
 import orjson
 import trio
-from attrs import frozen
 
 from kirotrio.accounts.http_calls import HttpCalls
+from kirotrio.classes import frozen
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.request import Json
 from kirotrio.errors import AccountSuspended, DeadlineExceeded, KirotrioError, Recovery, UpstreamFailed

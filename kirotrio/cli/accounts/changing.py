@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.cli.options import DATA, with_settings
 from kirotrio.cli.stores import Stores, unknown_account, with_store
 from kirotrio.cli.terminal import can_ask

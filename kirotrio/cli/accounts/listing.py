@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.cli.options import ACCOUNT, DATA, with_settings
 from kirotrio.cli.stores import Stores, with_store
 from kirotrio.cli.terminal import console_of_output, run_to_end

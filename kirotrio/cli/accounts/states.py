@@ -6,10 +6,9 @@ import json
 import math
 from collections.abc import Iterable
 
-from attrs import frozen
-
 from kirotrio.accounts.cooldowns import Cooldown
 from kirotrio.accounts.lending.states import moment
+from kirotrio.classes import frozen
 from kirotrio.errors import Blame
 from kirotrio.store.account_record import AccountRecord
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import frozen
 from rich import box
 from rich.console import Console
 from rich.text import Text
 
+from kirotrio.classes import frozen
 from kirotrio.cli.accounts.states import State, span
 from kirotrio.cli.tables import print_table
 from kirotrio.errors import AccountSuspended, KirotrioError

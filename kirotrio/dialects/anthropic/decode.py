@@ -14,8 +14,9 @@ from typing import Any
 
 import attrs
 import orjson
-from attrs import evolve, frozen
+from attrs import evolve
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.growing import LATEST, Memory, Rest, begun, further, rest_of
 from kirotrio.conversation.request import (
     ClientSession,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.growing import LATEST
 from kirotrio.conversation.request import Json, Part, Role, ToolResult, Turn
 from kirotrio.dialects.anthropic.content import read_parts

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import attrs
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.dialects.structure import JsonObject
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import TypeAlias, TypeVar
 
 import attrs
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Tool, ToolChoice, WebFetch, WebSearch
 from kirotrio.dialects.anthropic.schema import (
     TOOL_FIELDS,

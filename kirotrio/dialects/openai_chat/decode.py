@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import (
     ClientSession,
     Conversation,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json, Tool, ToolChoice, WebSearch
 from kirotrio.dialects.fields import member, string
 from kirotrio.dialects.openai_chat.schema import (

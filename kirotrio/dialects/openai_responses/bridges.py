@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 import orjson
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import Json
 from kirotrio.dialects.structure import JsonObject, structure
 from kirotrio.dialects.text_json import mended

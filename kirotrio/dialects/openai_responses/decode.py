@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.request import (
     ClientSession,
     Conversation,

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from attrs import field, frozen
+from attrs import field
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.events import Usage
 from kirotrio.conversation.request import Json
 from kirotrio.dialects.openai_responses.bridges import Bridge

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 import attrs
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.request import Json, Tool, ToolChoice, WebSearch
 from kirotrio.dialects.fields import optional_list, optional_object, optional_string, string
 from kirotrio.dialects.openai_responses.bridges import CUSTOM_SCHEMA, TYPED_TOOLS, Bridge, BridgeKind

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.citations import CitationFinder
 from kirotrio.conversation.events import Batch, FetchFinished, SearchFinished, SearchResult
 from kirotrio.relay.attempts import Outlet

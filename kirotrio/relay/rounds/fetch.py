@@ -7,8 +7,8 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import trio
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.domains import admits
 from kirotrio.conversation.events import FetchFinished, ServerToolCall
 from kirotrio.conversation.mentions import mentioned

@@ -15,8 +15,8 @@ from functools import partial
 from typing import TypeVar
 
 import trio
-from attrs import define
 
+from kirotrio.classes import define
 from kirotrio.conversation.demands import Answered, Unmet, asked_again, unmet
 from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation, OutputSchema

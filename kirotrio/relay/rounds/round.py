@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from attrs import define, field
+from attrs import field
 
+from kirotrio.classes import define
 from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation
 from kirotrio.relay.attempts import Outlet

@@ -8,8 +8,8 @@ from typing import Literal
 
 import orjson
 import trio
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.conversation.domains import admits
 from kirotrio.conversation.events import SearchFinished, SearchResult, ServerToolCall
 from kirotrio.conversation.request import Conversation, Json, Tool, WebSearch

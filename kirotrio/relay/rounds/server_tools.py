@@ -26,8 +26,9 @@ from typing import Any
 
 import orjson
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field
 
+from kirotrio.classes import define, frozen
 from kirotrio.conversation.events import (
     Batch,
     Event,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, TypeAlias
 
-from attrs import frozen
-
+from kirotrio.classes import frozen
 from kirotrio.conversation.events import FetchFinished, SearchFinished, ServerToolCall
 from kirotrio.conversation.request import Conversation, Tool
 

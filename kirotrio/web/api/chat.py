@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import time
 
-from attrs import evolve, frozen
+from attrs import evolve
 
+from kirotrio.classes import frozen
 from kirotrio.dialects.body import read_object
 from kirotrio.dialects.openai_chat import ChatBody, ChatStream, DecodedChat, decode_chat
 from kirotrio.dialects.openai_errors import error_body

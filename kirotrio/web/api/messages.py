@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 
 import trio
-from attrs import frozen
 
+from kirotrio.classes import frozen
 from kirotrio.dialects.anthropic import (
     DecodedRequest,
     MessageBody,

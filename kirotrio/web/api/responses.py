@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
-
 from kirotrio.access.grant import Grant
+from kirotrio.classes import frozen
 from kirotrio.dialects.openai_errors import error_body
 from kirotrio.dialects.openai_responses import (
     DecodedResponses,

@@ -20,11 +20,12 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from attrs import define, field
+from attrs import field
 
 from kirotrio.access.rate import RatePerMinute
 from kirotrio.accounts.lending.choice import SESSIONS
 from kirotrio.accounts.lending.gate import Gate, GateLimits
+from kirotrio.classes import define
 from kirotrio.config.settings import Settings
 from kirotrio.errors import RateLimited
 from kirotrio.store.responses import ResponseMemory, ResponseMissing, StoredResponse

@@ -16,10 +16,11 @@ from typing import Any
 import attrs
 import orjson
 import trio
-from attrs import define, field
+from attrs import field
 
 from kirotrio.accounts.cooldowns import Cooldown, News
 from kirotrio.accounts.lending.gate import GateLimits, Place
+from kirotrio.classes import define
 from kirotrio.config.settings import Settings
 from kirotrio.errors import Blame, KirotrioError, Overloaded, RateLimited, Recovery
 from kirotrio.store.responses import ResponseMissing, StoredResponse
