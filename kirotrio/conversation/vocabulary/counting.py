@@ -45,8 +45,8 @@ class Vocabulary:
     def count(self, text: str) -> int:
         """The tokens of the text, special tokens being text like any other; never more than it has bytes in UTF-8.
 
-        A piece (word, row of signs) of more than `SLICE` characters is counted in parts, which costs 1 token in
-        thousands.
+        A piece (word, row of signs or blanks) of more than `SLICE` characters is counted in parts, which gives a few
+        tokens in a thousand too many.
         """
         try:
             return self._count_text(text)
