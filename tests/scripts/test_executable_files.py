@@ -39,7 +39,7 @@ TAIL = "cpython-311-x86_64-linux-gnu.so"
         ("base_library.zip", "DATA", ()),
         ("click-8.1.0.dist-info/METADATA", "DATA", ("importlib.metadata", "importlib_metadata")),
         ("kirotrio/store/migrations/env.py", "DATA", ()),
-        ("kirotrio/conversation/vocabulary/cl100k_base.tiktoken.gz", "DATA", ("tiktoken",)),
+        ("kirotrio/conversation/vocabulary/cl100k.table", "DATA", ("kirotrio.conversation.vocabulary",)),
     ],
 )
 def test_a_file_waits_for_who_owns_it_unless_a_start_needs_it(place: str, kind: str, owners: tuple[str, ...]) -> None:
