@@ -124,15 +124,26 @@ async def test_nothing_passes_while_the_vocabulary_of_a_limit_is_loaded(stage, m
     assert 0 < len(text_of(sink)) < 2 * len(WORDS)
 
 
-async def test_who_leaves_while_the_vocabulary_is_loaded_waits_no_longer_than_for_a_record(stage, autojump_clock):
-    blocking = Blocking()
+async def test_who_leaves_while_the_vocabulary_is_loaded_waits_no_longer_than_for_a_record(stage, mock_clock):
+    blocking, left = Blocking(), trio.Event()
     scene = stage(answering(text(WORDS), tail()))
     scene.change(estimator=TokenEstimator(refusing, load_counting=blocking))
+
+    async def leave() -> None:
+        assert await trio.to_thread.run_sync(blocking.asked.wait, 30)
+        client.cancel()
+        await trio.testing.wait_all_tasks_blocked()
+        assert not left.is_set()
+        mock_clock.jump(1)
+
     try:
-        with trio.move_on_after(5) as leaving:
-            await scene.run()
-        assert leaving.cancelled_caught
-        assert trio.current_time() - leaving.deadline == pytest.approx(1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(leave)
+            with trio.CancelScope() as client:
+                await scene.run()
+            left.set()
+        assert client.cancelled_caught
+        assert trio.current_time() == 1
     finally:
         blocking.released.set()
     [answer] = scene.logged("answer")

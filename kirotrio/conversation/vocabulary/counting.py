@@ -5,9 +5,9 @@ source code and JSON: 2 to 6 MB a second at first, 8 to 10 once their words are 
 Chinese, base64 and long rows of one sign, whose pieces have to be put together from bytes: 0.2 to 0.6, a fifth or less
 of what it does. Tests hold the counts against the usual encoder's.
 
-Why not that encoder (tiktoken) alone: it builds its tables when it is loaded, 0.2 s of the processor and 50 MB for good,
-and hardly any answer comes with the upstream's own count, so that every gateway would pay that with its first answer.
-Prompts, which are counted only where a client asks for it, are its work.
+Why not that encoder (tiktoken) alone: it builds its tables when it is loaded, 0.2 s of the processor and 50 MB for
+good, and hardly any answer comes with the upstream's own count, so that every gateway would pay that with its first
+answer. Prompts, which are counted only where a client asks for it, are its work.
 """
 
 from __future__ import annotations
