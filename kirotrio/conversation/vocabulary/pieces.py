@@ -1,5 +1,8 @@
 """Where cl100k cuts a text before it looks for tokens: no token reaches over such a cut.
 
+Rows of ASCII digits are not cut here: any three of them are one token, as the rest of them is, so that their length
+says how many there are.
+
 The pattern is the vocabulary's own,
 
     '(?i:[sdmt]|ll|ve|re)|[^\\r\\n\\p{L}\\p{N}]?+\\p{L}++|\\p{N}{1,3}+
@@ -14,6 +17,9 @@ from __future__ import annotations
 
 import functools
 import re
+
+DIGITS = 3
+"""How many of them make a token."""
 
 # fmt: off
 _NUMERALS = (
@@ -40,7 +46,7 @@ _WORD = rf"(?:[A-Za-z]++|{_LETTER}++)++"
 """Latin letters apart: they are most of what comes, and a short class is looked up faster."""
 
 _IN_ASCII = re.compile(
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n0-9A-Za-z]?+[A-Za-z]++|[0-9]{1,3}+| ?[^\t-\r 0-9A-Za-z]++[\r\n]*+|[\t-\r ]++\Z"
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n0-9A-Za-z]?+[A-Za-z]++|[0-9]++| ?[^\t-\r 0-9A-Za-z]++[\r\n]*+|[\t-\r ]++\Z"
     r"|[\t-\r ]*[\r\n]|[\t-\r ]+(?![^\t-\r ])|[\t-\r ]"
 )
 """The same for texts of ASCII alone, at twice the speed."""
@@ -50,7 +56,8 @@ _IN_ASCII = re.compile(
 def _in_unicode() -> re.Pattern[str]:
     """Compiled on first need, since that takes 4 ms."""
     return re.compile(
-        rf"'(?i:[sdmt]|ll|ve|re)|(?:[^\w\r\n]|_)?+{_WORD}|[\d{_NUMERALS}]{{1,3}}+| ?(?:[^\w{_BLANKS}]|_)++[\r\n]*+"
+        rf"'(?i:[sdmt]|ll|ve|re)|(?:[^\w\r\n]|_)?+{_WORD}|[0-9]++(?![\d{_NUMERALS}])|[\d{_NUMERALS}]{{1,{DIGITS}}}+"
+        rf"| ?(?:[^\w{_BLANKS}]|_)++[\r\n]*+"
         rf"|[{_BLANKS}]++\Z|[{_BLANKS}]*[\r\n]|[{_BLANKS}]+(?![^{_BLANKS}])|[{_BLANKS}]"
     )
 
