@@ -72,7 +72,7 @@ def _events(
 
 def _burst(name: str, api: str, target: float, floor: float | None = None) -> Scenario:
     work = f"500 events of 12 characters at once, 4 connections, {api}"
-    return _events(name, work, {"api": api, "connections": 4}, (40, 16), 500, cpu=Figure("µs", target, floor=floor))
+    return _events(name, work, {"api": api, "connections": 4}, (80, 16), 500, cpu=Figure("µs", target, floor=floor))
 
 
 def _paced(name: str, streams: int, late: float | None, cpu: Figure, *, seconds: float = 4, turns: int = 1) -> Scenario:
@@ -103,7 +103,7 @@ def _start(target: float, stretch: float) -> Mapping[str, Figure]:
 
 
 _SMALL = {"api": "messages", "connections": 8, "answer": "events=20"}
-_TWENTY = (150, 80)
+_TWENTY = (300, 80)
 
 SCENARIOS: tuple[Scenario, ...] = (
     _requests(
@@ -163,8 +163,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         10,
         2,
     ),
-    _long("S6", 1_500_000, (6, 3), 25, fresh=True, floor=12),
-    _long("S6n", 1_500_000, (6, 3), 12, fresh=False),
+    _long("S6", 1_500_000, (12, 3), 25, fresh=True, floor=12),
+    _long("S6n", 1_500_000, (12, 3), 12, fresh=False),
     Scenario(
         "S8",
         "cold start to the first 200",
