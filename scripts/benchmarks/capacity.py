@@ -9,11 +9,12 @@ that point, at a tenth of the cost each. Nor do the latest of them: there are mo
 99th percentile is the scheduler's, and tells a pause of any program as readily as one stream too many. The median
 stays at a few milliseconds until the processors are full and then goes beyond all bounds within a few streams more, so
 that the number hardly depends on where exactly the limit is set. The 99th percentile at that number is told beside it.
-The number is found by bisection.
+The number is found by asking for more and more, and then by bisection.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -24,8 +25,10 @@ from attrs import frozen
 from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, move
 
 GAP_MS = 25
-_RANGE = {1: (100.0, 350.0), 2: (1.0, 2.2)}
-"""Between which numbers it is looked for: of streams for one worker, of what one carries for two."""
+_FIRST = 120.0
+"""Streams that are asked of one worker at first; of two, what one has carried."""
+_MORE = 1.4
+_MOST = 3000.0
 _CLOSE, _QUICK_CLOSE = 1.06, 1.4
 """How close the bisection comes to the number: the last that was carried, and the first that was not, as a ratio."""
 _LOOKS = 2
@@ -68,7 +71,7 @@ def scaling(bench: Bench) -> dict[str, float]:
     for pid in beside:
         move([pid], both)
     try:
-        one = _carried(bench, 1, both, 1.0)
+        one = _carried(bench, 1, both, _FIRST)
         two = _carried(bench, 2, both, one.streams)
     finally:
         for pid in beside:
@@ -83,25 +86,32 @@ def scaling(bench: Bench) -> dict[str, float]:
     }
 
 
-def _carried(bench: Bench, workers: int, cpus: set[int], unit: float) -> Carried:
+def _carried(bench: Bench, workers: int, cpus: set[int], first: float) -> Carried:
     target = bench.gateway.start(bench.upstream.port, "--workers", str(workers), cpus=cpus)
     try:
-        least, most = (bound * unit for bound in _RANGE[workers])
         close = _QUICK_CLOSE if bench.quick else _CLOSE
-        return most_carried(lambda streams: _carries(bench, target, streams), least, most, close)
+        return most_carried(lambda streams: _carries(bench, target, streams), first, close)
     finally:
         target.stop()
 
 
-def most_carried(carries: Callable[[int], Carried | None], least: float, most: float, close: float) -> Carried:
-    """The most streams that are carried, up to `most`; fewer than `least` where those are not carried.
+def most_carried(carries: Callable[[int], Carried | None], first: float, close: float) -> Carried:
+    """The most streams that are carried, looked for from `first` on upwards or downwards.
 
-    Raises RuntimeError where not even a few are.
+    Raises RuntimeError where not even a few are, or where no number is too large.
     """
+    least, most = first, math.inf
     while (found := carries(round(least))) is None:
-        most, least = least, least / 1.5
+        most, least = least, least / _MORE
         if least < _FEWEST:
             raise RuntimeError(f"not even {round(most)} streams are carried")
+    while most == math.inf:
+        if (carried := carries(round(least * _MORE))) is None:
+            most = least * _MORE
+        else:
+            least, found = least * _MORE, carried
+        if least > _MOST:
+            raise RuntimeError(f"{round(least)} streams are carried, and nobody knows how many more")
     while most / least > close:
         middle = (least * most) ** 0.5
         if (carried := carries(round(middle))) is None:

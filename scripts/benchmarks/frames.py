@@ -10,11 +10,11 @@ import struct
 import time
 import zlib
 
-PIECE = re.compile(rb"~([0-9]{10})~")
+PIECE = re.compile(rb"~([0-9a-f]{10})~")
 """A piece of text that the upstream has sent, wherever it turns up: its stamp is between the signs."""
-DELTA = re.compile(rb'"(?:text|content|delta)":"~[0-9]{10}~"')
+DELTA = re.compile(rb'"(?:text|content|delta)":"~[0-9a-f]{10}~"')
 """An event of the answer with exactly one piece, in any of the three APIs."""
-_WRAP = 10**10
+_WRAP = 1 << 40
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: application/vnd.amazon.eventstream\r\n"
@@ -55,12 +55,12 @@ def stamp() -> int:
 
 def since(stamped: bytes, now: int) -> float:
     """Milliseconds from a piece's stamp to `now`, which is a `stamp()`."""
-    return ((now - int(stamped)) % _WRAP) / 1000
+    return ((now - int(stamped, 16)) % _WRAP) / 1000
 
 
 def text_chunk(stamped: int) -> bytes:
     """A text event of twelve characters, which carry the stamp."""
-    return chunk(frame(_TEXT, b'{"content":"~%010d~"}' % stamped))
+    return chunk(frame(_TEXT, b'{"content":"~%010x~"}' % stamped))
 
 
 TAIL = (

@@ -4,7 +4,8 @@ What it answers stands in the request's last message: `[[bench events=500 gap_ms
 everything at once, `wait_ms` waits between the first event and the second. `GET /_bench/state` says how many streams
 are open, how many have been at once since it was last asked, and when the last one was closed.
 
-Paced events are sent in beats of one millisecond: all that are due in one carry its stamp and are encoded once.
+Paced events are sent in beats of one millisecond: all that are due in one carry its stamp and are encoded once. Where
+in the gap a stream has its beats goes by its number, so that streams which begin together do not go on together.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ _ANSWERS = {
 }
 
 
+_GOLDEN = 0.6180339887
+"""Multiples of it, less their whole part, lie as evenly in 0 to 1 as so many numbers can, however many they are."""
+
+
 @define
 class Book:
     """How many streams are open, and what is due in each beat."""
@@ -52,16 +57,22 @@ class Book:
     open: int = 0
     most: int = 0
     last_closed: float = 0.0
+    begun: int = 0
     beats: dict[int, list[Upstream]] = field(factory=dict)
     """By the millisecond of the loop's clock."""
 
     def begin(self) -> None:
         self.open += 1
+        self.begun += 1
         self.most = max(self.most, self.open)
 
     def end(self) -> None:
         self.open -= 1
         self.last_closed = time.monotonic()
+
+    def phase(self, gap: int) -> int:
+        """How much later than the others' its beats are: any streams that follow each other are spread over the gap."""
+        return int(self.begun * _GOLDEN % 1 * gap)
 
     def put(self, stream: Upstream, beat: int) -> None:
         """Have it called in that beat."""
@@ -152,7 +163,8 @@ class Upstream(asyncio.Protocol):
         self._left = events - 1
         self._transport.write(HEAD + text_chunk(stamp()))
         now = int(asyncio.get_running_loop().time() * 1000)
-        self._book.put(self, now + (int(order.get("wait_ms", "0")) or self._gap))
+        wait = int(order.get("wait_ms", "0")) or self._gap
+        self._book.put(self, now + wait + self._book.phase(self._gap))
 
     def step(self, beat: int, event: bytes) -> None:
         """What is due: an event, or the end. The next is by the clock too, so that lateness does not add up."""

@@ -122,7 +122,7 @@ class Wire:
 
 
 def answer(chunked: bool) -> bytes:
-    body = b"".join(b'data: {"text":"~%010d~"}\n\n' % number for number in range(3))
+    body = b"".join(b'data: {"text":"~%010x~"}\n\n' % number for number in range(3))
     if not chunked:
         return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
     return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + frames.chunk(body) + frames.LAST_CHUNK
