@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.benchmarks_about import ABOUT
 
 from benchmarks import __main__ as bench
 from benchmarks import files, report
@@ -25,16 +26,6 @@ from benchmarks.soak import SHORTEST, Reading, plan, shares
 from benchmarks.soak import growth as grown
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what Linux says of processes")
-ABOUT: dict[str, Any] = {
-    "date": "2026-01-01 00:00:00 +0000",
-    "commit": "abc",
-    "python": "3.11.7",
-    "packages": {"trio": "0.35"},
-    "machine": "a machine",
-    "command": "scripts/bench",
-    "quick": False,
-    "passes": 3,
-}
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1), st.floats(0, 0.999))

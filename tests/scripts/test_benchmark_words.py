@@ -13,21 +13,12 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.benchmarks_about import ABOUT
 
 from benchmarks import __main__ as bench
 from benchmarks import files, wording
 from benchmarks.soak import main as soak
 
-ABOUT: dict[str, Any] = {
-    "date": "2026-01-01 00:00:00 +0000",
-    "commit": "abc",
-    "python": "3.11.7",
-    "packages": {"trio": "0.35"},
-    "machine": "a machine",
-    "command": "scripts/bench",
-    "quick": False,
-    "passes": 3,
-}
 RUN: dict[str, Any] = {"about": ABOUT, "results": {"S1": {"gateway": {"cpu ms/request": 4.0}}}}
 Capture = pytest.CaptureFixture[str]
 
