@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import files, report, wording
+from benchmarks import files, lacks, report, wording
 from benchmarks.measure import Failed, Skipped, Stand, measure
 from benchmarks.processes import GatewayCommand, processors
 from benchmarks.results import Measured, Results, collected
@@ -42,15 +42,18 @@ def _do(options: argparse.Namespace, command: str) -> int:
             files.has_place(options.markdown)
         if options.compare:
             old, new = map(files.read, options.compare)
+            for path, kept in zip(options.compare, (old, new), strict=True):
+                files.has_rows(path, kept, options.scenarios)
             print(report.compare(old, new, names))
             return 0
         if options.show:
             kept = files.read(options.show)
-            _tell(kept["about"], kept["results"], names, options.markdown)
-            return 0
+            files.has_rows(options.show, kept, options.scenarios)
+            return _tell(kept["about"], kept["results"], names, options.markdown)
         if options.json:
             files.writable(options.json)
         wording.program(options.gateway, options.source)
+        wording.executable(options.executable)
     except KeyError as unknown:
         print(f"bench: there is no row {unknown}; --list names them", file=sys.stderr)
         return 2
@@ -88,28 +91,36 @@ def _measure(options: argparse.Namespace, scenarios: tuple[Scenario, ...], comma
         return 1
     except Stopped as stopped:
         print(f"bench: stopped ({stopped})", file=sys.stderr)
-        about["stopped"], code = True, stopped.exit_code
+        about |= {"stopped": True, "passes_done": measured.passes}
+        code = stopped.exit_code
     results = collected(measured)
     if code and not results:
         print("bench: nothing had been measured", file=sys.stderr)
         return code
     about["seconds"] = time.monotonic() - started
-    # First: a file that cannot be written loses no figures. Half a table has no place in a document.
-    _tell(about, results, results, None if code else options.markdown)
-    print(f"{passes} pass(es), {about['seconds']:.0f} s")
+    about["failures"] = measured.failures
+    # First: a file that cannot be written loses no figures.
+    put = _tell(about, results, results, options.markdown)
+    print(f"{report.passes_of(about)}, {about['seconds']:.0f} s")
     if options.json:
-        files.write(options.json, {**about, "failures": measured.failures}, results)
+        files.write(options.json, about, results)
     for failure in measured.failures:
         print(f"failed: {failure}", file=sys.stderr)
-    return code or (1 if measured.failures else 0)
+    return code or (1 if measured.failures else put)
 
 
-def _tell(about: dict[str, Any], results: Results, names: Collection[str], document: Path | None) -> None:
+def _tell(about: dict[str, Any], results: Results, names: Collection[str], document: Path | None) -> int:
+    """Prints the table, and puts it into the document unless a row is not whole, which takes exit code 1."""
     print(report.about_line(about))
     shown = [one for one in SCENARIOS if one.name in results and one.name in names]
     print(report.text(report.rows(shown, results, about["passes"]), report.HEAD))
-    if document is not None:
-        files.put_into(document, report.markdown(about, results))
+    if document is None:
+        return 0
+    if lacking := lacks.of_run(about, results):
+        print(f"bench: {document} is left as it is, half a table has no place in it: {lacking}", file=sys.stderr)
+        return 1
+    files.put_into(document, report.markdown(about, results))
+    return 0
 
 
 def _options(words: Sequence[str] | None) -> argparse.Namespace:
@@ -135,7 +146,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--source", type=Path, metavar="FOLDER", default=Path.cwd(), help="folder to start it in")
     program = "one-file program for S8x; dist/kirotrio where it is newer than the source"
     parser.add_argument("--executable", type=Path, metavar="FILE", help=program)
-    return parser.parse_args(words)
+    return parser.read(words, "--arguments")
 
 
 def _executable(named: Path | None, source: Path) -> tuple[Path | None, str]:
@@ -151,6 +162,9 @@ def _executable(named: Path | None, source: Path) -> tuple[Path | None, str]:
 
 def _run(stand: Stand, scenarios: tuple[Scenario, ...], passes: int, measured: Measured) -> None:
     """Every row in every pass; `measured` has what there is, also where the run is stopped."""
+    for scenario in scenarios:
+        for side in _sides(scenario):
+            measured.wanted[scenario.name, side] = passes * _turns(stand, scenario)
     for number in range(passes):
         for scenario in scenarios:
             if not scenario.kind or scenario.name in measured.skipped:
@@ -163,17 +177,26 @@ def _run(stand: Stand, scenarios: tuple[Scenario, ...], passes: int, measured: M
                 print(f"{said} skipped: {reason}", file=sys.stderr)
             else:
                 print(f"{said} {time.monotonic() - began:.1f} s", file=sys.stderr)
+        measured.passes = number + 1
+
+
+def _sides(scenario: Scenario) -> list[str]:
+    return ["floor", "gateway"] if scenario.floor else ["gateway"]
+
+
+def _turns(stand: Stand, scenario: Scenario) -> int:
+    return 1 if stand.quick else scenario.turns
 
 
 def _in_turn(stand: Stand, scenario: Scenario, number: int, measured: Measured, said: str) -> None:
     """The samples of one row in one pass: floor, gateway, floor, gateway, so that neighbours had the same machine."""
-    sides = ["floor", "gateway"] if scenario.floor else ["gateway"]
-    for turn in range(1 if stand.quick else scenario.turns):
+    sides = _sides(scenario)
+    for turn in range(_turns(stand, scenario)):
         for side in tuple(sides):
             try:
                 measured.add(scenario.name, side, (number, turn), measure(stand, scenario, side))
             except (Failed, OSError, RuntimeError) as wrong:
-                measured.failures.append(f"{said} {side}: {wrong}")
+                measured.fail(scenario.name, side, f"{said} {side}: {wrong}")
                 sides.remove(side)
 
 

@@ -216,8 +216,8 @@ def _held(stand: Stand, scenario: Scenario, side: str) -> Figures:
         stand.hold(target, dict(scenario.order))
         seen = stand.look(scenario.quick if stand.quick else scenario.whole)
         memory = pss_mb(target.pid)
-        held = min(stand.upstream_state()["open"], seen["begun"]) - seen["failures"]
-        return {"held": held, "memory": (memory - before) * 1000 / max(1, held), "closed": stand.let_go()}
+        held = max(0, min(stand.upstream_state()["open"], seen["begun"]) - seen["failures"])
+        return {"held": held, "memory": max(0.0, memory - before) * 1000 / max(1, held), "closed": stand.let_go()}
 
 
 def _first_answer(target: Program) -> None:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from benchmarks import lacks
 from benchmarks.results import Results
 from benchmarks.scenarios import SCENARIOS, Figure, Scenario
 
@@ -64,7 +65,8 @@ def _processor() -> str:
 def rows(scenarios: Sequence[Scenario], results: Results, passes: int) -> list[list[str]]:
     """Row, figure, gateway, floor, ratio, target, the target moved with the floor, and the verdict on the target.
 
-    One list for each figure that has a place in the table; the verdict says where a row has not so many passes.
+    One list for each figure that has a place in the table. In the place of the verdict stands what a row lacks: of half
+    the samples nobody knows whether a target is reached.
     """
     table = []
     for scenario in scenarios:
@@ -73,21 +75,18 @@ def rows(scenarios: Sequence[Scenario], results: Results, passes: int) -> list[l
         if "skipped" in result:
             table.append([scenario.name, "", "", "", "", "", "", f"skipped: {result['skipped']}"])
             continue
-        measured = len(result.get("gateway_passes", []))
-        short = f"{measured} of {passes} passes" if measured and measured != passes else ""
-        for name, figure in scenario.figures.items():
-            value, lowest = gateway.get(name), floor.get(name)
-            ratio = _ratio(result, name) if figure.unit != "×" else None
-            verdict = _verdict(value, figure)
+        lost = lacks.of_row(scenario, results, passes)
+        for name in lacks.expected(scenario, results):
+            figure, value, lowest = scenario.figures[name], gateway.get(name), floor.get(name)
             table.append(
                 [
                     scenario.name,
                     name,
                     _cell(value, f" {figure.unit}", _best(scenario, figure, result, "gateway", name)),
                     _cell(lowest, "", _best(scenario, figure, result, "floor", name)),
-                    f"{ratio:.1f}" if ratio is not None else "",
+                    _beside(result, name, figure.unit),
                     *_targets(figure, lowest),
-                    "; ".join(said for said in (verdict, short) if said),
+                    _verdict(value, figure, lost),
                 ]
             )
     return table
@@ -101,6 +100,20 @@ def _ratio(result: Mapping[str, Any], name: str) -> float | None:
     return float(value / least) if value is not None and least else None
 
 
+def _passes(name: str, unit: str) -> bool:
+    """Whether a figure is time that passes, much of it waited for: that has no proportion to the floor's."""
+    return unit in ("ms", "s") and not name.startswith("cpu ")
+
+
+def _beside(result: Mapping[str, Any], name: str, unit: str) -> str:
+    """How many times the floor's figure; how much more where it is time that passes. "" where there is none."""
+    value, least = (result.get(side, {}).get(name) for side in ("gateway", "floor"))
+    if _passes(name, unit):
+        return f"{_figure(value - least, sign='+')} {unit}" if value is not None and least is not None else ""
+    ratio = _ratio(result, name) if unit != "×" else None
+    return f"{ratio:.1f}" if ratio is not None else ""
+
+
 def _targets(figure: Figure, floor: float | None) -> tuple[str, str]:
     """The target with the stretch, and the target moved with the floor; "" where there is none."""
     if figure.target is None:
@@ -111,8 +124,8 @@ def _targets(figure: Figure, floor: float | None) -> tuple[str, str]:
     return f"{sign} {figure.target:g}{stretch}", moved
 
 
-def _figure(value: float) -> str:
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+def _figure(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.3g}" if abs(value) < 1000 else f"{value:{sign}.0f}"
 
 
 def _best(scenario: Scenario, figure: Figure, result: Mapping[str, Any], side: str, name: str) -> float | None:
@@ -127,10 +140,12 @@ def _cell(value: float | None, unit: str, best: float | None) -> str:
     return f"{_figure(value)}{unit}" + (f" ({_figure(best)})" if best is not None else "")
 
 
-def _verdict(value: float | None, figure: Figure) -> str:
+def _verdict(value: float | None, figure: Figure, lost: str) -> str:
     target, stretch = figure.target, figure.stretch
     if value is None:
-        return "FAILED"
+        return f"FAILED: {lost}" if lost else "FAILED"
+    if lost:
+        return f"not whole: {lost}"
     if target is None:
         return ""
     if figure.least:
@@ -144,8 +159,18 @@ def about_line(about: dict[str, Any]) -> str:
     passes = about["passes"]
     kind = f"median of {passes} interleaved passes" if passes > 1 else "one pass"
     kind = f"quick, {kind.replace('one', 'one short')}" if about["quick"] else kind
-    kind += ", stopped before its end" if about.get("stopped") else ""
+    if about.get("stopped"):
+        kind += (
+            f", stopped before its end ({passes_of(about)})" if "passes_done" in about else ", stopped before its end"
+        )
     return f"{about['date']}, commit {about['commit']}, Python {about['python']}, {about['machine']}; {kind}"
+
+
+def passes_of(about: Mapping[str, Any]) -> str:
+    """How many passes there were: of a run that was stopped, those that came to their end."""
+    passes, done = about["passes"], about.get("passes_done")
+    counted = "1 pass" if passes == 1 else f"{passes} passes"
+    return counted if done is None else f"{done} of {counted} whole"
 
 
 def text(table: Sequence[Sequence[str]], head: Sequence[str]) -> str:
@@ -174,9 +199,10 @@ def markdown(about: dict[str, Any], results: Results) -> str:
 def compare(first: dict[str, Any], second: dict[str, Any], names: Collection[str]) -> str:
     """Of these rows every figure of the gateway that both runs have, with the change.
 
-    Relative to the floor too, which two machines share.
+    Relative to the floor too, which two machines share, unless it is time that passes.
     """
     table = []
+    units = {(one.name, name): figure.unit for one in SCENARIOS for name, figure in one.figures.items()}
     for name, result in second["results"].items():
         before = first["results"].get(name, {})
         for figure, value in result.get("gateway", {}).items():
@@ -184,6 +210,8 @@ def compare(first: dict[str, Any], second: dict[str, Any], names: Collection[str
             if earlier is None or name not in names:
                 continue
             then, now = _ratio(before, figure), _ratio(result, figure)
+            if _passes(figure, units.get((name, figure), "")):
+                then = now = None
             against = f"{now / then - 1:+.0%}" if now is not None and then else ""
             change = f"{value / earlier - 1:+.0%}" if earlier else ""
             table.append([name, figure, f"{earlier:.4g}", f"{value:.4g}", change, against])

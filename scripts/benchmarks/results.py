@@ -14,7 +14,8 @@ Results: TypeAlias = dict[str, dict[str, Any]]
 
 `gateway`, `floor`: the medians of the passes' figures. `gateway_passes`, `floor_passes`: each pass's, the medians of
 its samples. `ratio`: the median of what a sample of the gateway was over the floor's beside it. `spread`: for
-`gateway`, `floor` and `ratio` the least and the largest of all samples. S9 has the first two alone.
+`gateway`, `floor` and `ratio` the least and the largest of all samples. `samples`: for either side how many were
+taken, and how many that had to be. S9 has the first two alone.
 """
 
 SIDES = ("gateway", "floor")
@@ -32,9 +33,18 @@ class Measured:
     skipped: dict[str, str] = field(factory=dict)
     """Rows that cannot be measured here, and why."""
     failures: list[str] = field(factory=list)
+    wanted: dict[tuple[str, str], int] = field(factory=dict)
+    """By row and side how many samples the whole run takes."""
+    passes: int = 0
+    """Those that came to their end."""
 
     def add(self, name: str, side: str, place: tuple[int, int], figures: Figures) -> None:
         self.samples.setdefault((name, side), {})[place] = figures
+
+    def fail(self, name: str, side: str, said: str) -> None:
+        """A sample that could not be taken: its row is told, with whatever it has."""
+        self.samples.setdefault((name, side), {})
+        self.failures.append(said)
 
 
 def collected(measured: Measured) -> Results:
@@ -48,6 +58,7 @@ def collected(measured: Measured) -> Results:
         ]
         result |= {side: median_of(passes), f"{side}_passes": passes}
         result.setdefault("spread", {})[side] = _spread(samples.values())
+        result.setdefault("samples", {})[side] = [len(samples), measured.wanted.get((name, side), len(samples))]
         if side == "gateway" and (name, "floor") in measured.samples:
             ratios = _ratios(samples, measured.samples[name, "floor"])
             result["ratio"] = {figure: statistics.median(those) for figure, those in ratios.items()}
@@ -106,6 +117,6 @@ def growth(rows: Mapping[str, Figures]) -> Figures:
         if less is None or small <= less:
             continue
         for size, cost in costs.items():
-            if cost is not None:
+            if cost is not None and cost >= less:
                 figures[f"a MB at {size:g} MB{word}"] = ((cost - less) / size) / ((small - less) / 0.1)
     return figures

@@ -132,7 +132,7 @@ def _options(words: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--arguments", type=wording.words, metavar="WORDS", default="", help="what else to tell `serve`"
     )
-    return parser.parse_args(words)
+    return parser.read(words, "--arguments")
 
 
 def shares(streams: int) -> dict[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 import shlex
 import shutil
@@ -14,13 +15,40 @@ from typing import NoReturn
 
 _FOLDERS = re.compile(r"(?<![\w.~/-])~?/(?:[^/\s'\"=]+/)+")
 _FILES = ("--json", "--markdown")
+_NO_VALUE = re.compile(r"argument (--[\w-]+): expected one argument")
 
 
 class Parser(argparse.ArgumentParser):
     """Tells a mistake in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
+        if found := _NO_VALUE.match(message):
+            message += f", which is written {found[1]}='--value' where it begins with a dash"
         self.exit(2, f"{self.prog}: {message}; --help has the rest\n")
+
+    def read(self, said: Sequence[str] | None, dashed: str) -> argparse.Namespace:
+        """What was said. The value of `dashed`, an option, may begin with a dash, unless it is an option of our own:
+        that one would be the sign of a value that was forgotten.
+        """
+        joined: list[str] = []
+        for word in sys.argv[1:] if said is None else said:
+            own = word.partition("=")[0] in self._option_string_actions
+            if joined and joined[-1] == dashed and word.startswith("-") and not own:
+                joined[-1] = f"{dashed}={word}"
+            else:
+                joined.append(word)
+        options, rest = self.parse_known_args(joined)
+        if rest:
+            self.error(_unknown(rest, getattr(options, "scenarios", None)))
+        return options
+
+
+def _unknown(rest: Sequence[str], rows: str | None) -> str:
+    """What to say of words without a meaning; of rows that stand apart, how they stand together."""
+    said = f"unrecognized arguments: {' '.join(rest)}"
+    if rows is None or any(word.startswith("-") for word in rest):
+        return said
+    return f"{said}; rows are separated by commas: {','.join([rows, *rest])}"
 
 
 def whole(least: int, what: str) -> Callable[[str], int]:
@@ -69,6 +97,12 @@ def program(command: Sequence[str], source: Path) -> None:
     found = (source / name).is_file() if "/" in name else shutil.which(name)
     if not found:
         raise ValueError(f"--gateway: there is no program {name!r}; `python -m kirotrio` or dist/kirotrio would be one")
+
+
+def executable(named: Path | None) -> None:
+    """Raises ValueError where one is named that there is not. That none is named is no mistake."""
+    if named is not None and not (named.is_file() and os.access(named, os.X_OK)):
+        raise ValueError(f"--executable: {named} is no program; scripts/build makes one, dist/kirotrio")
 
 
 def own_command(name: str, said: Sequence[str] | None) -> str:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.benchmarks_about import ABOUT
 
 from benchmarks import __main__ as bench
-from benchmarks import files, report
+from benchmarks import files, lacks, report
 from benchmarks.capacity import Carried, most_carried
 from benchmarks.load import percentile
 from benchmarks.processes import cpu_seconds, pss_mb
@@ -92,6 +92,78 @@ def results() -> dict[str, dict[str, Any]]:
     return collected(measured)
 
 
+def whole() -> dict[str, dict[str, Any]]:
+    """The same without the row that has a pass too few."""
+    return {name: result for name, result in results().items() if name != "S4"}
+
+
+def short(**about: Any) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A run of two passes that has lost a sample of S1, and all of S9-0MB."""
+    measured = Measured(wanted={("S1", "gateway"): 4, ("S9-0MB", "gateway"): 2})
+    for place in ((0, 0), (0, 1), (1, 0)):
+        measured.add("S1", "gateway", place, {"cpu ms/request": 1.0})
+    measured.fail("S9-0MB", "gateway", "1/2 S9-0MB gateway: no answer")
+    for name in ("S9-0.1MB", "S6"):
+        for number in range(2):
+            measured.add(name, "gateway", (number, 0), {"cpu ms/request": 1.0})
+    return {**ABOUT, "passes": 2, **about}, collected(measured)
+
+
+def test_what_a_row_has_lost_stands_in_the_place_of_its_verdict() -> None:
+    about, found = short()
+    verdicts = {(row[0], row[1]): row[-1] for row in report.rows(SCENARIOS, found, about["passes"])}
+    assert verdicts["S1", "cpu ms/request"] == "not whole: gateway 3 of 4 samples"
+    assert verdicts["S9-0MB", "cpu ms/request"] == "FAILED: gateway 0 of 2 samples"
+    assert verdicts["S6", "cpu ms/request"] == "reached"
+    assert verdicts["S9", "a MB at 1.5 MB"] == "not whole: made of S9-0MB"
+
+
+@pytest.mark.parametrize(
+    ("about", "lacking"),
+    [({}, "S1: gateway 3 of 4 samples"), ({"stopped": True}, "stopped"), ({"failures": ["S1: no answer"]}, "S1")],
+)
+def test_half_a_table_is_not_put_into_a_document(
+    about: dict[str, Any], lacking: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document, kept = tmp_path / "performance.md", tmp_path / "kept.json"
+    document.write_text(f"{files.BEGIN}\nold\n{files.END}\n")
+    files.write(kept, *(short() if not about else ({**ABOUT, "passes": 2, **about}, whole())))
+    assert bench.main(["--show", str(kept), "--markdown", str(document)]) == 1
+    told = capsys.readouterr()
+    assert f"{document} is left as it is" in told.err
+    assert lacking in told.err
+    assert "S1" in told.out
+    assert "old" in document.read_text()
+
+
+def test_a_figure_made_of_rows_that_were_not_asked_for_is_not_missing() -> None:
+    measured = Measured()
+    for name in ("S9-10", "S9-100"):
+        measured.add(name, "gateway", (0, 0), {"cpu µs/event": 100.0, "late p99": 1.0})
+    found = collected(measured)
+    rows = [row[1] for row in report.rows(SCENARIOS, found, 1) if row[0] == "S9"]
+    assert rows == ["event at 100 streams"]
+    assert lacks.of_run({**ABOUT, "passes": 1}, found) == ""
+
+
+def test_time_that_passes_stands_beside_the_floors_as_a_difference() -> None:
+    figures = {"wall": 2.5, "first p50": 336.0, "late p99": 3.25, "cpu µs/event": 90.0}
+    floor = {"wall": 2.0, "first p50": 15.0, "late p99": 4.0, "cpu µs/event": 60.0}
+    found = {"S3": {"gateway": figures, "floor": floor}}
+    rows = report.rows(chosen("S3"), found, 1)
+    assert [row[4] for row in rows] == ["+0.5 s", "+321 ms", "-0.75 ms", "1.5"]
+    compared = report.compare({"about": ABOUT, "results": found}, {"about": ABOUT, "results": found}, {"S3"})
+    assert [line.count("+0%") for line in compared.splitlines()[4:]] == [1, 1, 1, 2]
+
+
+def test_passes_are_told_as_many_as_there_were() -> None:
+    assert report.passes_of({"passes": 1}) == "1 pass"
+    assert report.passes_of({"passes": 3}) == "3 passes"
+    stopped = {**ABOUT, "stopped": True, "passes_done": 1}
+    assert report.passes_of(stopped) == "1 of 3 passes whole"
+    assert report.about_line(stopped).endswith("stopped before its end (1 of 3 passes whole)")
+
+
 @given(st.lists(st.lists(st.floats(1, 1000), min_size=1, max_size=5), min_size=1, max_size=4))
 def test_a_figure_is_the_median_of_passes_and_a_pass_that_of_its_samples(passes: list[list[float]]) -> None:
     measured = Measured()
@@ -129,9 +201,8 @@ def test_the_table_has_the_ratio_to_the_floor_and_says_what_is_reached() -> None
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in ("S1", "S4", "S8x", "S7")]
     rows = {(row[0], row[1]): row[2:] for row in report.rows(scenarios, results(), 2)}
     assert rows["S1", "cpu ms/request"] == ["3 ms (2)", "0.26 (0.26)", "11.5", "≤ 2.5 (1.8)", "≤ 5", "1.2× too much"]
-    assert rows["S4", "held"] == ["900 streams", "", "", "≥ 1000", "", "100 missing; 1 of 2 passes"]
-    assert rows["S4", "memory"][-1] == "stretch reached; 1 of 2 passes"
-    assert rows["S4", "closed"][-1] == "reached; 1 of 2 passes"
+    assert rows["S4", "held"] == ["900 streams", "", "", "≥ 1000", "", "not whole: 1 of 2 passes"]
+    assert rows["S4", "memory"][-1] == "not whole: 1 of 2 passes"
     assert rows["S8x", ""][-1] == "skipped: there is none"
     assert rows["S7", "cpu µs/event"][-1] == "FAILED"
 
@@ -140,7 +211,7 @@ def test_the_markdown_table_stands_between_its_marks(tmp_path: Path) -> None:
     document = tmp_path / "performance.md"
     document.write_text(f"before\n{files.BEGIN}\nold\n{files.END}\nafter\n")
     kept = tmp_path / "kept.json"
-    files.write(kept, ABOUT, results())
+    files.write(kept, {**ABOUT, "passes": 2}, whole())
     assert bench.main(["--show", str(kept), "--markdown", str(document)]) == 0
     text = document.read_text()
     assert text.startswith(f"before\n{files.BEGIN}\n2026-01-01")

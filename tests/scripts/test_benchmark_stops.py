@@ -54,7 +54,8 @@ def test_a_run_that_is_stopped_tells_what_it_has_and_leaves_nothing(tmp_path: Pa
     assert told.splitlines()[0] == f"bench: stopped ({number.name})"
     assert "Traceback" not in told
     assert "S2   cpu µs/event" in said
-    assert "1 of 2 passes" in said
+    assert "not whole: 1 of 2 passes" in said
+    assert "\n0 of 2 passes whole, " in said
     document = orjson.loads(kept.read_bytes())
     assert document["about"]["stopped"] is True
     assert list(document["results"]) == ["S2"]

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import __main__ as bench
 from benchmarks.measure import Failed, Skipped, Stand
 from benchmarks.processes import GatewayCommand
-from benchmarks.results import Figures, Measured
+from benchmarks.results import Figures, Measured, collected
 from benchmarks.scenarios import SCENARIOS, Scenario
 
 
@@ -70,6 +70,8 @@ def test_a_side_that_fails_is_left_for_this_pass_and_the_other_goes_on(monkeypat
     bench._run(stand(), rows("S2"), 2, measured)
     assert script.asked == (["S2 floor"] + ["S2 gateway"] * 4) * 2
     assert measured.failures == ["1/2 S2 floor: no answer", "2/2 S2 floor: no answer"]
+    found = collected(measured)["S2"]
+    assert found["samples"] == {"floor": [0, 8], "gateway": [8, 8]}
 
 
 def test_a_row_that_cannot_be_measured_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,12 @@ def refusal(main: Callable[[list[str]], int], words: list[str], capsys: Capture)
         ('--gateway "\'"', "quote"),
         ("--source /dev/null", "--source"),
         ("--unknown", "--help"),
+        ("--executable /no/such/program", "scripts/build"),
+        ("--executable .", "scripts/build"),
+        ("S1 S2 S3", "S1,S2,S3"),
+        ("S1 --quick S2", "S1,S2"),
+        ("--arguments --quick", "--arguments='--value'"),
+        ("--arguments", "--arguments='--value'"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused_by_the_benchmark(words: str, right: str, capsys: Capture) -> None:
@@ -64,10 +70,17 @@ def test_words_that_cannot_be_meant_are_refused_by_the_benchmark(words: str, rig
         ("--streams 3", "4 or more"),
         ("--within=-1", "0 or more"),
         ("--gateway no-such-program", "dist/kirotrio"),
+        ("S1", "unrecognized"),
     ],
 )
 def test_words_that_cannot_be_meant_are_refused_by_the_soak(words: str, right: str, capsys: Capture) -> None:
     assert right in refusal(soak, shlex.split(words), capsys)
+
+
+@pytest.mark.parametrize("said", ["--arguments '--bogus'", "--arguments='--bogus'", "--arguments=--bogus"])
+def test_words_for_the_gateway_may_begin_with_a_dash(said: str) -> None:
+    assert bench._options(["--quick", *shlex.split(said), "S1"]).arguments == ["--bogus"]
+    assert bench._options(["--arguments", "--workers 2"]).arguments == ["--workers", "2"]
 
 
 @pytest.mark.parametrize("option", ["--json", "--markdown"])
@@ -96,6 +109,19 @@ def test_a_document_without_a_place_for_the_table_is_told_before_anything_is_mea
     assert document.read_text() == "something else\n"
 
 
+ODD: list[tuple[dict[str, Any], str]] = [
+    ({"gateway_passes": 3}, "`results.S1.gateway_passes`"),
+    ({"gateway_passes": [{"wall": 1.0}, {"wall": -1.0}]}, "`results.S1.gateway_passes.1.wall` is -1.0"),
+    ({"floor": {"wall": -2}}, "`results.S1.floor.wall` is -2"),
+    ({"floor": {"wall": True}}, "`results.S1.floor.wall` is true"),
+    ({"ratio": {"wall": None}}, "`results.S1.ratio.wall` is null"),
+    ({"spread": {"gateway": {"wall": [2, 1]}}}, "`results.S1.spread.gateway.wall`"),
+    ({"spread": 1}, "`results.S1.spread`"),
+    ({"samples": {"gateway": [1]}}, "`results.S1.samples.gateway`"),
+    ({"samples": []}, "`results.S1.samples`"),
+]
+
+
 def without(*path: str) -> dict[str, Any]:
     run = copy.deepcopy(RUN)
     inner = run
@@ -119,8 +145,14 @@ def without(*path: str) -> dict[str, Any]:
         ({**RUN, "results": []}, "`results`"),
         ({**RUN, "results": {"S1": 4}}, "`results.S1`"),
         (without("results", "S1", "gateway"), "`results.S1`"),
-        ({**RUN, "results": {"S1": {"gateway": {"wall": "long"}}}}, "`results.S1.gateway`"),
-        ({**RUN, "results": {"S1": {"gateway": {}, "gateway_passes": 3}}}, "`results.S1.gateway_passes`"),
+        ({**RUN, "results": {"S1": {"gateway": {"wall": "long"}}}}, '`results.S1.gateway.wall` is "long"'),
+        *(({**RUN, "results": {"S1": {"gateway": {}, **part}}}, wrong) for part, wrong in ODD),
+        ({**RUN, "results": {"S1": {"skipped": 5}}}, "`results.S1.skipped` is 5"),
+        ({**RUN, "about": {**ABOUT, "passes": True}}, "`about.passes`"),
+        ({**RUN, "about": {**ABOUT, "passes": -3}}, "`about.passes` is -3"),
+        ({**RUN, "about": {**ABOUT, "passes_done": True}}, "`about.passes_done`"),
+        ({**RUN, "about": {**ABOUT, "packages": {"trio": 1}}}, "`about.packages`"),
+        ({**RUN, "about": {**ABOUT, "failures": "all"}}, "`about.failures`"),
         ({**RUN, "results": {"S77": {"gateway": {}}}}, "S77"),
     ],
 )
@@ -140,6 +172,16 @@ def test_rows_that_there_are_not_are_refused_where_nothing_is_measured_too(tmp_p
     assert "--list" in refusal(bench.main, ["S77", "--show", str(kept)], capsys)
     assert "--list" in refusal(bench.main, ["S77", "--compare", str(kept), str(kept)], capsys)
     assert "none.json" in refusal(bench.main, ["--show", str(tmp_path / "none.json")], capsys)
+
+
+def test_rows_that_a_file_has_not_are_told_with_those_it_has(tmp_path: Path, capsys: Capture) -> None:
+    kept, other = tmp_path / "kept.json", tmp_path / "other.json"
+    kept.write_bytes(orjson.dumps({**RUN, "results": {**RUN["results"], "S2": {"gateway": {"cpu µs/event": 7.0}}}}))
+    other.write_bytes(orjson.dumps(RUN))
+    for words in (["--show", kept, "S3"], ["--show", kept, "S1,S3"], ["--compare", other, kept, "S3,S2"]):
+        said = refusal(bench.main, list(map(str, words)), capsys)
+        assert "no row S3; it has S1" in said
+    assert "other.json has no row S2" in refusal(bench.main, ["--compare", str(kept), str(other), "S2"], capsys)
 
 
 def test_rows_are_chosen_from_a_file_too(tmp_path: Path, capsys: Capture) -> None:
