@@ -23,8 +23,8 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, move
+from benchmarks.scenarios import GAP_MS
 
-GAP_MS = 25
 _FIRST = 120.0
 """Streams that are asked of one worker at first; of two, what one has carried."""
 _MORE = 1.4
@@ -126,7 +126,7 @@ def _carries(bench: Bench, target: Program, streams: int) -> Carried | None:
     order = {
         "api": "messages",
         "connections": streams,
-        "answer": f"events=1000000 gap_ms={GAP_MS} wait_ms={wait_ms}",
+        "answer": f"events=1000000 gap_ms={GAP_MS} wait_ms={wait_ms} spread=1",
         "timed": True,
         "sample": _SAMPLE,
         "ramp": 0.1,

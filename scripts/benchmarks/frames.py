@@ -11,9 +11,9 @@ import time
 import zlib
 
 PIECE = re.compile(rb"~([0-9a-f]{10})~")
-"""A piece of text that the upstream has sent, wherever it turns up: its stamp is between the signs."""
-DELTA = re.compile(rb'"(?:text|content|delta)":"~[0-9a-f]{10}~"')
-"""An event of the answer with exactly one piece, in any of the three APIs."""
+"""A piece of text that carries the moment it was sent, wherever it turns up: its stamp is between the signs."""
+DELTA = re.compile(rb'"(?:text|content|delta)":"([^"\\]{12})"')
+"""An event of the answer with exactly one piece, in any of the three APIs; its text."""
 _WRAP = 1 << 40
 
 HEAD = (
@@ -58,9 +58,14 @@ def since(stamped: bytes, now: int) -> float:
     return ((now - int(stamped, 16)) % _WRAP) / 1000
 
 
-def text_chunk(stamped: int) -> bytes:
-    """A text event of twelve characters, which carry the stamp."""
-    return chunk(frame(_TEXT, b'{"content":"~%010x~"}' % stamped))
+def stamped_text(moment: int) -> str:
+    """Twelve characters that carry a stamp."""
+    return f"~{moment:010x}~"
+
+
+def text_chunk(text: str) -> bytes:
+    """A text event of these characters, which JSON takes as they are."""
+    return chunk(frame(_TEXT, b'{"content":"%b"}' % text.encode()))
 
 
 TAIL = (

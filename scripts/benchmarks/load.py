@@ -21,7 +21,7 @@ import orjson
 import uvloop
 from attrs import define, field
 
-from benchmarks import bodies
+from benchmarks import bodies, prose
 from benchmarks.frames import DELTA, PIECE, since, stamp
 
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
@@ -44,10 +44,13 @@ class Seen:
     """Milliseconds from the upstream's write of a piece to its arrival here."""
     begun: int = 0
     """Streams that have brought a piece."""
+    watched: int = 0
+    alone: int = 0
+    """Pieces of the streams that are read event by event, and those of them that no other came with."""
 
     def forget(self) -> None:
         """From now on only what comes from now on; what has begun or failed stays so."""
-        self.deltas = self.pieces = 0
+        self.deltas = self.pieces = self.watched = self.alone = 0
         self.late.clear()
         self.first.clear()
 
@@ -59,6 +62,7 @@ class Seen:
             "deltas": self.deltas,
             "pieces": self.pieces,
             "begun": self.begun,
+            "alone": self.alone / self.watched if self.watched else 0.0,
             "wall": wall,
             "first_p50": percentile(self.first, 0.5),
             "late_p50": percentile(self.late, 0.5),
@@ -88,6 +92,10 @@ class Requests:
         self._nonces = bodies.NONCE in body
         self.left: int = order["requests"]
         self.timed = bool(order.get("timed", False))
+        words = dict(word.split("=") for word in order["answer"].split())
+        said = () if self.timed else prose.pieces(int(words.get("events", 0)))
+        self.expected = [piece.encode() for piece in said]
+        """The pieces of an answer that comes at once; those of others are known by their stamps."""
         self.sample = int(order.get("sample", 1))
         """Of so many streams one is read event by event, the others some kilobytes at a time."""
 
@@ -146,10 +154,9 @@ class Connection(asyncio.Protocol):
             self._seen.pieces += found
             self._seen.deltas += found
             return
-        timed = self._requests.timed
-        if timed or self._first:
+        if self._requests.timed:
             self._note(data)
-        if not timed:
+        else:
             self._parts.append(data)
         self._tail = data[-len(_END) :] if len(data) >= len(_END) else (self._tail + data)[-len(_END) :]
         if self._size >= self._whole if self._whole else self._tail == _END:
@@ -176,17 +183,20 @@ class Connection(asyncio.Protocol):
             if not self._sampled:
                 assert self._transport is not None
                 self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, _AT_LEAST)
-        if self._requests.timed:
-            self._seen.late += [since(one, now) for one in found]
-            self._seen.pieces += len(found)
-            self._seen.deltas += len(DELTA.findall(data))
+        self._seen.late += [since(one, now) for one in found]
+        self._seen.pieces += len(found)
+        self._seen.watched += len(found)
+        self._seen.alone += len(found) == 1
+        self._seen.deltas += len(DELTA.findall(data))
 
     def _done(self) -> None:
         self._seen.answers += 1
         if self._parts:
-            whole = b"".join(self._parts)
-            self._seen.pieces += len(set(PIECE.findall(whole)))
-            self._seen.deltas += len(DELTA.findall(whole))
+            whole, expected = b"".join(self._parts), self._requests.expected
+            deltas = DELTA.findall(whole)
+            self._seen.deltas += len(deltas)
+            if deltas == expected or (not deltas and b"".join(expected) in whole):
+                self._seen.pieces += len(expected)
         self._ask()
 
 

@@ -28,7 +28,7 @@ from benchmarks.processes import (
     start_upstream,
 )
 from benchmarks.results import Figures
-from benchmarks.scenarios import Scenario
+from benchmarks.scenarios import GAP_MS, Scenario
 
 _SETTLED = 3.0
 """Seconds after which the gateway has loaded what its first requests are recorded with: that is no stream's memory."""
@@ -169,13 +169,20 @@ def _count(stand: Stand, scenario: Scenario) -> int:
     return round(scenario.quick if stand.quick else scenario.whole)
 
 
+def _check(seen: dict[str, Any], sent: int, least: float, *, streamed: bool = True) -> None:
+    """Raises Failed where less than this share of the events has arrived, each as an event of its own in a stream."""
+    if min(seen["pieces"], seen["deltas"] if streamed else sent) < sent * least:
+        raise Failed(f"of {sent} events {seen['pieces']} arrived, {seen['deltas']} of them as an event of their own")
+
+
 def _requests(stand: Stand, scenario: Scenario, side: str) -> Figures:
-    order, requests, _ = _order(stand, scenario)
+    order, requests, events = _order(stand, scenario)
     target = stand.target(side)
     stand.send(target, order, min(requests, order["connections"]))
     before = cpu_seconds(target.pid)
     seen = stand.send(target, order, requests)
     spent = cpu_seconds(target.pid) - before
+    _check(seen, requests * events, 1.0, streamed=order.get("stream", True))
     return {"cpu ms/request": spent * 1000 / requests, "wall": seen["wall"]}
 
 
@@ -187,24 +194,26 @@ def _events(stand: Stand, scenario: Scenario, side: str) -> Figures:
     spent = cpu_seconds(target.pid) - before
     sent = requests * events
     # A read that cuts a piece in two may hide it from a timed load; one in a hundred is more than ever was.
-    least = sent if not order.get("timed") else sent * 0.99
-    if min(seen["pieces"], seen["deltas"]) < least:
-        raise Failed(f"of {sent} events {seen['pieces']} arrived, {seen['deltas']} of them as an event of their own")
-    figures = {"cpu µs/event": spent * 1e6 / sent, "wall": seen["wall"], "first p50": seen["first_p50"]}
-    return figures | ({"late p50": seen["late_p50"], "late p99": seen["late_p99"]} if order.get("timed") else {})
+    _check(seen, sent, 0.99 if order.get("timed") else 1.0)
+    figures = {"cpu µs/event": spent * 1e6 / sent, "wall": seen["wall"]}
+    if order.get("timed"):
+        figures |= {"first p50": seen["first_p50"], "late p50": seen["late_p50"], "late p99": seen["late_p99"]}
+    return figures
 
 
 def _paced(stand: Stand, scenario: Scenario, side: str) -> Figures:
     """Streams in the middle of their answers: what an event costs and how late it is, requests apart."""
-    target = stand.target(side)
+    target, streams = stand.target(side), scenario.order["connections"]
+    seconds = scenario.quick if stand.quick else scenario.whole
     with stand.held(target, dict(scenario.order)) as opened:
         before = cpu_seconds(target.pid)
-        seen = stand.look(scenario.quick if stand.quick else scenario.whole)
+        seen = stand.look(seconds)
         spent = cpu_seconds(target.pid) - before
-    if opened["begun"] < scenario.order["connections"] or seen["failures"] or seen["deltas"] < seen["pieces"] * 0.99:
+    if opened["begun"] < streams or seen["failures"] or seen["deltas"] < seen["pieces"] * 0.99:
         raise Failed(f"{opened['begun']} began, {seen['deltas']} of {seen['pieces']} whole; {seen['failure']}".strip())
     late = {"late p50": seen["late_p50"], "late p99": seen["late_p99"]}
-    return {"cpu µs/event": spent * 1e6 / max(1, seen["pieces"]), **late, "events/s": seen["pieces"] / seen["wall"]}
+    shares = {"alone": seen["alone"] * 100, "delivered": seen["pieces"] * GAP_MS / 10 / (streams * seconds)}
+    return {"cpu µs/event": spent * 1e6 / max(1, seen["pieces"]), **late, **shares}
 
 
 def _held(stand: Stand, scenario: Scenario, side: str) -> Figures:

@@ -52,6 +52,8 @@ class Scenario:
 
 
 GROWTH = 1.3
+GAP_MS = 25
+"""Between two events of a paced stream."""
 _TURNS = 4
 _REQUEST = "cpu ms/request"
 _EVENT = "cpu µs/event"
@@ -75,11 +77,21 @@ def _burst(name: str, api: str, target: float, floor: float | None = None) -> Sc
     return _events(name, work, {"api": api, "connections": 4}, (80, 16), 500, cpu=Figure("µs", target, floor=floor))
 
 
-def _paced(name: str, streams: int, late: float | None, cpu: Figure, *, seconds: float = 4, turns: int = 1) -> Scenario:
+def _paced(
+    name: str,
+    streams: int,
+    late: float | None,
+    cpu: Figure,
+    *,
+    seconds: float = 4,
+    turns: int = 1,
+    spread: bool = False,
+) -> Scenario:
     """Measured for so many seconds a sample, once all streams have begun."""
-    order = {"api": "messages", "connections": streams, "answer": "events=1000000 gap_ms=25", "timed": True}
-    figures = {_EVENT: cpu, "late p99": Figure("ms", late)}
-    work = f"{streams} streams, an event each 25 ms"
+    answer = f"events=1000000 gap_ms={GAP_MS}{' spread=1' if spread else ''}"
+    order = {"api": "messages", "connections": streams, "answer": answer, "timed": True}
+    figures = {_EVENT: cpu, "late p99": Figure("ms", late), "alone": Figure("%"), "delivered": Figure("%")}
+    work = f"{streams} streams, an event each {GAP_MS} ms{', spread evenly over it' if spread else ''}"
     return Scenario(name, work, "paced", figures, order, whole=seconds, quick=1, turns=turns)
 
 
@@ -119,6 +131,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     _burst("S2r", "responses", 9),
     _burst("S7", "cc", 7),
     _paced("S2p", 40, 10, Figure("µs", 110, 80, floor=39), seconds=1.5, turns=3),
+    _paced("S2p-spread", 40, 10, Figure("µs", 110, 80), seconds=1.5, turns=3, spread=True),
     Scenario(
         "S3",
         "200 streams × 100 events, 20 ms",

@@ -1,11 +1,13 @@
 """The upstream: an HTTP server of ready bytes in Kiro's place. `python -m benchmarks.upstream` prints its port.
 
-What it answers stands in the request's last message: `[[bench events=500 gap_ms=25]]`. `gap_ms=0` sends
-everything at once, `wait_ms` waits between the first event and the second. `GET /_bench/state` says how many streams
-are open, how many have been at once since it was last asked, and when the last one was closed.
+What it answers stands in the request's last message: `[[bench events=500 gap_ms=25]]`. `gap_ms=0` sends prose, all of
+it at once; other events carry the moment they were sent. `wait_ms` waits between the first event and the second. `GET
+/_bench/state` says how many streams are open, how many have been at once since it was last asked, and when the last one
+was closed.
 
-Paced events are sent in beats of one millisecond: all that are due in one carry its stamp and are encoded once. Where
-in the gap a stream has its beats goes by its number, so that streams which begin together do not go on together.
+Paced events are sent in beats of one millisecond: all that are due in one carry its stamp and are encoded once. A
+stream has its beats from when it was asked for, so that those which are asked for together go on together; with
+`spread=1` its number shifts them, so that they do not.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ import orjson
 import uvloop
 from attrs import define, field
 
-from benchmarks.frames import HEAD, TAIL, stamp, text_chunk
+from benchmarks.frames import HEAD, TAIL, stamp, stamped_text, text_chunk
+from benchmarks.prose import pieces
 
 _MARK = b"[[bench "
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
@@ -83,14 +86,14 @@ class Book:
         asyncio.get_running_loop().call_at(beat / 1000, self._strike, beat)
 
     def _strike(self, beat: int) -> None:
-        event = text_chunk(stamp())
+        event = text_chunk(stamped_text(stamp()))
         for stream in self.beats.pop(beat):
             stream.step(beat, event)
 
 
 @functools.lru_cache(maxsize=64)
 def _at_once(events: int) -> bytes:
-    return HEAD + b"".join(text_chunk(number) for number in range(events)) + TAIL
+    return HEAD + b"".join(text_chunk(piece) for piece in pieces(events)) + TAIL
 
 
 class Upstream(asyncio.Protocol):
@@ -161,10 +164,10 @@ class Upstream(asyncio.Protocol):
             self._finish()
             return
         self._left = events - 1
-        self._transport.write(HEAD + text_chunk(stamp()))
+        self._transport.write(HEAD + text_chunk(stamped_text(stamp())))
         now = int(asyncio.get_running_loop().time() * 1000)
         wait = int(order.get("wait_ms", "0")) or self._gap
-        self._book.put(self, now + wait + self._book.phase(self._gap))
+        self._book.put(self, now + wait + (self._book.phase(self._gap) if "spread" in order else 0))
 
     def step(self, beat: int, event: bytes) -> None:
         """What is due: an event, or the end. The next is by the clock too, so that lateness does not add up."""

@@ -72,7 +72,8 @@ def test_growth_says_nothing_where_a_row_is_missing() -> None:
 
 def test_a_row_brings_the_rows_that_its_figures_are_made_of() -> None:
     assert {"S9", "S9-0MB", "S6", "S9-400"} <= {scenario.name for scenario in chosen("s9")}
-    assert [scenario.name for scenario in chosen("S2P")] == ["S2p"]
+    assert [scenario.name for scenario in chosen("S2P")] == ["S2p", "S2p-spread"]
+    assert [scenario.name for scenario in chosen("s2P-spread")] == ["S2p-spread"]
     assert chosen("") == SCENARIOS
     with pytest.raises(KeyError):
         chosen("S2,S77")
@@ -139,7 +140,9 @@ def test_half_a_table_is_not_put_into_a_document(
 def test_a_figure_made_of_rows_that_were_not_asked_for_is_not_missing() -> None:
     measured = Measured()
     for name in ("S9-10", "S9-100"):
-        measured.add(name, "gateway", (0, 0), {"cpu µs/event": 100.0, "late p99": 1.0})
+        measured.add(
+            name, "gateway", (0, 0), {"cpu µs/event": 100.0, "late p99": 1.0, "alone": 100.0, "delivered": 100.0}
+        )
     found = collected(measured)
     rows = [row[1] for row in report.rows(SCENARIOS, found, 1) if row[0] == "S9"]
     assert rows == ["event at 100 streams"]

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import bodies, frames
+from benchmarks import bodies, frames, prose
 from benchmarks.leaving import ask
 from benchmarks.load import Connection, Requests, Seen
 from benchmarks.processes import Load, Program, processors, start_floor, start_upstream
@@ -74,11 +74,24 @@ def test_every_event_of_an_answer_is_counted(floor: Program, load: Load, api: st
     assert seen["deltas"] == (28 if stream else 0)
 
 
+def test_an_answer_that_lacks_a_piece_or_has_another_is_not_counted() -> None:
+    for wrong in ("lorem ipsum ", ""):
+        raw = answer(chunked=True).replace(prose.pieces(3)[1].encode(), wrong.encode())
+        seen = Seen()
+        requests = Requests({"api": "messages", "answer": "events=3", "requests": 1}, "key")
+        ended: Any = type("Future", (), {"done": lambda self: True})()
+        connection = Connection(requests, seen, ended, sampled=True)
+        connection.connection_made(Wire())  # type: ignore[arg-type] - what a connection uses of it
+        connection.data_received(raw)
+        assert (seen.answers, seen.pieces) == (1, 0), "an answer with other text counts as one that kept every event"
+
+
 def test_paced_events_come_one_by_one_and_in_time(floor: Program, load: Load) -> None:
     seen = load.order(do="requests", **order(floor, answer="events=10 gap_ms=20", timed=True, requests=2))
     assert (seen["answers"], seen["deltas"]) == (2, 20)
     assert seen["wall"] >= 10 * 0.02
     assert 0 < seen["late_p50"] <= seen["late_p99"]
+    assert 0 < seen["alone"] <= 1
 
 
 def test_streams_are_held_until_they_are_let_go(floor: Program, upstream: Program, load: Load) -> None:
@@ -122,7 +135,7 @@ class Wire:
 
 
 def answer(chunked: bool) -> bytes:
-    body = b"".join(b'data: {"text":"~%010x~"}\n\n' % number for number in range(3))
+    body = b"".join(b'data: {"text":"%b"}\n\n' % piece.encode() for piece in prose.pieces(3))
     if not chunked:
         return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
     return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + frames.chunk(body) + frames.LAST_CHUNK
