@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import shlex
@@ -22,6 +23,8 @@ _HERE = Path(__file__).resolve().parent.parent
 READY = 30.0
 """Seconds that a program may take until it says where it listens."""
 _LAST_WORDS = 2000
+_PR_SET_PDEATHSIG = 1
+"""Of prctl(2): which signal to get as the parent ends."""
 
 
 def processors() -> tuple[int, int]:
@@ -135,9 +138,20 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a program on these processors: pinned before its first instruction, and with it whatever it starts.
 
-    In a process group of its own: a Ctrl-C is for the benchmark, which then stops what it has started.
+    In a process group of its own: a Ctrl-C is for the benchmark, which then stops what it has started. Where the
+    benchmark is killed and can stop nothing any more, the kernel tells the program to stop; it does so too as the thread
+    ends that calls this, which is the first one.
     """
     before = os.sched_getaffinity(0)
+    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
+
+    def end_with_parent() -> None:
+        # Between fork and exec, so that no wrapper is part of what is measured. SIGTERM, since only a gateway that is
+        # told to stop stops its workers.
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)  # it was killed before this was asked for
+
     os.sched_setaffinity(0, cpus)
     try:
         return subprocess.Popen(
@@ -148,6 +162,7 @@ def start(
             stderr=log,
             cwd=cwd or _HERE,
             process_group=0,
+            preexec_fn=end_with_parent,
         )
     finally:
         os.sched_setaffinity(0, before)

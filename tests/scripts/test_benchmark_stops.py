@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import orjson
@@ -22,13 +23,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def of_session(session: int) -> list[str]:
-    """The commands of what runs in a session."""
+    """What runs in a session: ids and commands."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
             if int(fields[3]) == session and fields[0] != "Z":
-                found.append((stat.parent / "cmdline").read_text().replace("\0", " "))
+                found.append(f"{stat.parent.name} {(stat.parent / 'cmdline').read_text()}".replace("\0", " "))
         except OSError:
             continue
     return found
@@ -61,6 +62,24 @@ def test_a_run_that_is_stopped_tells_what_it_has_and_leaves_nothing(tmp_path: Pa
     assert list(document["results"]) == ["S2"]
     assert not of_session(run.pid)
     assert not list(temporary.iterdir())
+
+
+def test_what_a_run_has_started_ends_with_it_also_where_it_is_killed(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts"), "TMPDIR": str(tmp_path)}
+    words = [sys.executable, "-m", "benchmarks", "S2,S3", "--quick", "--passes", "2", "--arguments", "--workers=2"]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(words, cwd=ROOT, env=environment, stdout=nowhere, stderr=pipe, start_new_session=True) as run:
+        assert run.stderr is not None
+        assert b"1/2 S2" in run.stderr.readline()
+        started = of_session(run.pid)
+        run.kill()
+    assert len(started) >= 6, f"the run, upstream, load, floor, gateway and its workers: {started}"
+    deadline = time.monotonic() + 20
+    while (left := of_session(run.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)  # nobody is there whom their end would be told
+    for one in left:
+        os.kill(int(one.partition(" ")[0]), signal.SIGKILL)
+    assert not left
 
 
 def test_the_first_signal_stops_and_those_that_follow_do_nothing() -> None:
