@@ -22,6 +22,8 @@ QUESTION = {
     "messages": [{"role": "user", "content": "[[events=5 gap_ms=50]] hi"}],
 }
 _PATIENCE = 60.0
+_FAMILY = 3
+"""Children of the process that forks: the desk and two workers."""
 
 
 def until(what: Callable[[], object], of: str) -> None:
@@ -46,6 +48,13 @@ def children(pid: int) -> list[int]:
     except OSError:
         return []
     return children(found[0]) if len(found) == 1 else found
+
+
+def a_worker(found: list[int]) -> int:
+    """One of the workers: they are started after the desk. Exits where that cannot be told."""
+    if len(found) != _FAMILY:
+        sys.exit(f"workers: a desk and two workers were to be found under the gateway, and {len(found)} processes were")
+    return found[-1]
 
 
 def answered_by(log: Path) -> set[int]:
@@ -79,14 +88,13 @@ def main(binary: str) -> None:
                 if statuses != {200} or answered_by(log) != {1, 2}:
                     sys.exit(f"workers: {statuses}, answered by {answered_by(log)}\n{log.read_text()}")
                 before = children(gateway.pid)
-                if len(before) == 3:
-                    os.kill(before[-1], signal.SIGKILL)
-                    until(lambda: len(children(gateway.pid)) == 3 and children(gateway.pid) != before, "another worker")
-                    ask(url, key)
+                os.kill(a_worker(before), signal.SIGKILL)
+                until(lambda: len(children(gateway.pid)) == _FAMILY and children(gateway.pid) != before, "another one")
+                ask(url, key)
                 gateway.send_signal(signal.SIGTERM)
                 if gateway.wait(timeout=_PATIENCE):
                     sys.exit(f"workers: exit code {gateway.returncode}\n{log.read_text()}")
-                print(f"workers: two answered, one of {len(before)} processes was replaced, all stopped")
+                print("workers: two answered, one was killed and replaced, all stopped")
             finally:
                 for program in (gateway, simulator):
                     program.terminate()  # not killed: what unpacks the executable passes on only what it can catch

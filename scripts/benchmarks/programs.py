@@ -139,8 +139,8 @@ def start(
     """Start a program on these processors: pinned before its first instruction, and with it whatever it starts.
 
     In a process group of its own: a Ctrl-C is for the benchmark, which then stops what it has started. Where the
-    benchmark is killed and can stop nothing any more, the kernel tells the program to stop; it does so too as the thread
-    ends that calls this, which is the first one.
+    benchmark is killed and can stop nothing any more, the kernel tells the program to stop. It does so too as the
+    thread ends that calls this: the first one of the benchmark.
     """
     before = os.sched_getaffinity(0)
     parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
