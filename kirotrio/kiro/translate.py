@@ -18,6 +18,7 @@ the first event, which may be retried, into one after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from kirotrio.conversation.events import (
     ContextMeasured,
@@ -96,6 +97,8 @@ class AnswerTranslator:
         self.conversation_id: str | None = None
         self.request_id: str | None = None
         self.notes: list[str] = []
+        # No method: the calls have it too, and each answer would be a cycle, which only the collector frees.
+        self._note = partial(_note_once, self.notes)
         self._window = window
         self._account = account
         self._show_signature = show_signature
@@ -338,10 +341,6 @@ class AnswerTranslator:
         elif event.event_type in _TAIL_EVENTS:
             self._tail_seen = True
 
-    def _note(self, note: str) -> None:
-        if len(self.notes) < _MOST_NOTES and note not in self.notes:
-            self.notes.append(note)
-
     # The end
 
     @property
@@ -394,3 +393,8 @@ class AnswerTranslator:
             recovery=Recovery.RETRY,
             upstream_reason="MODEL_TEMPORARILY_UNAVAILABLE",
         )
+
+
+def _note_once(notes: list[str], note: str) -> None:
+    if len(notes) < _MOST_NOTES and note not in notes:
+        notes.append(note)

@@ -18,6 +18,9 @@ from kirotrio.store.pooling import POOL, WRITE
 _IDLE = 60_000
 """Milliseconds that PostgreSQL lets a transaction do nothing before it takes its gateway for gone."""
 _BUSY_PAUSE = 0.02
+_PAGES = 512
+"""Kilobytes of a file's pages that each connection of SQLite's keeps; its own figure is four times as much, which some
+thousand records of requests fill, for less than 3 microseconds a record."""
 
 
 def make_engine(place: Path | URL, deadline: float) -> Engine:
@@ -86,7 +89,7 @@ def _sqlite(path: Path, deadline: float) -> Engine:
         try:
             connection.isolation_level = None  # the driver begins nothing by itself
             _use_wal(connection, deadline)
-            for pragma in ("foreign_keys = ON", "synchronous = FULL"):
+            for pragma in ("foreign_keys = ON", "synchronous = FULL", f"cache_size = -{_PAGES}"):
                 connection.execute(f"PRAGMA {pragma}")
         except BaseException:
             connection.close()  # nobody else will

@@ -26,6 +26,7 @@ __all__ = [
     "Program",
     "cpu_seconds",
     "free_port",
+    "held_mb",
     "move",
     "processors",
     "pss_mb",
@@ -72,15 +73,26 @@ def cpu_seconds(pid: int) -> float:
 
 
 def pss_mb(pid: int) -> float:
-    """Proportional set size of a process and its children, in MB of a million bytes."""
-    total = 0
+    """Proportional set size of a process and its children, in MB of a million bytes.
+
+    Of a program or library that others run too it has a share, which grows by megabytes when those others end.
+    """
+    return sum(sizes["Pss"] for sizes in _sizes(pid)) * 1024 / 1e6
+
+
+def held_mb(pid: int) -> float:
+    """What a process and its children hold, in the same unit, whoever else runs: pages of files count in full."""
+    return sum(sizes["Pss_Anon"] + sizes["Rss"] - sizes["Anonymous"] for sizes in _sizes(pid)) * 1024 / 1e6
+
+
+def _sizes(pid: int) -> Iterator[dict[str, int]]:
+    """Of each process of the family what the kernel has measured, in units of 1024 bytes."""
     for one in _family(pid):
         try:
             rollup = Path(f"/proc/{one}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total * 1024 / 1e6
+        yield {line.split(":")[0]: int(line.split()[1]) for line in rollup.splitlines()[1:]}
 
 
 def _ready(process: subprocess.Popen[bytes], *, key: str = "", folder: Path | None = None) -> Program:

@@ -26,7 +26,7 @@ from attrs import frozen
 
 from benchmarks import wording
 from benchmarks.bodies import PATHS
-from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, processors, pss_mb, start_upstream
+from benchmarks.processes import GatewayCommand, Load, Program, cpu_seconds, held_mb, processors, start_upstream
 from benchmarks.stopping import Stopped, stoppable
 
 WHOLE = 30.0
@@ -172,7 +172,7 @@ def _readings(gateway: Program, loads: dict[str, Load], course: Plan, streams: i
         at = time.monotonic() - started
         busy = (cpu_seconds(gateway.pid) - spent) / (time.monotonic() - before)
         seen = [load.order(do="tell") for load in loads.values()]
-        reading = Reading(at, pss_mb(gateway.pid), sum(s["answers"] for s in seen), sum(s["failures"] for s in seen))
+        reading = Reading(at, held_mb(gateway.pid), sum(s["answers"] for s in seen), sum(s["failures"] for s in seen))
         failure = next((one["failure"] for one in seen if one["failures"]), "")
         print(
             f"{at:6.0f} s  {reading.memory:7.1f} MB  {reading.answers:6} answers  {busy:4.0%} CPU  {failure}",

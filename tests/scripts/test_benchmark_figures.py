@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import statistics
 import subprocess
@@ -19,7 +20,7 @@ from benchmarks import __main__ as bench
 from benchmarks import files, lacks, report
 from benchmarks.capacity import Carried, most_carried
 from benchmarks.load import percentile
-from benchmarks.processes import cpu_seconds, pss_mb
+from benchmarks.processes import cpu_seconds, held_mb, pss_mb
 from benchmarks.results import Measured, collected, growth, median_of
 from benchmarks.scenarios import SCENARIOS, chosen
 from benchmarks.soak import SHORTEST, Reading, plan, shares
@@ -273,8 +274,28 @@ def test_the_clock_of_a_process_is_its_cpu_time_and_its_childrens() -> None:
 def test_a_process_that_is_gone_has_spent_and_takes_nothing() -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert (cpu_seconds(ended.pid), pss_mb(ended.pid)) == (0.0, 0.0)
-    assert pss_mb(os.getpid()) > 5
+    assert (cpu_seconds(ended.pid), pss_mb(ended.pid), held_mb(ended.pid)) == (0.0, 0.0, 0.0)
+    assert held_mb(os.getpid()) >= pss_mb(os.getpid()) > 5
+
+
+@LINUX
+def test_what_a_process_holds_is_the_same_whoever_else_runs() -> None:
+    with contextlib.ExitStack() as stack:
+
+        def python() -> int:
+            """One that has loaded much and waits."""
+            code = "import asyncio, ssl, sqlite3, sys; print(flush=True); sys.stdin.read()"
+            piped = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            stack.callback(piped.communicate)  # closes what it reads
+            assert piped.stdout is not None
+            piped.stdout.readline()
+            return piped.pid
+
+        first = python()
+        alone = held_mb(first)
+        for _ in range(3):
+            python()
+        assert held_mb(first) == pytest.approx(alone, abs=0.1)
 
 
 def test_a_short_soak_asks_for_as_many_answers() -> None:

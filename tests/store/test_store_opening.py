@@ -98,9 +98,15 @@ def test_files_are_private_whatever_the_mask(tmp_path: Path, open_mask: None) ->
     assert _mode(tmp_path / "made" / "here") == _mode(tmp_path / "made") == 0o700
 
 
-def test_sqlite_writes_ahead_and_keeps_references(tmp_path: Path) -> None:
+def test_sqlite_writes_ahead_keeps_references_and_few_pages(tmp_path: Path) -> None:
     database = open_store("", tmp_path, deadline=DEADLINE)
-    for pragma, expected in (("journal_mode", "wal"), ("foreign_keys", 1), ("synchronous", 2)):
+    kibibytes = -512
+    for pragma, expected in (
+        ("journal_mode", "wal"),
+        ("foreign_keys", 1),
+        ("synchronous", 2),
+        ("cache_size", kibibytes),
+    ):
         value = database.reading(lambda connection, of=pragma: connection.exec_driver_sql(f"PRAGMA {of}").scalar())
         assert value == expected, pragma
     database.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import threading
+from collections import Counter
+from types import FunctionType
 
 import orjson
 import pytest
@@ -43,6 +46,38 @@ async def test_text_is_streamed_and_whole(stack, spoken: Spoken, path):
     assert said.stop == told.stop == "stop"
     assert said.usage == told.usage
     assert said.usage[0] == 20_000, "ten percent of a window of 200000"
+
+
+@pytest.mark.parametrize(("spoken", "path"), PATHS)
+async def test_an_answer_leaves_nothing_that_only_the_collector_frees(stack, spoken: Spoken, path):
+    """The gateway's collector looks seldom (`cli.collector`); cycles would be memory that comes and goes."""
+    async with stack() as s, s.client() as http:
+
+        async def ask() -> None:
+            for stream in (False, True):
+                answered = await http.post(path, json=spoken.question("[[events=3]] x", stream=stream))
+                assert answered.status_code == 200, answered.text
+
+        await ask()
+        gc.collect()
+        gc.disable()
+        try:
+            gc.set_debug(gc.DEBUG_SAVEALL)
+            await ask()
+            gc.collect()
+            left = Counter(whose for one in gc.garbage if (whose := _where_made(one)))
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+    assert left == {}
+
+
+def _where_made(one: object) -> str:
+    """Of what our own modules have made, its type or name; "" for the simulator's and the client's."""
+    made = one if isinstance(one, FunctionType) else type(one)
+    ours = made.__module__.startswith("kirotrio.") and not made.__module__.startswith("kirotrio.simulator.")
+    return f"{made.__module__}.{made.__qualname__}" if ours else ""
 
 
 @pytest.mark.parametrize(("spoken", "path"), PATHS)

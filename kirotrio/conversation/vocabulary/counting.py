@@ -22,8 +22,8 @@ _LOW = SLOTS - 1
 
 SLICE = 3_999
 """Characters cut into pieces in one go: a millisecond's work or a few. A multiple of `DIGITS`."""
-_REMEMBERED = 16_384
-"""Pieces whose count is kept, and ranks, about 2 MB each; then all are forgotten."""
+_REMEMBERED = 8_192
+"""Pieces whose count is kept, and ranks, about 1 MB each; then all are forgotten. Twice as many are no faster."""
 _LONGEST_REMEMBERED = 64
 """Characters or bytes."""
 
