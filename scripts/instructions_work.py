@@ -45,6 +45,7 @@ from kirotrio.conversation.request import (
     Turn,
 )
 from kirotrio.conversation.thinking import KiroThinkingTagParser
+from kirotrio.conversation.vocabulary.counting import Vocabulary
 from kirotrio.dialects.anthropic.encode import MessageBody, MessageStream
 from kirotrio.dialects.openai_chat.encode import ChatBody, ChatStream
 from kirotrio.dialects.openai_responses.echo import ResponseEcho
@@ -188,6 +189,59 @@ def _tools() -> tuple[Tool, ...]:
     return tuple(Tool(f"tool_{number}", "What this tool does. " * 10, schema) for number in range(30))
 
 
+_WORDS_OF_PROSE = """
+    a about above account after again all also always an and another answer any are as ask at back be because been
+    before behind between body both bounded but by cache call can cannot cancelled change channel check client close
+    come connection could count day default did do does done each either end enough even event every example few file
+    find first follow for found from further gateway get give goes gone good had half has have held here hold how if in
+    inside is it its itself keep kept know large last later least less let like limit line list little load long look
+    made make many may mean memory message might model more most much must name nearly need never new next no nobody
+    not nothing now number of off often on once one only open or order other otherwise our out over own part pass place
+    point put question quite rather read reason request right row run said same say second see send several shall short
+    should side since small so some soon space stands start stays still stop stream such sure take tell than that the
+    their them then there these they thing this those through time to together token too two under until up upstream
+    use value very wait want was way we well went were what when where which while who whole why will with without word
+    work would write written wrong yes yet you your asymmetrical Grzegorz backpressure misquoted kirotrio Reykjavik
+"""
+_CODE = """def {0}_{1}(self, {2}: dict[str, int], *, limit: float = {3}.5) -> list[tuple[str, int]]:
+    found = [(name, {2}[name] + 0x{3:x}) for name in sorted({2}) if {2}[name] >= self._{1}]
+    if not found:
+        raise ValueError(f"no {0} in {{len({2})}} of {1}")  # {3} at most
+    return found[: int(limit)]
+
+
+"""
+_WIDE = (
+    "今天天气很好，",
+    "我们去公园散步。",
+    "速度を測る方法は、",
+    "文書に書いてあります。",
+    "빠르게 답하는 것이 ",
+    "중요합니다. ",
+)
+
+
+def _word(number: int) -> str:
+    """Always the same for a number."""
+    words = _WORDS_OF_PROSE.split()
+    return words[number * 2_654_435_761 % 2**32 * len(words) >> 32]
+
+
+def _prose() -> str:
+    words = [
+        _word(number) + (".\n" if number % 15 == 14 else "," if number % 11 == 10 else "") for number in range(1500)
+    ]
+    return " ".join(words)
+
+
+def _source_code() -> str:
+    return "".join(_CODE.format(_word(one), _word(one + 1), _word(one + 2), one) for one in range(0, 60, 3))
+
+
+def _wide_text() -> str:
+    return "".join(f"{_WIDE[number % len(_WIDE)]}{chr(0x4E00 + number * 37 % 20_000)}" for number in range(200))
+
+
 # -- work ------------------------------------------------------------------------------------------------------------
 
 
@@ -289,9 +343,31 @@ def _history_work() -> Iterator[Work]:
     yield Work("request with 30 tools", len(sound.turns), lambda: len(build_request(sound, model, options).body))
 
 
+def _counting_work() -> Iterator[Work]:
+    vocabulary = Vocabulary()
+
+    def count_anew(text: str) -> int:
+        # What has been met before is only looked up: it is forgotten, so that a pass costs what a new answer does.
+        vocabulary._counts.clear()
+        vocabulary._counts._ranks.clear()
+        return vocabulary.count(text)
+
+    prose = _prose()
+    for name, text in (("prose", prose), ("source code", _source_code()), ("Chinese, Japanese, Korean", _wide_text())):
+        yield Work(f"tokens, {name}", vocabulary.count(text), partial(count_anew, text))
+    yield Work("tokens, prose of known words", vocabulary.count(prose), partial(vocabulary.count, prose))
+
+
 def all_work() -> list[Work]:
     """The rows in the table's order."""
-    return [*_reader_work(), *_translator_work(), *_parser_work(), *_encoder_work(), *_history_work()]
+    return [
+        *_reader_work(),
+        *_translator_work(),
+        *_parser_work(),
+        *_encoder_work(),
+        *_history_work(),
+        *_counting_work(),
+    ]
 
 
 def main() -> None:
