@@ -29,7 +29,8 @@ _MORE = 1.4
 _MOST = 3000.0
 _CLOSE, _QUICK_CLOSE = 1.06, 1.4
 """How close the bisection comes to the number: the last that was carried, and the first that was not, as a ratio."""
-_LOOKS = 2
+_LOOKS, _LOOK = 2, 0.7
+"""How often a number is looked at before it is given up, and for how many seconds."""
 _PER_STREAM_MS = 4
 """What opening a stream may take; none goes on with its events before all are open."""
 _SAMPLE = 8
@@ -138,8 +139,8 @@ def _carries(bench: Bench, target: Program, streams: int) -> Carried | None:
         time.sleep(wait_ms / 1000 + 0.2)  # the streams settle at their new number
         for _ in range(_LOOKS):
             before = _beside(bench)
-            seen = bench.look(0.7)
-            spent = (_beside(bench) - before) * 1e6 / max(1, seen["pieces"])
+            seen = bench.look(_LOOK)
+            spent = (_beside(bench) - before) * 1e6 / (streams * _LOOK * 1000 / GAP_MS)
             if seen["alone"] >= ALONE and not seen["failures"]:
                 return Carried(streams, seen["late_p50"], seen["late_p99"], spent)
         return None
