@@ -27,11 +27,11 @@ _FIRST = 120.0
 """Streams that are asked of one worker at first; of two, what one has carried."""
 _MORE = 1.4
 _MOST = 3000.0
-_CLOSE, _QUICK_CLOSE = 1.06, 1.4
+_CLOSE, _QUICK_CLOSE = 1.06, _MORE
 """How close the bisection comes to the number: the last that was carried, and the first that was not, as a ratio."""
 _LOOKS, _LOOK = 2, 0.7
 """How often a number is looked at before it is given up, and for how many seconds."""
-_PER_STREAM_MS = 4
+_PER_STREAM_MS = 3
 """What opening a stream may take; none goes on with its events before all are open."""
 _SAMPLE = 8
 _FEWEST = 5
@@ -137,7 +137,7 @@ def _carries(bench: Bench, target: Program, streams: int) -> Carried | None:
         if opened["begun"] < streams:
             return None
         time.sleep(wait_ms / 1000 + 0.2)  # the streams settle at their new number
-        for _ in range(_LOOKS):
+        for _ in range(1 if bench.quick else _LOOKS):
             before = _beside(bench)
             seen = bench.look(_LOOK)
             spent = (_beside(bench) - before) * 1e6 / (streams * _LOOK * 1000 / GAP_MS)

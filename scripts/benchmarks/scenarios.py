@@ -157,7 +157,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
         {"api": "messages", "connections": 1000, "answer": "events=100000 gap_ms=1000", "timed": True, "ramp": 0.2},
         5,
-        2,
+        1,
     ),
     Scenario(
         "S4i",
