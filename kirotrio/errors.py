@@ -256,3 +256,21 @@ class StoreUnavailable(Overloaded):
 
 class SettingsError(KirotrioError):
     """A setting or command-line value is wrong; the message names it and says what would be right."""
+
+
+def without_frames(error: KirotrioError) -> KirotrioError:
+    """The error, for whoever keeps it as an answer: neither it nor what it came from has a traceback or cause any more.
+
+    The frames of a traceback hold all of the request. Where one of them holds the error too, or errors name each other,
+    that is a cycle, which only the collector frees, and late.
+    """
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None:
+            continue
+        waiting += (one.__cause__, one.__context__)  # once each, as they are taken away
+        if isinstance(one, BaseExceptionGroup) and one.__traceback__ is not None:
+            waiting += one.exceptions
+        one.__traceback__ = one.__cause__ = one.__context__ = None
+    return error

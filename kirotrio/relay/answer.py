@@ -21,7 +21,7 @@ from attrs import field
 from kirotrio.classes import define
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAlive
 from kirotrio.conversation.usage import UsageLedger
-from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError
+from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError, without_frames
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.conduit import Conduit
 from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool, usage_kind
@@ -128,7 +128,7 @@ class Answer:
                     async with self.relay.lender.borrow(self.request.wish) as loan:
                         await self._generate_on(loan, nursery, batches, silence)
                 except KirotrioError as error:
-                    failure = error
+                    failure = without_frames(error)
                 except Exception as error:
                     self.relay.log.error("answer failed", exc_info=error, request_id=self.request.request_id)
                     failure = _internal()

@@ -20,7 +20,7 @@ from kirotrio.classes import define, frozen
 from kirotrio.conversation.events import Batch
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.usage import UsageLedger
-from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, ProxyFailed, Recovery
+from kirotrio.errors import Blame, Cause, EmptyAnswer, KirotrioError, NotFound, ProxyFailed, Recovery, without_frames
 from kirotrio.kiro.credentials import Credentials
 from kirotrio.kiro.models import ModelProfile
 from kirotrio.kiro.sessions import new_invocation_id
@@ -189,6 +189,7 @@ class Attempts:
                 self._record(_outcome(error), progress)
                 if not await self._go_on(error, progress, token, number):
                     raise self._explained(await self.lent.blamed(error)) from error
+                without_frames(error)
                 if progress.emitted:
                     await outlet.restart()
                 self.ledger.discard_generation()

@@ -80,7 +80,8 @@ class Outgoing:
 
     @failing.default
     def _before_anything(self) -> Callable[[KirotrioError], bytes]:
-        return lambda error: self.dialect.stream().failure(error)
+        dialect = self.dialect  # and not all of this, which holds it
+        return lambda error: dialect.stream().failure(error)
 
     async def head(self, headers: Mapping[str, str]) -> None:
         if not self.head_sent:

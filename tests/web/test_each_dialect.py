@@ -11,6 +11,7 @@ from types import FunctionType
 import orjson
 import pytest
 import trio
+import trio.testing
 from check_sse import SDK
 from support.dialects import ALL, ANTHROPIC, CHAT, RESPONSES, Spoken
 
@@ -54,16 +55,19 @@ async def test_an_answer_leaves_nothing_that_only_the_collector_frees(stack, spo
     async with stack() as s, s.client() as http:
 
         async def ask() -> None:
-            for stream in (False, True):
-                answered = await http.post(path, json=spoken.question("[[events=3]] x", stream=stream))
-                assert answered.status_code == 200, answered.text
+            for controls in ("events=3", "status=400", "cut_after=2"):
+                for stream in (False, True):
+                    answered = await http.post(path, json=spoken.question(f"[[{controls}]] x", stream=stream))
+                    assert (answered.status_code == 200) >= (controls == "events=3"), answered.text
 
         await ask()
+        await trio.testing.wait_all_tasks_blocked()
         gc.collect()
         gc.disable()
         try:
             gc.set_debug(gc.DEBUG_SAVEALL)
             await ask()
+            await trio.testing.wait_all_tasks_blocked()
             gc.collect()
             left = Counter(whose for one in gc.garbage if (whose := _where_made(one)))
         finally:
