@@ -69,14 +69,17 @@ class GatewayFront:
         await deliver(gateway, answer, intake, exchange)
 
     async def _load(self, surface: str) -> None:
-        # In a thread: nobody who asks for something else waits for an import.
-        routes = await trio.to_thread.run_sync(self._unloaded[surface])
-        for route in routes:
-            if "<" not in route.path:
-                self._endpoints[route.method, route.path] = route.endpoint
-                if route.method == "GET":
-                    self._endpoints["HEAD", route.path] = route.endpoint
-        self._unloaded.pop(surface, None)
+        async with self._loading:  # or each of the first requests would wait in a thread of its own
+            if surface not in self._unloaded:
+                return
+            # In a thread: nobody who asks for something else waits for an import.
+            routes = await trio.to_thread.run_sync(self._unloaded[surface])
+            for route in routes:
+                if "<" not in route.path:
+                    self._endpoints[route.method, route.path] = route.endpoint
+                    if route.method == "GET":
+                        self._endpoints["HEAD", route.path] = route.endpoint
+            del self._unloaded[surface]
 
     async def application(self) -> RelayApp:
         if self._application is None:

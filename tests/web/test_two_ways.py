@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import httpx
 import pytest
+import trio
+import trio.testing
 from support.stack import KEY, question
 
 from kirotrio.web.app import create_app
@@ -62,6 +65,30 @@ def shape(answer: httpx.Response) -> object:
 def test_no_route_is_taken_twice():
     routes = all_routes()
     assert len({(route.method, route.path) for route in routes}) == len(routes)
+
+
+async def test_first_requests_that_come_together_load_their_surface_once(stack, monkeypatch):
+    load, loads, go_on = SURFACES["messages"], [], threading.Event()
+
+    def slowly():
+        loads.append(threading.current_thread().name)
+        assert go_on.wait(10)
+        return load()
+
+    monkeypatch.setitem(SURFACES, "messages", slowly)
+    statuses = []
+    async with stack() as s, s.client() as http:
+
+        async def ask() -> None:
+            statuses.append((await http.post("/v1/messages", json=question())).status_code)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(ask)
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            waiting = len(loads)
+            go_on.set()
+    assert (statuses, len(loads), waiting) == ([200] * 5, 1, 1)
 
 
 @pytest.mark.parametrize("surface", SURFACES)
