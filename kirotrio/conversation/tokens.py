@@ -145,11 +145,6 @@ class TokenEstimator:
         """Whether `count_text` counts at once: what it needs is loaded, or cannot be had."""
         return self._vocabulary is not None or bool(self.problem)
 
-    @property
-    def loading(self) -> bool:
-        """Whether some thread is loading a vocabulary, so that `ensure_ready` would wait for it."""
-        return self._loading.locked()
-
     def ensure_ready(self) -> None:
         """Load what `count_text` needs unless it is there or could not be had. Some milliseconds and a file to be
         read, once: call it in a thread. Whoever comes meanwhile waits for the same."""

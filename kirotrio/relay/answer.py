@@ -84,20 +84,18 @@ class Answer:
                     nursery.cancel_scope.cancel()
                     batches.close()
         finally:
-            self.relay.streams.remove(live)
-            await self._count_what_was_cut(outgoing.end)
-            self._log(outgoing.end)
+            # It counts as live until its record is there, so that a gateway that stops loses none.
+            try:
+                await self._count_what_was_cut(outgoing.end)
+                self._log(outgoing.end)
+            finally:
+                self.relay.streams.remove(live)
 
     async def _count_what_was_cut(self, end: Finish | Failed | None) -> None:
-        """The record of an answer without its own end tells what was put out; a long one is counted in a thread."""
+        """The record of an answer without its own end tells what was put out; a long one, and the first one, for which
+        the vocabulary has to be loaded, are counted in a thread."""
         if self._attempts is None or isinstance(end, Finish) or self._attempts.ledger.ready():
             return
-        estimator = self.relay.estimator
-        if not estimator.ready and not estimator.loading:
-            # The first answer, cut: a few milliseconds here, since the record is not to come later than the end.
-            estimator.ensure_ready()
-            if self._attempts.ledger.ready():
-                return
         # Shielded, since a client that has left is no reason not to know what it was given (rule 4).
         with trio.move_on_after(_LONGEST_COUNT, shield=True):
             await trio.to_thread.run_sync(self._attempts.ledger.result, abandon_on_cancel=True)

@@ -151,6 +151,39 @@ async def test_who_leaves_while_the_vocabulary_is_loaded_waits_no_longer_than_fo
     assert "output_tokens" not in answer
 
 
+@pytest.mark.parametrize("in_time", [True, False])
+async def test_others_go_on_while_the_vocabulary_is_loaded_for_an_answer_that_was_cut(stage, mock_clock, in_time):
+    blocking, sink, client, left = Blocking(), RecordingSink(), trio.CancelScope(), trio.Event()
+    scene = stage(answering(text(WORDS), 1e9, tail()), answering(text("x"), [EXACT]))
+    scene.change(estimator=TokenEstimator(refusing, load_counting=blocking))
+
+    async def cut() -> None:
+        with client:
+            await scene.answer().run(sink)
+        left.set()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(cut)
+            while WORDS[-9:].encode() not in sink.body:
+                await trio.testing.wait_all_tasks_blocked()
+            client.cancel()
+            assert await trio.to_thread.run_sync(blocking.asked.wait, 30)
+            other = RecordingSink()
+            await scene.answer().run(other)
+            assert output_of(other) == 12_345
+            assert not left.is_set()
+            if in_time:
+                blocking.released.set()
+            else:
+                mock_clock.jump(1)
+            await left.wait()
+    finally:
+        blocking.released.set()
+    [answer] = [one for one in scene.logged("answer") if one["outcome"] == "client gone"]
+    assert answer.get("output_tokens") == (load_vocabulary().count(WORDS) if in_time else None)
+
+
 async def test_the_record_of_a_cut_answer_tells_what_was_put_out(stage, mock_clock):
     scene = stage(answering(text(WORDS * 400), 1e9, tail()))
     scene.change(estimator=TokenEstimator(refusing))
