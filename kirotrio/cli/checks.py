@@ -64,6 +64,17 @@ def data_folder(loaded: LoadedSettings) -> Iterable[Finding]:
     return [Finding("note" if free < LITTLE_SPACE else "ok", subject, room)]
 
 
+def vocabulary() -> Iterable[Finding]:
+    """Whether the file that tokens are counted by is there and sound: some milliseconds, 2 MB."""
+    from kirotrio.conversation.vocabulary import FILE, read_table
+
+    try:
+        read_table()
+    except KirotrioError as error:
+        return [Finding("wrong", "vocabulary", error.message)]
+    return [Finding("ok", "vocabulary", f"{FILE}, which tokens are counted by, is there and sound")]
+
+
 def key(loaded: LoadedSettings) -> Iterable[Finding]:
     """What clients must send."""
     server, origin, folder = loaded.settings.server, loaded.origins["server.api_key"], loaded.settings.data.dir

@@ -62,6 +62,7 @@ def examine(loaded: LoadedSettings) -> list[Finding]:
         *account_checks.modes(loaded),  # before the store is opened, whose files beside the first take after it
         *checks.key(loaded),
         *checks.listening(server.host, server.port),
+        *checks.vocabulary(),
     ]
     return findings + trio.run(_beyond, loaded)
 

@@ -19,6 +19,7 @@ from kirotrio.cli.doctor import _places as doctor_places
 from kirotrio.cli.doctor import run_checks
 from kirotrio.config import Folders, LoadedSettings, load_settings
 from kirotrio.config.settings import UpstreamSettings
+from kirotrio.conversation import vocabulary
 from kirotrio.errors import KirotrioError, UpstreamFailed
 from kirotrio.kiro.http_answer import HttpAnswer
 
@@ -77,6 +78,19 @@ def test_address_in_use_and_open_to_others() -> None:
     assert only(checks.listening("127.0.0.1", 0)).state == "ok"
     assert [finding.state for finding in checks.listening("0.0.0.0", 0)] == ["ok", "note"]
     assert next(iter(checks.listening("no.such.host.invalid", 0))).state == "note"
+
+
+def test_the_file_that_tokens_are_counted_by(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only(checks.vocabulary()).state == "ok"
+    table = Path(vocabulary.__file__).parent / vocabulary.FILE
+    damaged = tmp_path / "damaged.table"
+    damaged.write_bytes(table.read_bytes()[:-1])
+    for file, what in ((damaged, "damaged"), (tmp_path / "missing.table", "cannot be read")):
+        monkeypatch.setattr(vocabulary, "FILE", str(file))
+        finding = only(checks.vocabulary())
+        assert (finding.state, finding.subject) == ("wrong", "vocabulary")
+        assert what in finding.sentence
+        assert "install kirotrio again" in finding.sentence
 
 
 def test_a_kept_key_that_cannot_be_used(tmp_path: Path) -> None:
