@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote
 
-from kirotrio.web.targets import origin_form
+from kirotrio.web.targets import is_host, origin_form
 
 MOST_HEAD: Final = 64 * 1024
 """Bytes of a head beyond which nothing is read any more; the owner's own limit is lower and answers politely."""
@@ -79,6 +79,8 @@ class RequestHead:
             _refuse_contradictions([name for name, _ in fields])
         if version == "1.1" and "host" not in headers:
             raise Malformed(400, "no host is named")
+        if "host" in headers and not is_host(headers["host"], target):
+            raise Malformed(400, "illegal host")
         self.length = _body_length(headers, version)
         """Bytes of the body; None: it comes in chunks."""
         connection = self.tokens("connection")

@@ -11,6 +11,14 @@ import re
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[-.\w~!$&'()*+,;=%]+)(?::[0-9]*)?"
 _ADDRESS = re.compile(rf"(?:https?)://{_HOST}(?:([/?][^\r\n]*))?", re.IGNORECASE | re.ASCII)
 
+_NAMED = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%[-.\w~%]+)?\]|[-.\w~!$&'()*+,;=%]+)(?::[0-9]*)?", re.ASCII)
+"""A Host field; the address of a link may come with its zone, as some clients send it."""
+
+
+def is_host(value: str, target: str) -> bool:
+    """Whether a Host field may be that of such a target: one that begins with a slash needs a host (RFC 9112 3.2)."""
+    return _NAMED.fullmatch(value) is not None or (value == "" and not target.startswith("/"))
+
 
 def origin_form(method: str, target: str) -> str:
     """Path and query of a target, "" where it has none that could be meant: a host alone, half an address, nothing.

@@ -199,6 +199,39 @@ def test_what_could_be_read_in_two_ways_is_refused(head, status):
     assert read_here([head.encode("latin-1") + b"\r\n"]) == ([], status)
 
 
+ILLEGAL_HOSTS = [
+    "",
+    "two words",
+    "a\tb",
+    "a@b",
+    "user:word@host:80",
+    "a/b",
+    "a:b",
+    "[::1",
+    "::1",
+    "a,b:80:80",
+    "\xe4",
+    "a?b",
+]
+
+
+@pytest.mark.parametrize("host", ILLEGAL_HOSTS)
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_a_host_that_is_none_is_refused(host, version):
+    head = f"GET / HTTP/{version}\r\nhost: {host}\r\n\r\n"
+    assert read_here([head.encode("latin-1")]) == ([], 400)
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [("/", one) for one in ("x", "x:80", "x:", "a_b.example", "[::1]:8000", "[fe80::1%eth0]", "127.0.0.1:1", "xn--a")]
+    + [("*", ""), ("http://x/", "")],
+)
+def test_a_host_that_is_one_is_taken(target, host):
+    requests, refused = read_here([f"OPTIONS {target} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode()])
+    assert (len(requests), refused) == (1, None)
+
+
 @pytest.mark.parametrize(
     "body",
     [
