@@ -106,9 +106,9 @@ def _ready(process: subprocess.Popen[bytes], *, key: str = "", folder: Path | No
     return program
 
 
-def start_upstream(cpu: int) -> Program:
-    """The upstream of ready bytes."""
-    return _ready(start([sys.executable, "-m", "benchmarks.upstream"], {cpu}))
+def start_upstream(cpu: int, beside: int = 0) -> Program:
+    """The upstream of ready bytes; on the port of another, whose work it then shares, where that is told."""
+    return _ready(start([sys.executable, "-m", "benchmarks.upstream", str(beside)], {cpu}))
 
 
 def start_floor(cpu: int, upstream: int) -> Program:

@@ -1,4 +1,6 @@
-"""The upstream: an HTTP server of ready bytes in Kiro's place. `python -m benchmarks.upstream` prints its port.
+"""The upstream: an HTTP server of ready bytes in Kiro's place. `python -m benchmarks.upstream [PORT]` prints its port.
+
+Several on one port share the connections, each on a processor of its own.
 
 What it answers stands in the request's last message: `[[bench events=500 gap_ms=25]]`. `gap_ms=0` sends prose, all of
 it at once; other events carry the moment they were sent. `wait_ms` waits between the first event and the second. `GET
@@ -15,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
+import sys
 import time
 from typing import cast
 
@@ -186,12 +189,12 @@ class Upstream(asyncio.Protocol):
         self._book.end()
 
 
-async def _main() -> None:
-    book = Book()
-    server = await asyncio.get_running_loop().create_server(lambda: Upstream(book), "127.0.0.1", 0, backlog=2048)
+async def _main(port: int) -> None:
+    book, loop = Book(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Upstream(book), "127.0.0.1", port, backlog=2048, reuse_port=True)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(_main())
+    uvloop.run(_main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
