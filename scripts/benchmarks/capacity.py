@@ -47,6 +47,7 @@ class Bench(Protocol):
     load: Load
     gateway: GatewayCommand
 
+    def warm_up(self, target: Program) -> None: ...
     def held(self, target: Program, order: dict[str, Any]) -> AbstractContextManager[dict[str, Any]]: ...
     def look(self, seconds: float) -> dict[str, Any]: ...
 
@@ -91,6 +92,7 @@ def scaling(bench: Bench) -> dict[str, float]:
 def _carried(bench: Bench, workers: int, cpus: set[int], first: float) -> Carried:
     target = bench.gateway.start(bench.upstream.port, "--workers", str(workers), cpus=cpus)
     try:
+        bench.warm_up(target)
         close = _QUICK_CLOSE if bench.quick else _CLOSE
         return most_carried(lambda streams: _carries(bench, target, streams), first, close)
     finally:

@@ -91,11 +91,15 @@ class Stand:
         if side not in self.running:
             self.running[side] = self.fresh(side)
             self._started.callback(self.running[side].stop)
-            for api in bodies.PATHS:
-                for stream in (True, False):
-                    order = {"api": api, "stream": stream, "answer": "events=50", "connections": 4}
-                    self.send(self.running[side], order, 24)
+            self.warm_up(self.running[side])
         return self.running[side]
+
+    def warm_up(self, target: Program) -> None:
+        """Ask it in every way, and give it time for what it loads by itself after its first requests."""
+        for api in bodies.PATHS:
+            for stream in (True, False):
+                self.send(target, {"api": api, "stream": stream, "answer": "events=50", "connections": 4}, 24)
+        time.sleep(_SETTLED)  # nobody tells when that is done
 
     def fresh(self, side: str, upstream: Program | None = None) -> Program:
         """One that nobody has asked anything yet; whoever starts it stops it."""
