@@ -27,7 +27,7 @@ from benchmarks.frames import DELTA, PIECE, since, stamp
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _END = b"\r\n0\r\n\r\n"
 _SLICE = 64
-_AT_LEAST = 4096
+_AT_LEAST = 16_384
 
 
 @define
