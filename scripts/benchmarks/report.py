@@ -37,7 +37,7 @@ def surroundings(cwd: Path, *, quick: bool, passes: int, command: str) -> dict[s
     return {
         "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "commit": commit.stdout.strip(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({platform.python_compiler()})",
         "packages": {name: _version(name) for name in _PACKAGES},
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}, {_processor()}",
         "command": command,
