@@ -265,12 +265,14 @@ def without_frames(error: KirotrioError) -> KirotrioError:
     that is a cycle, which only the collector frees, and late.
     """
     waiting: list[BaseException | None] = [error]
+    groups: set[int] = set()
     while waiting:
         one = waiting.pop()
         if one is None:
             continue
         waiting += (one.__cause__, one.__context__)  # once each, as they are taken away
-        if isinstance(one, BaseExceptionGroup) and one.__traceback__ is not None:
+        if isinstance(one, BaseExceptionGroup) and id(one) not in groups:
+            groups.add(id(one))
             waiting += one.exceptions
         one.__traceback__ = one.__cause__ = one.__context__ = None
     return error

@@ -41,3 +41,26 @@ def test_an_error_that_is_kept_keeps_nothing_of_the_request() -> None:
         assert (str(kept), kept.__traceback__, kept.__cause__, kept.__context__) == ("the end", None, None, None)
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_group_that_nobody_raised_keeps_nothing_of_the_request_either(nested: bool) -> None:
+    def fail(request: _Request) -> KirotrioError:
+        try:
+            raise OSError("a socket")
+        except OSError as inner:
+            group = ExceptionGroup("of a nursery", [inner])
+            error = KirotrioError("the end")
+            error.__cause__ = ExceptionGroup("around it", [group]) if nested else group
+            return error
+
+    gc.disable()
+    try:
+        request = _Request()
+        there = weakref.ref(request)
+        kept = without_frames(fail(request))
+        del request
+        assert there() is None, "the frames of an exception in the group are held"
+        assert kept.__cause__ is None
+    finally:
+        gc.enable()

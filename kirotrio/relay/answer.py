@@ -38,7 +38,7 @@ from kirotrio.store.request_record import RequestRecord
 _CAPACITY = 16
 """Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""
 
-_LONGEST_COUNT = 1.0
+_LONGEST_COUNT = 3.0
 """Seconds that the end of a request may wait for what has no other use than its record."""
 
 _KEEP_ALIVE: Final[Batch] = [KeepAlive()]
@@ -93,12 +93,14 @@ class Answer:
 
     async def _count_what_was_cut(self, end: Finish | Failed | None) -> None:
         """The record of an answer without its own end tells what was put out; a long one, and the first one, for which
-        the vocabulary has to be loaded, are counted in a thread."""
+        the vocabulary has to be loaded, are counted in a thread, one after the other."""
         if self._attempts is None or isinstance(end, Finish) or self._attempts.ledger.ready():
             return
         # Shielded, since a client that has left is no reason not to know what it was given (rule 4).
         with trio.move_on_after(_LONGEST_COUNT, shield=True):
-            await trio.to_thread.run_sync(self._attempts.ledger.result, abandon_on_cancel=True)
+            await trio.to_thread.run_sync(
+                self._attempts.ledger.result, abandon_on_cancel=True, limiter=self.relay.counting
+            )
 
     async def _drain(self, batches: Conduit[Item], outgoing: Outgoing) -> None:
         try:

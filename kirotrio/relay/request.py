@@ -77,6 +77,8 @@ class Relay:
     streams: Streams = field(factory=Streams)
     extraction: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 2))
     """Documents that are read at one time, each in a process of its own."""
+    counting: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 1))
+    """Answers that were cut and whose output is counted at one time: more threads would keep the event loop waiting."""
     files: PreparedFiles = field()
 
     @files.default

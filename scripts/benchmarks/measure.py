@@ -123,9 +123,9 @@ class Stand:
         return seen
 
     def upstream_state(self) -> dict[str, Any]:
-        """What the upstream of ready bytes has open."""
-        answer: dict[str, Any] = orjson.loads(ask(self.upstream.port, "/_bench/state")[1])
-        return answer
+        """What the upstream of ready bytes has open; where several share its port, what the busiest of them has."""
+        answers: list[dict[str, Any]] = [orjson.loads(ask(self.upstream.port, "/_bench/state")[1]) for _ in range(4)]
+        return max(answers, key=lambda answer: answer["open"])
 
     def hold(self, target: Program, order: dict[str, Any]) -> dict[str, Any]:
         """Have the load open streams that stay open, and wait until each has brought something."""
@@ -216,7 +216,7 @@ def _paced(stand: Stand, scenario: Scenario, side: str) -> Figures:
     if opened["begun"] < streams or seen["failures"] or seen["deltas"] < seen["pieces"] * 0.99:
         raise Failed(f"{opened['begun']} began, {seen['deltas']} of {seen['pieces']} whole; {seen['failure']}".strip())
     late = {"late p50": seen["late_p50"], "late p99": seen["late_p99"]}
-    shares = {"alone": seen["alone"] * 100, "delivered": seen["pieces"] * GAP_MS / 10 / (streams * seconds)}
+    shares = {"alone": seen["alone"] * 100, "delivered": seen["pieces"] * GAP_MS / 10 / (streams * seen["wall"])}
     return {"cpu µs/event": spent * 1e6 / max(1, seen["pieces"]), **late, **shares}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -134,7 +135,7 @@ async def test_who_leaves_while_the_vocabulary_is_loaded_waits_no_longer_than_fo
         client.cancel()
         await trio.testing.wait_all_tasks_blocked()
         assert not left.is_set()
-        mock_clock.jump(1)
+        mock_clock.jump(3)
 
     try:
         async with trio.open_nursery() as nursery:
@@ -143,7 +144,7 @@ async def test_who_leaves_while_the_vocabulary_is_loaded_waits_no_longer_than_fo
                 await scene.run()
             left.set()
         assert client.cancelled_caught
-        assert trio.current_time() == 1
+        assert trio.current_time() == 3
     finally:
         blocking.released.set()
     [answer] = scene.logged("answer")
@@ -176,12 +177,38 @@ async def test_others_go_on_while_the_vocabulary_is_loaded_for_an_answer_that_wa
             if in_time:
                 blocking.released.set()
             else:
-                mock_clock.jump(1)
+                mock_clock.jump(3)
             await left.wait()
     finally:
         blocking.released.set()
     [answer] = [one for one in scene.logged("answer") if one["outcome"] == "client gone"]
     assert answer.get("output_tokens") == (load_vocabulary().count(WORDS) if in_time else None)
+
+
+async def test_answers_that_are_cut_together_are_counted_one_after_the_other(stage, mock_clock):
+    counting: list[int] = []
+    most = 0
+
+    class Slow:
+        def count(self, words: str) -> int:
+            nonlocal most
+            counting.append(1)
+            most = max(most, len(counting))
+            time.sleep(0.05)  # long enough for another thread to begin
+            counting.pop()
+            return 7
+
+    scene = stage(*[answering(text(WORDS * 400), 1e9, tail()) for _ in range(4)])
+    scene.change(estimator=TokenEstimator(refusing, load_counting=Slow))
+    sinks = [RecordingSink() for _ in range(4)]
+    async with trio.open_nursery() as nursery:
+        for sink in sinks:
+            nursery.start_soon(scene.answer().run, sink)
+        while not all(WORDS[-9:].encode() in sink.body for sink in sinks):
+            await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert [one["output_tokens"] for one in scene.logged("answer")] == [7] * 4
+    assert most == 1, "threads that count at one time keep the event loop waiting"
 
 
 async def test_the_record_of_a_cut_answer_tells_what_was_put_out(stage, mock_clock):
