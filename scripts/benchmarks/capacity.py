@@ -30,7 +30,7 @@ _FIRST = 240.0
 """Streams that are asked of one worker at first; of two, what one has carried and some more."""
 _MORE = 1.4
 _MOST = 3000.0
-_CLOSE, _QUICK_CLOSE = 1.1, _MORE
+_CLOSE = 1.1
 """How close the bisection comes to the number: the last that was carried, and the first that was not, as a ratio."""
 _LOOKS, _LOOK = 5, 0.6
 """How often a number is looked at before it is given up, and for how many seconds."""
@@ -43,7 +43,6 @@ _FEWEST = 5
 class Bench(Protocol):
     """What this needs of the stand."""
 
-    quick: bool
     measured: int
     others: int
     upstream: Program
@@ -96,8 +95,7 @@ def _carried(bench: Bench, workers: int, beside: Sequence[int], first: float) ->
     target = bench.gateway.start(bench.upstream.port, "--workers", str(workers), cpus=cpus)
     try:
         bench.warm_up(target)
-        close = _QUICK_CLOSE if bench.quick else _CLOSE
-        return most_carried(lambda streams: _carries(bench, target, streams, beside), first, close)
+        return most_carried(lambda streams: _carries(bench, target, streams, beside), first, _CLOSE)
     finally:
         target.stop()
 

@@ -30,7 +30,7 @@ from benchmarks.processes import (
 from benchmarks.results import Figures
 from benchmarks.scenarios import GAP_MS, Scenario
 
-_SETTLED = 3.0
+_SETTLED, _QUICKLY_SETTLED = 3.0, 0.7
 """Seconds after which the gateway has loaded what its first requests are recorded with: that is no stream's memory."""
 
 
@@ -99,7 +99,10 @@ class Stand:
         for api in bodies.PATHS:
             for stream in (True, False):
                 self.send(target, {"api": api, "stream": stream, "answer": "events=50", "connections": 4}, 24)
-        time.sleep(_SETTLED)  # nobody tells when that is done
+        self.settle()
+
+    def settle(self) -> None:
+        time.sleep(_QUICKLY_SETTLED if self.quick else _SETTLED)  # nobody tells when that is done
 
     def fresh(self, side: str, upstream: Program | None = None) -> Program:
         """One that nobody has asked anything yet; whoever starts it stops it."""
@@ -225,7 +228,7 @@ def _held(stand: Stand, scenario: Scenario, side: str) -> Figures:
     with stand.alone(side) as target:
         stand.send(target, {"api": "messages", "answer": "events=5", "connections": 8}, 16)
         if side == "gateway":
-            time.sleep(_SETTLED)  # what loads by itself after the first requests tells nobody when it is done
+            stand.settle()
         before = pss_mb(target.pid)
         stand.hold(target, dict(scenario.order))
         seen = stand.look(scenario.quick if stand.quick else scenario.whole)
@@ -300,6 +303,8 @@ def _cold_start(stand: Stand, command: GatewayCommand, folder: Path) -> tuple[fl
 
 
 def _workers(stand: Stand, scenario: Scenario, side: str) -> Figures:
+    if stand.quick:
+        raise Skipped("a quick run has no time to find its two numbers: scripts/bench S2w")
     if stand.measured == stand.others:
         raise Skipped("this machine has one processor for it")
     if not stand.gateway.knows("--workers"):
