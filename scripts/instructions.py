@@ -6,7 +6,9 @@ this is no timed test. Of the passes over one input the cheapest counts.
 
 How much they do depend: between runs and with another order of hashes or length of the environment 1.2 %; with the C
 library kept from AVX2, BMI2 and SSE 4 (as on an old processor) 2.2 %. Valgrind shows every program the same processor
-with AVX2 at most, so that newer ones make no difference. That leaves 7 % of the tolerance to the code.
+with AVX2 at most, so that newer ones make no difference. That leaves 7 % of the tolerance to the code. The row that
+looks up known words makes many small strings and has little else to do: where they come to lie in memory moves it by
+4 %, which another machine or a module more may do.
 
 The baseline, instructions.json, has an entry for each version of Python. Exits 1 where a count is more than 10 % off:
 a larger one is a regression, a smaller one leaves room for regressions until `--update` stores it. Says why and exits
