@@ -8,7 +8,13 @@ from kirotrio.classes import frozen
 @frozen(kw_only=True)
 class RequestRecord:
     """One request. `at` is epoch seconds, `mode` live or buffered, `usage` measured or estimate; `error` is a sentence
-    without secrets, "" where there was none."""
+    without secrets, "" where there was none.
+
+    `queue_seconds`: until an account was lent; `connect_seconds`: from there until the upstream's answer began, of the
+    last attempt; `first_event_seconds` and `seconds` are since the request was taken. `status`: what the client got.
+    `upstream_id`: the upstream's own name of the request. `tries`: JSON, a list with an object an attempt, "" for none.
+    `client`: its User-Agent. `address`: where it asked from.
+    """
 
     id: str
     at: float
@@ -26,3 +32,10 @@ class RequestRecord:
     output_tokens: int | None = None
     usage: str = ""
     credits: float | None = None
+    queue_seconds: float | None = None
+    connect_seconds: float | None = None
+    status: int | None = None
+    upstream_id: str = ""
+    tries: str = ""
+    client: str = ""
+    address: str = ""

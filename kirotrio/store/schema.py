@@ -1,11 +1,13 @@
 """The tables. SQLite and PostgreSQL have the same ones; `migrations/` brings a database from any older shape to this.
 
-Times are epoch seconds. `sealed` columns hold what `vault.Vault` made: nobody reads them without the key.
+Times are epoch seconds. `sealed` columns hold what `vault.Vault` made: nobody reads them without the key. Of keys,
+invitations and sign-ins only the SHA-256 is kept (`digest`, hexadecimal).
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    true,
 )
 
 metadata = MetaData(
@@ -67,7 +70,10 @@ accounts = Table(
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
+    Column("owner_id", String(36), nullable=False, default="", server_default=""),
+    Column("lent", Boolean, nullable=False, default=True, server_default=true()),
 )
+"""`owner_id`: the user who brought it, "" for the gateway's own. `lent`: whether others' keys may use it, too."""
 
 token_digests = Table(
     "token_digests",
@@ -135,5 +141,188 @@ requests = Table(
     Column("output_tokens", Integer),
     Column("usage", String(16), nullable=False, default=""),
     Column("credits", Float),
+    Column("queue_seconds", Float),
+    Column("connect_seconds", Float),
+    Column("status", Integer),
+    Column("upstream_id", String(128), nullable=False, default="", server_default=""),
+    Column("tries", Text, nullable=False, default="", server_default=""),
+    Column("client", String(200), nullable=False, default="", server_default=""),
+    Column("address", String(64), nullable=False, default="", server_default=""),
     Index("ix_requests_at", "at"),
+    Index("ix_requests_key_id", "key_id", "at"),
+    Index("ix_requests_account", "account", "at"),
 )
+"""`queue_seconds`: until an account was lent; `connect_seconds`: from there until the upstream's answer began, of the
+last attempt. `tries`: JSON, an object an attempt. `client`: its User-Agent."""
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("display", String(128), nullable=False, default=""),
+    Column("email", String(320), nullable=False, default=""),
+    Column("role", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("password", Text, nullable=False, default=""),
+    Column("sealed", LargeBinary),
+    Column("version", Integer, nullable=False, default=1),
+    Column("language", String(16), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("last_sign_in_at", Float),
+)
+"""`role`: operator, member or viewer; `state`: active, waiting (for approval) or disabled. `password`: its argon2id
+hash, "" for none. `sealed`: the second factor. `version`: a sign-in made under another one is void."""
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("provider", String(64), primary_key=True),
+    Column("subject", String(256), primary_key=True),
+    Column("user_id", String(36), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("shown", String(320), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+)
+"""Who a user is elsewhere: at an OpenID provider, GitHub or LinuxDo."""
+
+invitations = Table(
+    "invitations",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("role", String(16), nullable=False),
+    Column("email", String(320), nullable=False, default=""),
+    Column("created_by", String(36), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("used_at", Float),
+    Column("used_by", String(36), nullable=False, default=""),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("user_id", String(36), ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("confirmed_at", Float),
+    Column("second_factor_at", Float),
+    Column("address", String(64), nullable=False, default=""),
+    Column("agent", Text, nullable=False, default=""),
+)
+"""The console's sessions. `confirmed_at`: when the password was last given again."""
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("name", String(160), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+"""Failed sign-ins, by what is slowed down: a user's name or an address."""
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("prefix", String(16), nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("name", String(64), nullable=False, index=True),
+    Column("owner_id", String(36), ForeignKey("users.id", ondelete="CASCADE"), index=True),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    Column("last_used_at", Float),
+    Column("last_address", String(64), nullable=False, default=""),
+    Column("models", Text, nullable=False, default="[]"),
+    Column("surfaces", Text, nullable=False, default="[]"),
+    Column("networks", Text, nullable=False, default="[]"),
+    Column("account", String(64), nullable=False, default=""),
+    Column("max_concurrent", Integer, nullable=False, default=0),
+    Column("limits", Text, nullable=False, default="{}"),
+)
+"""Keys that were given out. `owner_id`: NULL for the gateway's own. `models`, `surfaces`, `networks`: JSON lists, empty
+for all; `limits`: JSON, by window (minute, day, month) and what is counted (requests, tokens, credits)."""
+
+key_usage = Table(
+    "key_usage",
+    metadata,
+    Column("key_id", String(36), ForeignKey("keys.id", ondelete="CASCADE"), primary_key=True),
+    Column("window", String(8), primary_key=True),
+    Column("began_at", BigInteger, primary_key=True),
+    Column("requests", BigInteger, nullable=False, default=0),
+    Column("tokens", BigInteger, nullable=False, default=0),
+    Column("credits", Float, nullable=False, default=0.0),
+)
+
+key_holds = Table(
+    "key_holds",
+    metadata,
+    Column("key_id", String(36), ForeignKey("keys.id", ondelete="CASCADE"), primary_key=True),
+    Column("hold", String(64), primary_key=True),
+    Column("until", Float, nullable=False),
+)
+"""Requests of keys with a limit of them at one time that are running, here or in another gateway."""
+
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("title", String(200), nullable=False),
+    Column("body", Text, nullable=False, default=""),
+    Column("severity", String(16), nullable=False, default="info"),
+    Column("from_at", Float, nullable=False),
+    Column("until_at", Float),
+    Column("created_by", String(36), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("actor_id", String(36), nullable=False, default=""),
+    Column("actor", String(64), nullable=False, default=""),
+    Column("action", String(64), nullable=False, index=True),
+    Column("subject", String(256), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Column("address", String(64), nullable=False, default=""),
+)
+"""Every change that somebody made. `detail`: JSON."""
+
+places = Table(
+    "places",
+    metadata,
+    Column("account_key", String(64), primary_key=True),
+    Column("hold", String(64), primary_key=True),
+    Column("holder", String(128), nullable=False),
+    Column("until", Float, nullable=False),
+)
+"""Requests that run on an account, where several gateways share it."""
+
+paces = Table(
+    "paces",
+    metadata,
+    Column("account_key", String(64), primary_key=True),
+    Column("next_at", Float, nullable=False),
+)
+"""From when on the next request to an account may begin, where several gateways share it."""
+
+homes = Table(
+    "homes",
+    metadata,
+    Column("session", String(64), primary_key=True),
+    Column("account_key", String(64), nullable=False),
+    Column("at", Float, nullable=False, index=True),
+)
+"""Which account a client's session is on."""

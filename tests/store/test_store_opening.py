@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from sqlalchemy import inspect, text
 from support.engines import DEADLINE, Place, PlainSealer
 
@@ -27,8 +28,8 @@ _SECOND = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "NEWEST"
 
 def upgrade():
     # Makes the table anew on SQLite, with all that refers to it.
@@ -36,7 +37,7 @@ def upgrade():
         table.add_column(sa.Column("colour", sa.String(16), nullable=False, server_default="red"))
         table.alter_column("email", type_=sa.String(400))
     op.execute("INSERT INTO leases (name, holder, until) VALUES ('migrated', 'once', 0)")
-"""
+""".replace("NEWEST", SHIPPED.newest)
 
 
 @pytest.fixture
@@ -44,8 +45,8 @@ def longer(tmp_path: Path) -> History:
     """The history of a newer program."""
     folder = tmp_path / "with 100% of migrations"
     shutil.copytree(SHIPPED.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0002_colour.py").write_text(_SECOND)
-    return History(folder, (*SHIPPED.revisions, "0002"))
+    (folder / "versions" / "v9999_colour.py").write_text(_SECOND)
+    return History(folder, (*SHIPPED.revisions, "9999"))
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_older_database_is_migrated_with_all_that_is_in_it(
     database.close()
 
     database = open_store(place.url, place.data_dir, deadline=DEADLINE, history=longer)
-    assert _revision(database) == "0002"
+    assert _revision(database) == "9999"
     assert database.reading(lambda connection: all_accounts(connection, sealer)) == [record]
     digests = database.reading(lambda connection: connection.scalar(text("SELECT count(*) FROM token_digests")))
     assert digests == 1, "what refers to a table that is made anew has to outlive it"
@@ -138,10 +139,10 @@ def test_older_database_is_migrated_with_all_that_is_in_it(
 
     assert len(_copies(place)) == (1 if place.is_sqlite else 0)
     for copy in _copies(place):
-        assert copy.name.startswith("kirotrio-0001-20"), "the copy says which revision and when"
+        assert copy.name.startswith(f"kirotrio-{SHIPPED.newest}-20"), "the copy says which revision and when"
         assert _mode(copy) == 0o600
         with sqlite3.connect(copy) as connection:
-            assert connection.execute(f"SELECT version_num FROM {REVISION_TABLE}").fetchall() == [("0001",)]
+            assert connection.execute(f"SELECT version_num FROM {REVISION_TABLE}").fetchall() == [(SHIPPED.newest,)]
             assert connection.execute("SELECT name FROM accounts").fetchall() == [("work",)]
         connection.close()
 
@@ -165,13 +166,13 @@ def test_copy_that_cannot_be_written_stops_the_migration(
         open_store("", data_dir, deadline=DEADLINE, history=longer)
     monkeypatch.undo()
     database = open_store("", data_dir, deadline=DEADLINE)
-    assert _revision(database) == "0001"
+    assert _revision(database) == SHIPPED.newest
     database.close()
     assert not [path for path in data_dir.iterdir() if path.name.startswith((".kirotrio", "kirotrio-"))]
 
 
 def test_migration_that_fails_leaves_the_old_shape(place: Place, longer: History) -> None:
-    broken = longer.folder / "versions" / "v0002_colour.py"
+    broken = longer.folder / "versions" / "v9999_colour.py"
     broken.write_text(_SECOND + "    raise RuntimeError('the power went')\n")
     with pytest.raises(RuntimeError, match="the power went"):
         open_store(place.url, place.data_dir, deadline=DEADLINE, history=longer)
@@ -202,7 +203,9 @@ def test_those_that_open_at_one_time_migrate_once(place: Place, longer: History)
     count = database.reading(lambda connection: connection.scalar(text("SELECT count(*) FROM leases")))
     database.close()
     assert count == 1, "the second step inserts one row each time that it runs"
-    assert [copy.name[:13] for copy in _copies(place)] == ["kirotrio-0001"] * place.is_sqlite, "nor is it copied again"
+    assert [copy.name[:13] for copy in _copies(place)] == [f"kirotrio-{SHIPPED.newest}"] * place.is_sqlite, (
+        "nor is it copied again"
+    )
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
@@ -233,11 +236,11 @@ def test_processes_that_start_at_one_time_make_one_database(
 def test_newer_database_is_refused_and_left_alone(place: Place, longer: History) -> None:
     open_store(place.url, place.data_dir, deadline=DEADLINE, history=longer).close()
     copies = _copies(place)
-    with pytest.raises(SettingsError, match=r"cannot be used: it has revision 0002, which kirotrio .* does not know"):
+    with pytest.raises(SettingsError, match=r"cannot be used: it has revision 9999, which kirotrio .* does not know"):
         place.open()
     assert _copies(place) == copies, "a refusal copies nothing"
     database = open_store(place.url, place.data_dir, deadline=DEADLINE, history=longer)
-    assert _revision(database) == "0002"
+    assert _revision(database) == "9999"
     database.close()
 
 
@@ -296,3 +299,48 @@ def test_password_is_never_shown(postgresql: Any, tmp_path: Path) -> None:
     assert "p@ss" not in shown
     assert "p%40ss" not in shown
     assert "postgres:***@" in database.where
+
+
+@pytest.mark.parametrize("earlier", SHIPPED.revisions[:-1])
+def test_every_earlier_shape_becomes_the_newest_and_keeps_its_rows(
+    place: Place, earlier: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    known = SHIPPED.revisions[: SHIPPED.revisions.index(earlier) + 1]
+    folder = tmp_path / "migrations of then"
+    shutil.copytree(SHIPPED.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for migration in (folder / "versions").glob("v*.py"):
+        if migration.name[1:5] not in known:
+            migration.unlink()
+    if place.is_sqlite:
+        place = evolve(place, data_dir=tmp_path / "data of then")
+    else:
+        place = evolve(place, url=request.getfixturevalue("postgresql").empty_database())
+    then = open_store(place.url, place.data_dir, deadline=DEADLINE, history=History(folder, known))
+    account = (
+        "INSERT INTO accounts (id, name, kind, provider, email, user_id, enabled, mark, mark_reason, follows, "
+        "profile_arn, sign_in_region, start_url, client_id, token_endpoint, scope, region, flavour, endpoint, "
+        "priority, sealed, created_at, updated_at) VALUES ('1', 'work', 'social', '', '', '', true, '', '', '', '', "
+        "'', '', '', '', '', '', '', '', 100, '', 1, 1)"
+    )
+    asked = (
+        "INSERT INTO requests (id, at, key_id, account, model, surface, mode, outcome, error, seconds, attempts, "
+        "usage) VALUES ('req_1', 1, 'k', 'work', 'm', 'chat', 'live', 'finished', '', 2, 1, 'measured')"
+    )
+
+    def fill(connection: Any) -> None:
+        connection.execute(text(account))
+        connection.execute(text(asked))
+
+    then.writing(fill)
+    assert _revision(then) == earlier
+    then.close()
+
+    now = open_store(place.url, place.data_dir, deadline=DEADLINE)
+    try:
+        assert _revision(now) == SHIPPED.newest
+        rows = now.reading(lambda connection: connection.execute(text("SELECT owner_id, lent FROM accounts")).all())
+        assert [tuple(row) for row in rows] == [("", True)], "an older account is the gateway's own, for everybody"
+        kept = now.reading(lambda connection: connection.execute(text("SELECT id, tries FROM requests")).all())
+        assert [tuple(row) for row in kept] == [("req_1", "")]
+    finally:
+        now.close()

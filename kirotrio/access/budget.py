@@ -1,0 +1,75 @@
+"""What a key may use, and what it has used.
+
+Requests are counted when they are let in; tokens and credits when an answer ends, since nobody knows them before. So a
+request is let in as long as something is left, and what runs already may take more than that: never more than those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field
+
+from kirotrio.access.windows import Window
+from kirotrio.classes import frozen
+from kirotrio.errors import RateLimited
+
+
+@frozen
+class Amount:
+    """Of requests, tokens (input, cached ones too, and output) and Kiro credits. As a limit, None is any number."""
+
+    requests: int | None = None
+    tokens: int | None = None
+    credits: float | None = None
+
+    @property
+    def limits_nothing(self) -> bool:
+        return self.requests is None and self.tokens is None and self.credits is None
+
+
+@frozen
+class Used:
+    requests: int = 0
+    tokens: int = 0
+    credits: float = 0.0
+
+
+@frozen
+class Budget:
+    """At most so much in each window."""
+
+    windows: Mapping[Window, Amount] = field(factory=dict)
+
+    @property
+    def limited(self) -> tuple[Window, ...]:
+        """The windows that there is something to count in."""
+        return tuple(window for window in Window if not self.windows.get(window, Amount()).limits_nothing)
+
+    def check(self, used: Mapping[Window, Used], now: float) -> None:
+        """Let one request more begin, of which nothing has been counted yet. `now` is epoch seconds.
+
+        Raises RateLimited with the time until the last of those windows is over in which nothing is left.
+        """
+        refusals = [
+            (window.end(now), what)
+            for window in self.limited
+            if (what := _exhausted(self.windows[window], used.get(window, Used()))) is not None
+        ]
+        if not refusals:
+            return
+        # With several, the one that lasts longest: until then no request is let in.
+        end, (limit, name) = max(refusals)
+        window = next(window for window in self.limited if window.end(now) == end)
+        shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
+        raise RateLimited(
+            f"this key has used its {shown} {name} of this {window.value} (UTC)", retry_after=max(0.0, end - now)
+        )
+
+
+def _exhausted(limit: Amount, used: Used) -> tuple[float, str] | None:
+    for name in ("requests", "tokens", "credits"):
+        most = getattr(limit, name)
+        if most is not None and getattr(used, name) >= most:
+            return most, name
+    return None
