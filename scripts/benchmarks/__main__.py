@@ -113,7 +113,7 @@ def _tell(about: dict[str, Any], results: Results, names: Collection[str], docum
     """Prints the table, and puts it into the document unless a row is not whole, which takes exit code 1."""
     print(report.about_line(about))
     shown = [one for one in SCENARIOS if one.name in results and one.name in names]
-    print(report.text(report.rows(shown, results, about["passes"]), report.HEAD))
+    print(report.text(report.rows(shown, results, about["passes"], stopped=bool(about.get("stopped"))), report.HEAD))
     if document is None:
         return 0
     if lacking := lacks.of_run(about, results):

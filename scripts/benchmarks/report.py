@@ -62,11 +62,11 @@ def _processor() -> str:
     return f"{len(names)} × {names[0]}" if names else ""
 
 
-def rows(scenarios: Sequence[Scenario], results: Results, passes: int) -> list[list[str]]:
+def rows(scenarios: Sequence[Scenario], results: Results, passes: int, *, stopped: bool = False) -> list[list[str]]:
     """Row, figure, gateway, floor, ratio, target, the target moved with the floor, and the verdict on the target.
 
     One list for each figure that has a place in the table. In the place of the verdict stands what a row lacks: of half
-    the samples nobody knows whether a target is reached.
+    the samples nobody knows whether a target is reached. `stopped`: what is not there may only not have had its turn.
     """
     table = []
     for scenario in scenarios:
@@ -86,7 +86,7 @@ def rows(scenarios: Sequence[Scenario], results: Results, passes: int) -> list[l
                     _cell(lowest, "", _best(scenario, figure, result, "floor", name)),
                     _beside(result, name, figure.unit),
                     *_targets(figure, lowest),
-                    _verdict(value, figure, lost),
+                    _verdict(value, figure, lost, "not measured" if stopped else "FAILED"),
                 ]
             )
     return table
@@ -140,10 +140,10 @@ def _cell(value: float | None, unit: str, best: float | None) -> str:
     return f"{_figure(value)}{unit}" + (f" ({_figure(best)})" if best is not None else "")
 
 
-def _verdict(value: float | None, figure: Figure, lost: str) -> str:
+def _verdict(value: float | None, figure: Figure, lost: str, absent: str) -> str:
     target, stretch = figure.target, figure.stretch
     if value is None:
-        return f"FAILED: {lost}" if lost else "FAILED"
+        return f"{absent}: {lost}" if lost else absent
     if lost:
         return f"not whole: {lost}"
     if target is None:
@@ -218,4 +218,6 @@ def compare(first: dict[str, Any], second: dict[str, Any], names: Collection[str
     said = [f"{kind}: {about_line(one['about'])}" for kind, one in (("old", first), ("new", second))]
     if first["about"]["machine"] != second["about"]["machine"]:
         said.append("Measured on different machines: only what is against the floor can be compared.")
+    if not table:
+        return "\n".join([*said, "No figure of these rows is in both."])
     return "\n".join(said) + "\n" + text(table, ("row", "figure", "old", "new", "change", "against floor"))

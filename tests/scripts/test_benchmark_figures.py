@@ -118,6 +118,8 @@ def test_what_a_row_has_lost_stands_in_the_place_of_its_verdict() -> None:
     assert verdicts["S9-0MB", "cpu ms/request"] == "FAILED: gateway 0 of 2 samples"
     assert verdicts["S6", "cpu ms/request"] == "reached"
     assert verdicts["S9", "a MB at 1.5 MB"] == "not whole: made of S9-0MB"
+    stopped = {row[0]: row[-1] for row in report.rows(SCENARIOS, found, about["passes"], stopped=True)}
+    assert stopped["S9-0MB"].startswith("not measured"), "a run that was stopped did not fail in rows it never reached"
 
 
 @pytest.mark.parametrize(
@@ -240,6 +242,7 @@ def test_two_files_are_compared_also_against_the_floor() -> None:
     row = report.compare(old, new, {"S1"}).splitlines()[-1]
     assert row.split() == ["S1", "cpu", "4", "3", "-25%", "+100%"]
     assert "S1" not in report.compare(old, new, {"S2"})
+    assert report.compare(old, new, {"S2"}).endswith("No figure of these rows is in both.")
     assert "different machines" in report.compare(old, {**new, "about": {**ABOUT, "machine": "another"}}, ())
 
 
