@@ -54,6 +54,11 @@ def _fitted(kind: Any, value: Any) -> Any:
     return value
 
 
+def as_text(value: str) -> str:
+    """What can stand in a statement: what is sought may have anything in it."""
+    return value.translate(_UNFIT)
+
+
 def insertion(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
     """An INSERT that knows `on_conflict_do_update` and `on_conflict_do_nothing`, which both engines spell alike."""
     # Each dialect is large, and a gateway has one of the two.
