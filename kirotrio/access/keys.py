@@ -11,12 +11,12 @@ import ipaddress
 import secrets
 import string
 from fnmatch import fnmatchcase
-from typing import TypeAlias
 
 from attrs import field
 
 from kirotrio.access.budget import Budget
 from kirotrio.classes import frozen
+from kirotrio.config.networks import Address, Network
 from kirotrio.errors import AuthenticationFailed, PermissionDenied
 
 PREFIX = "sk-kt-"
@@ -25,9 +25,6 @@ _LENGTH = 32
 """Characters of 62: 190 bits."""
 SHOWN = len(PREFIX) + 6
 """Characters of a key that are kept to recognise it by."""
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def new_key() -> str:

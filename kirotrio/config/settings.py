@@ -30,7 +30,8 @@ def setting(
 
     A number lies from `least` to `most`, both allowed, and is greater than `above`. `form` is "url" for an address
     that begins with http:// or https://, "proxy" for one that may also be SOCKS5, "region" for a name like us-east-1,
-    "token" for what stands in a header, "database" for an address of a PostgreSQL database.
+    "token" for what stands in a header, "database" for an address of a PostgreSQL database,
+    "networks" for addresses and networks separated by commas.
     """
     metadata = {
         "help": help,
@@ -66,6 +67,28 @@ class ServerSettings:
         most=64,
     )
     drain: float = setting(30.0, "how long a stop waits for running answers", unit="seconds", least=0)
+
+
+@frozen
+class AccessSettings:
+    trusted_proxies: str = setting(
+        "",
+        "reverse proxies that may say whom a request comes from, addresses or networks separated by commas",
+        form="networks",
+    )
+    forwarded_header: str = setting(
+        "x-forwarded-for",
+        "the field in which they say it; the other one is not read",
+        choices=("x-forwarded-for", "forwarded"),
+    )
+    allow: str = setting(
+        "",
+        "addresses or networks that are let in, separated by commas; empty: all that access.deny does not name",
+        form="networks",
+    )
+    deny: str = setting(
+        "", "addresses or networks that are not let in, even where access.allow names them", form="networks"
+    )
 
 
 @frozen
@@ -299,6 +322,7 @@ class Settings:
     """All settings. Immutable; passed to whoever needs a part of it."""
 
     server: ServerSettings = field(factory=ServerSettings)
+    access: AccessSettings = field(factory=AccessSettings)
     upstream: UpstreamSettings = field(factory=UpstreamSettings)
     deadlines: DeadlineSettings = field(factory=DeadlineSettings)
     relay: RelaySettings = field(factory=RelaySettings)

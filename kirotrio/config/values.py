@@ -6,7 +6,6 @@ what was wrong and what would be right; it never shows the value of a secret.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kirotrio.config.networks import read_network
 from kirotrio.config.options import Option
 
 TRUE = frozenset({"true", "yes", "on", "1"})
@@ -155,6 +155,8 @@ def _text(option: Option, raw: object) -> str:
         return chosen
     if option.form == "url" and (surplus := _surplus(text)):
         raise Refused(f"an address with {surplus} cannot be used; it must be {right(option)}")
+    if option.form == "networks":
+        _check_networks(option, text)
     if text and not _has_form(option.form, text):
         raise _refusal(option, raw)
     if option.name == "server.host" and not text:
@@ -167,11 +169,6 @@ def _has_form(form: str, text: str) -> bool:
         return _REGION.fullmatch(text) is not None
     if form == "token":
         return text.isascii() and text.isprintable() and " " not in text
-    if form == "networks":
-        try:
-            return all(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
-        except ValueError:
-            return False
     if form in _SCHEMES:
         try:
             parts = urlsplit(text)
@@ -181,6 +178,16 @@ def _has_form(form: str, text: str) -> bool:
         # A database may also be named by a socket's folder, in the query.
         return parts.scheme in _SCHEMES[form] and bool(parts.hostname or form == "database")
     return True
+
+
+def _check_networks(option: Option, text: str) -> None:
+    """Raises Refused for the first of them that is none: a list may be long."""
+    for part in text.split(","):
+        if part.strip():
+            try:
+                read_network(part)
+            except ValueError:
+                raise _refusal(option, part.strip()) from None
 
 
 def _surplus(url: str) -> str:

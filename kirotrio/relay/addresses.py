@@ -8,8 +8,10 @@ Pythons.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Final, TypeAlias
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
+from typing import Final
+
+from kirotrio.config.networks import Address, Network
 
 _NOT_PUBLIC: Final = frozenset(
     {
@@ -19,9 +21,6 @@ _NOT_PUBLIC: Final = frozenset(
 )
 """Endings of names that no public site has: the IANA registry of special-use names, names that ICANN has set aside,
 and what routers and companies use for their own."""
-
-Address: TypeAlias = IPv4Address | IPv6Address
-Network: TypeAlias = IPv4Network | IPv6Network
 
 _SPECIAL_4: Final = tuple(
     IPv4Network(text)
@@ -60,11 +59,6 @@ _SPECIAL_6: Final = tuple(
 
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
-
-
-def read_networks(text: str) -> tuple[Network, ...]:
-    """The networks of a setting of the form "networks": separated by commas."""
-    return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
 
 
 def may_call(address: Address, allowed: tuple[Network, ...] = ()) -> bool:

@@ -27,6 +27,7 @@ from attrs import field
 
 from kirotrio import __version__
 from kirotrio.classes import frozen
+from kirotrio.config.networks import Network, read_networks
 from kirotrio.config.settings import Settings
 from kirotrio.errors import UpstreamFailed
 from kirotrio.kiro.address import Address, NoAddress, OtherScheme, parse_address
@@ -34,7 +35,7 @@ from kirotrio.kiro.client import tls_context, way_out
 from kirotrio.kiro.connections import ConnectFailed, Connection, ConnectTimedOut, WayOut, secured
 from kirotrio.kiro.http1 import ProtocolError, UnfitRequest, request_head
 from kirotrio.kiro.lines import AnyLine
-from kirotrio.relay.addresses import Network, may_call, names_public_site, read_networks
+from kirotrio.relay.addresses import may_call, names_public_site
 
 _LONGEST_URL: Final = 8192
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from kirotrio.errors import BodyInvalid, KirotrioError, Overloaded, TooLarge
+import attrs
+
+from kirotrio.errors import BodyInvalid, KirotrioError, Overloaded, PermissionDenied, TooLarge
 from kirotrio.relay.ports import Sink
 from kirotrio.web import envelope
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs, new_request_id
 from kirotrio.web.intake import BodyIntake
 
+_SHOWN = 200
+"""Characters of what a stranger sent that a log line shows."""
 _AIMLESS = "the target of the request is neither a path that begins with / nor a whole http:// address"
+
+
+_OPEN_TO_ALL = ("/health",)
+"""What whoever watches over the gateway asks, wherever that is."""
+
+
+def let_in(gateway: Gateway, incoming: Incoming) -> None:
+    """Raises PermissionDenied for a client whose address is not let in, which is logged."""
+    if gateway.addresses.admits_all or incoming.path in _OPEN_TO_ALL:
+        return
+    address = gateway.client_address(incoming)
+    try:
+        gateway.addresses.check(address)
+    except PermissionDenied:
+        gateway.log.info("an address was not let in", address=address, path=incoming.path[:_SHOWN])
+        raise
+
+
+def turned_away(gateway: Gateway, incoming: Incoming) -> Reply | None:
+    """The answer to a client whose address is not let in. It leaves at once: nothing more is read for it."""
+    try:
+        let_in(gateway, incoming)
+    except PermissionDenied as error:
+        reply = envelope.refusal(error, incoming.path, incoming.headers.get("anthropic-version"))
+        return attrs.evolve(reply, hears_out=False)
+    return None
 
 
 def guard(gateway: Gateway, path: str, head_size: int) -> None:
@@ -55,6 +85,6 @@ def fault(gateway: Gateway, error: Exception, path: str, anthropic_version: str 
 
 async def deliver(gateway: Gateway, answer: Runs, intake: BodyIntake, sink: Sink) -> None:
     """Send it. Ahead of an answer that needed no body, what there is of one has a moment to arrive."""
-    if isinstance(answer, Reply):
+    if isinstance(answer, Reply) and answer.hears_out:
         await intake.run_out(gateway.settings.deadlines.unwanted_body)
     await answer.run(sink)

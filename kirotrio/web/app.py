@@ -45,9 +45,12 @@ def create_app(gateway: Gateway) -> RelayApp:
     )
 
     @app.before_request
-    async def guard() -> None:
+    async def guard() -> PushResponse | None:
+        if (away := answering.turned_away(gateway, _incoming())) is not None:
+            return PushResponse(away)
         scope = cast(Any, request.scope)
         answering.guard(gateway, "" if scope[SCOPE_AIMLESS] else request.path, scope[SCOPE_HEAD_SIZE])
+        return None
 
     @app.errorhandler(KirotrioError)
     async def refuse(error: KirotrioError) -> PushResponse:
@@ -86,7 +89,9 @@ def _incoming() -> Incoming:
     scope = cast(dict[str, Any], request.scope)
     fields = [(name.lower(), value) for name, value in request.headers.items()]
     query = request.query_string.decode("latin-1")
-    return Incoming(request.path, scope[SCOPE_ACCOUNT], dict(fields), fields, query, scope[SCOPE_INTAKE])
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    return Incoming(request.path, scope[SCOPE_ACCOUNT], dict(fields), fields, query, scope[SCOPE_INTAKE], peer)
 
 
 def _refusal(error: KirotrioError) -> Reply:

@@ -32,7 +32,7 @@ async def call(application: ASGIFramework, exchange: Exchange) -> None:
         "query_string": head.query.encode("ascii"),
         "root_path": "",
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in head.fields],
-        "client": None,
+        "client": (exchange.peer, 0) if exchange.peer else None,
         "server": None,
         "state": {},
         "extensions": {},

@@ -20,6 +20,10 @@ class Wire(Protocol):
     """What an exchange needs of its connection."""
 
     @property
+    def peer(self) -> str:
+        """The address of the connection's other end, "" where it has none."""
+
+    @property
     def stays(self) -> bool:
         """Whether the connection may be used again after this exchange."""
 
@@ -53,6 +57,11 @@ class Exchange:
         self._chunked = False
         self._bodyless = False
         self._left: int | None = None
+
+    @property
+    def peer(self) -> str:
+        """The address of the connection's other end, "" where it has none."""
+        return self._wire.peer
 
     async def start(self, status: int, headers: Mapping[str, str]) -> None:
         self.begin(status, headers.items(), headers.get("content-length"))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from kirotrio.web import bridge
-from kirotrio.web.answering import ask, deliver, refused
+from kirotrio.web.answering import ask, deliver, refused, turned_away
 from kirotrio.web.exchange import Exchange
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.http1 import RequestHead
@@ -53,7 +53,11 @@ class GatewayFront:
     async def _answer(self, exchange: Exchange) -> None:
         gateway, head, intake = self._gateway, exchange.head, exchange.intake
         account, path = account_of(head.path)
-        incoming = Incoming(path, account, head.headers, head.fields, head.query, intake)
+        incoming = Incoming(path, account, head.headers, head.fields, head.query, intake, exchange.peer)
+        if (away := turned_away(gateway, incoming)) is not None:
+            exchange.closes = exchange.closes or not intake.complete
+            await away.run(exchange)
+            return
         # Ahead of all else: what has been taken before a stop is answered to its end.
         answer: Runs | None = refused(gateway, incoming, head.size)
         if answer is None:

@@ -17,6 +17,8 @@ from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
 from kirotrio.telemetry.log import Log
+from kirotrio.web.addresses import AddressRules
+from kirotrio.web.incoming import Incoming
 from kirotrio.web.intake import BodyIntake, Inflight
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Gateway:
     """Where several processes are this gateway, what they share."""
     inflight: Inflight = field()
     rate: RatePerMinute = field()
+    addresses: AddressRules = field()
+    """Whom requests come from, and who is let in by address."""
     responses: ResponseMemory = field()
     """What Responses clients may continue and refer to, as far as this process keeps it."""
     stored_responses: ResponseStore = field()
@@ -63,6 +67,18 @@ class Gateway:
     @rate.default
     def _default_rate(self) -> RatePerMinute:
         return RatePerMinute(self.settings.server.rate_per_minute)
+
+    @addresses.default
+    def _default_addresses(self) -> AddressRules:
+        return AddressRules.of(self.settings.access)
+
+    def client_address(self, incoming: Incoming) -> str:
+        """Whom the request comes from: an address in its usual spelling, "" where it has none."""
+        return self.addresses.client(incoming.peer, incoming.fields)
+
+    def is_secure(self, incoming: Incoming) -> bool:
+        """Whether the client speaks TLS with a proxy in front that is trusted to say so."""
+        return self.addresses.is_secure(incoming.peer, incoming.fields)
 
     def intake(self, declared: int | None) -> BodyIntake:
         """Where a body comes in that says it will have so many bytes, if it says so."""

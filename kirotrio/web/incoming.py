@@ -36,6 +36,9 @@ class Incoming:
     fields: Sequence[tuple[str, str]] = field(repr=False)
     query: str
     intake: BodyIntake
+    peer: str = ""
+    """The address of the connection's other end, which may be a proxy's (`Gateway.client_address`); "" where it has
+    none."""
 
     def all(self, name: str) -> list[str]:
         return [value for named, value in self.fields if named == name]
@@ -59,6 +62,8 @@ class Reply:
     body: bytes
     status: int = 200
     headers: Mapping[str, str] = {}
+    hears_out: bool = True
+    """Whether what there is of a body has a moment to arrive ahead of it."""
 
     async def run(self, sink: Sink) -> None:
         headers = {"content-type": "application/json", **self.headers, "content-length": str(len(self.body))}

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import socket
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from trio.lowlevel import notify_closing, wait_readable, wait_writable
@@ -53,6 +53,7 @@ class Connection:
         "_unread",
         "_upgraded",
         "_writing",
+        "peer",
     )
 
     def __init__(self, server: Host, connected: socket.socket) -> None:
@@ -60,6 +61,8 @@ class Connection:
         # A plain socket: its `send` and `recv` cost a fifth of those that wait for their turn each time.
         self._socket = connected
         self._socket.setblocking(False)
+        self.peer = ""
+        """The address of the other end, "" where it has none."""
         self._reader = RequestReader()
         self._exchange: Exchange | None = None
         self._nursery: trio.Nursery = None  # type: ignore[assignment]  # none but while `run` is reading
@@ -72,6 +75,12 @@ class Connection:
         self._sends = 0
 
     async def run(self) -> None:
+        try:
+            self.peer = _address_of(self._socket.getpeername())
+        except OSError:  # it has left already, and what it may have sent is nobody's
+            self._socket.close()
+            await trio.lowlevel.checkpoint()
+            return
         connections = self._server.connections
         connections.add(self)
         try:
@@ -286,3 +295,8 @@ class Connection:
         if self._socket.fileno() != -1:
             notify_closing(self._socket)
             self._socket.close()
+
+
+def _address_of(name: Any) -> str:
+    """Of a socket's name: those of the internet have it first, any other family none."""
+    return str(name[0]) if isinstance(name, tuple) else ""

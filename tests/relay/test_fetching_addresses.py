@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kirotrio.relay.addresses import may_call, read_networks
+from kirotrio.config.networks import read_networks
+from kirotrio.relay.addresses import may_call
 
 INNER_4 = [
     "0.0.0.0/8",

@@ -25,6 +25,7 @@ class Wire:
     """A connection that keeps what it is sent."""
 
     stays = True
+    peer = ""
 
     def __init__(self) -> None:
         self.sent = b""
