@@ -139,6 +139,12 @@ class PermissionDenied(KirotrioError):
     cause = Cause.PERMISSION
 
 
+class Cancelled(PermissionDenied):
+    """A person has ended this answer. A client that asked again by itself would undo that."""
+
+    should_retry = False
+
+
 class NotFound(KirotrioError):
     """Unknown path, or unknown model; a model's message names those that this account has."""
 

@@ -34,13 +34,14 @@ def _always(_: str) -> bool:
 class _Pieces:
     """Texts of one kind, counted together when that is asked for, and once."""
 
-    __slots__ = ("_count", "_counted", "pieces")
+    __slots__ = ("_about", "_count", "_counted", "pieces")
 
     def __init__(self, count: Callable[[str], int]) -> None:
         self.pieces: list[str] = []
         self._count = count
         self._counted = (0, 0)
         """Pieces and their tokens; one value, since a thread that was given up may still be counting."""
+        self._about = (0, 0)
 
     def tokens(self) -> int:
         pieces, tokens = self._counted
@@ -49,6 +50,14 @@ class _Pieces:
             text = "".join(counted)
             tokens = self._count(text) if text else 0
             self._counted = len(counted), tokens
+        return tokens
+
+    def about(self) -> int:
+        """The tokens by characters: looks at what is new since it was asked before."""
+        pieces, tokens = self._about
+        if pieces != len(self.pieces):
+            tokens += quick_count("".join(self.pieces[pieces:]))
+            self._about = len(self.pieces), tokens
         return tokens
 
     def uncounted(self) -> str:
@@ -213,6 +222,12 @@ class UsageLedger:
             self._searches,
             self._fetches,
         )
+
+    def so_far(self) -> int:
+        """About how many tokens were put out up to now, for whoever looks on: takes no time worth a thread."""
+        if self._tokens is not None:
+            return self._earlier_output + self._output()
+        return self._earlier_output + self._said.about() + self._thinking.about()
 
     def finish(self, finish: Finish) -> Finish:
         """The same end with the usage of this moment."""

@@ -21,7 +21,7 @@ from attrs import field
 from kirotrio.classes import define
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAlive
 from kirotrio.conversation.usage import UsageLedger
-from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError, without_frames
+from kirotrio.errors import Cancelled, Cause, DeadlineExceeded, KirotrioError, without_frames
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.conduit import Conduit
 from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool, usage_kind
@@ -31,8 +31,8 @@ from kirotrio.relay.ports import Dialect, Loan, Sink
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
 from kirotrio.relay.rounds import with_rounds
-from kirotrio.relay.streams import LiveAnswer
-from kirotrio.relay.watch import Look, Silence, watch
+from kirotrio.relay.streams import Glance, LiveAnswer, LiveState
+from kirotrio.relay.watch import Look, Progress, Silence, watch
 from kirotrio.store.request_record import RequestRecord
 
 _CAPACITY = 16
@@ -60,11 +60,13 @@ class Answer:
     _estimate: Estimate = field(factory=Estimate)
     _producing: trio.CancelScope = field(factory=trio.CancelScope)
     _ending: KirotrioError | None = None
+    _lent: str = ""
+    """The account that was lent first."""
 
     async def run(self, sink: Sink) -> None:
         settings = self.relay.settings
         outgoing = Outgoing(sink, self.dialect, self._identity)
-        live = LiveAnswer(self.request.request_id, self.request.conversation.model, self.began_at, self._end)
+        live = self._live()
         self.relay.streams.add(live)
         try:
             async with trio.open_nursery() as nursery:
@@ -142,6 +144,7 @@ class Answer:
 
     async def _generate_on(self, loan: Loan, nursery: trio.Nursery, batches: Conduit[Item], silence: Silence) -> None:
         relay, request = self.relay, self.request
+        self._lent = loan.name
         conversation = await prepare(request.conversation, relay)
         ledger = UsageLedger(
             0, relay.settings.usage.subtract_output, relay.estimator.count_text, relay.estimator.counts_at_once
@@ -177,6 +180,39 @@ class Answer:
             await self.relay.models.current(name, loan.credentials)
         except Exception as error:
             self.relay.log.error("model list failed", exc_info=error, account=name)
+
+    def _live(self) -> LiveAnswer:
+        request = self.request
+        return LiveAnswer(
+            request.request_id,
+            request.conversation.model,
+            self.began_at,
+            self._end,
+            self._glance,
+            request.key_id,
+            request.surface,
+            request.mode.value,
+        )
+
+    def _glance(self) -> Glance:
+        attempts = self._attempts
+        if attempts is None or attempts.progress is None:
+            state = LiveState.PREPARING if self._lent else LiveState.QUEUED
+            return Glance(state if self._ending is None else LiveState.ENDING, self._lent)
+        state = self._state(attempts, attempts.progress)
+        so_far, first = attempts.ledger.so_far(), attempts.progress.first_event_at
+        return Glance(state, attempts.account, attempts.begun, so_far, first)
+
+    def _state(self, attempts: Attempts, progress: Progress) -> LiveState:
+        if self._ending is not None:
+            return LiveState.ENDING
+        if progress.over:
+            return LiveState.PREPARING if attempts.between else LiveState.FINISHING
+        if progress.first_event_at is not None:
+            return LiveState.ANSWERING
+        if progress.head:
+            return LiveState.ACCEPTED
+        return LiveState.ASKED if progress.reading_since is not None else LiveState.PREPARING
 
     def _total(self, began_at: float) -> Look:
         total = self.relay.settings.deadlines.total
@@ -286,7 +322,7 @@ class Answer:
             case Finish(cause):
                 return cause.value
             case Failed(error):
-                return error.cause.value
+                return "cancelled" if isinstance(error, Cancelled) else error.cause.value
 
 
 def _internal() -> KirotrioError:

@@ -137,6 +137,8 @@ class Attempts:
     lent: Loan
     announce: bool = False
     records: list[AttemptRecord] = field(factory=list)
+    begun: int = 0
+    """Attempts, the running one included."""
     progress: Progress | None = None
     account: str = ""
     _budget: Budget = field(init=False)
@@ -150,6 +152,11 @@ class Attempts:
     def model(self) -> ModelProfile:
         return self.lent.model
 
+    @property
+    def between(self) -> bool:
+        """Whether one has failed and another is not begun."""
+        return 0 < len(self.records) == self.begun and self.records[-1].outcome != "ok"
+
     async def generate(self, conversation: Conversation, outlet: Outlet) -> Batch:
         """Generate until an answer is whole or no attempt is left; the last batch, with the end, is returned.
 
@@ -161,6 +168,7 @@ class Attempts:
         while True:
             number += 1
             progress = self.progress = Progress()
+            self.begun += 1
             token = ""
             generation: Generation | None = None
             self.account = self.lent.name

@@ -28,6 +28,7 @@ from kirotrio.store.request_records import RecordWriter
 from kirotrio.telemetry.log import Log
 from kirotrio.web.front import GatewayFront
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.live import answer_colleagues
 from kirotrio.web.server import Listener, Server, base_url, open_listeners
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ async def serve_gateway(
             records = RecordWriter(shared.database, settings, log)
             relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
             gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log, seat)
+            answer_colleagues(gateway)
             server = Server(GatewayFront(gateway), log, settings.deadlines.client_write)
             listeners: Sequence[Listener] = (
                 await open_listeners(settings.server.host, settings.server.port)

@@ -365,3 +365,43 @@ def test_news_arrive_as_they_were_told(news: News) -> None:
     if news.cooldown is not None:
         news = attrs.evolve(news, cooldown=attrs.evolve(news.cooldown, model=news.model))
     assert _news_of(told_of(news)) == news
+
+
+async def test_a_question_to_all_workers_is_answered_by_each_that_is_there() -> None:
+    async with office() as o:
+        seats = [await o.seat(number) for number in (1, 2, 3)]
+        await settle()
+        for seat in seats:
+            seat.answers["who"] = lambda suffix, worker=seat.worker: f"{worker}{suffix}"
+        assert sorted(await seats[1].everyone("who", "!")) == ["1!", "2!", "3!"]
+        assert await seats[0].everyone("something else") == []
+        o.leave(3)
+        await settle()
+        assert sorted(await seats[0].everyone("who", "?")) == ["1?", "2?"]
+
+
+async def test_a_worker_that_dies_before_it_answers_is_not_waited_for() -> None:
+    async with office() as o, trio.open_nursery() as nursery:
+        first, second = await o.seat(1), await o.seat(2)
+        await settle()
+        first.answers["who"] = lambda _: 1
+        second.answers["who"] = lambda _: o.leave(2)  # it has no answer to give any more
+        told: list[Any] = []
+
+        async def ask() -> None:
+            told.extend(await first.everyone("who"))
+
+        nursery.start_soon(ask)
+        await settle()
+        assert told == [1]
+
+
+async def test_a_look_that_fails_parts_no_worker_from_the_others() -> None:
+    async with office() as o:
+        first, second = await o.seat(1), await o.seat(2)
+        await settle()
+        first.answers["who"] = lambda _: 1 / 0
+        second.answers["who"] = lambda _: 2
+        assert await second.everyone("who") == [2]
+        assert "a question of another worker failed" in o.log.events("error")
+        assert await second.everyone("who") == [2]

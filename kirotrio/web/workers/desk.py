@@ -35,6 +35,8 @@ GATES = 1000
 """How many accounts are remembered; of more, those that nobody uses are forgotten."""
 PAUSES = 2000
 """How many pauses are told to a worker that starts; a refused model counts as one."""
+ROUNDS = 100
+"""Questions to all workers that may be open; beyond, the oldest is answered with what is there."""
 
 
 @define(eq=False)
@@ -56,6 +58,16 @@ class _Visitor:
     stays: dict[int, _Stay] = field(factory=dict)
 
 
+@define(eq=False)
+class _Round:
+    """A question to all workers: who has not answered yet, and what the others said."""
+
+    asker: _Visitor
+    number: int
+    missing: set[_Visitor]
+    answers: list[Any] = field(factory=list)
+
+
 class Desk:
     """Everything that the workers of one gateway have in common."""
 
@@ -67,6 +79,8 @@ class Desk:
         self._pauses: OrderedDict[tuple[str, str], list[Any]] = OrderedDict()
         self._responses = ResponseMemory(kept.max_memory, kept.keep, trio.current_time)
         self._visitors: set[_Visitor] = set()
+        self._rounds: dict[int, _Round] = {}
+        self._round = 0
         self._verbs: dict[str, Callable[..., None]] = {
             "enter": self._enter,
             "leave": self._leave,
@@ -80,6 +94,8 @@ class Desk:
             "delete": self._delete,
             "chain": self._chain,
             "items": self._items,
+            "everyone": self._everyone,
+            "answered": self._answered,
         }
 
     @property
@@ -111,6 +127,8 @@ class Desk:
                             self._verbs[verb](visitor, *rest)
                 finally:
                     self._visitors.remove(visitor)
+                    for number in list(self._rounds):
+                        self._answered(visitor, number, None)
                 nursery.cancel_scope.cancel()
 
     # Places on accounts
@@ -203,6 +221,32 @@ class Desk:
         for other in self._visitors:
             if other is not visitor:
                 other.link.say(0, *told)
+
+    # What all of them know together
+
+    def _everyone(self, visitor: _Visitor, number: int, what: str, argument: Any) -> None:
+        """Ask every worker, the asker among them; the answers go back as one list once all have answered. One that
+        hangs is not waited for here: the asker's own patience ends."""
+        self._round += 1
+        self._rounds[self._round] = _Round(visitor, number, set(self._visitors))
+        if len(self._rounds) > ROUNDS:
+            self._close(next(iter(self._rounds)))
+        for one in self._visitors:
+            one.link.say(-1, self._round, what, argument)
+
+    def _answered(self, visitor: _Visitor, number: int, answer: Any) -> None:
+        asked = self._rounds.get(number)
+        if asked is None:
+            return
+        if visitor in asked.missing and answer is not None:
+            asked.answers.append(answer)
+        asked.missing.discard(visitor)
+        if not asked.missing:
+            self._close(number)
+
+    def _close(self, number: int) -> None:
+        asked = self._rounds.pop(number)
+        asked.asker.link.say(asked.number, asked.answers)
 
     # Responses
 

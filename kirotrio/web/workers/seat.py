@@ -57,6 +57,9 @@ class Seat:
         self._calls: dict[int, _Call] = {}
         self._hear: Callable[[News], None] | None = None
         self._unheard: list[News] = []
+        self.answers: dict[str, Callable[[Any], Any]] = {}
+        """What this worker says where all of them are asked, by what is asked: called with the question's argument, it
+        gives what JSON can hold, and None for nothing."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Stay connected until cancelled."""
@@ -98,7 +101,9 @@ class Seat:
             call.done.set()
 
     def _take(self, number: int, answer: list[Any]) -> None:
-        if not number:
+        if number < 0:
+            self._answer(*answer)
+        elif not number:
             news = _news_of(answer)
             if self._hear is None:
                 self._unheard.append(news)
@@ -107,6 +112,14 @@ class Seat:
         elif (call := self._calls.pop(number, None)) is not None:
             call.answer = answer
             call.done.set()
+
+    def _answer(self, asked: int, what: str, argument: Any) -> None:
+        told = None
+        try:
+            told = self.answers[what](argument) if what in self.answers else None
+        except Exception as error:  # one look must not part this worker from the others
+            self._log.error("a question of another worker failed", exc_info=error, what=what)
+        self._say("answered", asked, told)
 
     # Asking
 
@@ -161,6 +174,13 @@ class Seat:
         for news in self._unheard:
             hear(news)
         self._unheard.clear()
+
+    # All workers
+
+    async def everyone(self, what: str, argument: Any = None) -> list[Any]:
+        """What each worker has to say to this, this one included, in any order. Raises Overloaded where they do not
+        answer in time."""
+        return list(await self._ask("everyone", what, argument))
 
     # Keys
 
