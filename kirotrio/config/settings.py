@@ -293,6 +293,28 @@ class LogSettings:
 
 
 @frozen
+class SignInSettings:
+    """Where people may sign in to the console besides here: see docs/sign-in.md."""
+
+    public_url: str = setting(
+        "", "address at which browsers reach this gateway, for providers to send them back to", form="url"
+    )
+    openid_issuer: str = setting("", "issuer of an OpenID provider to sign in at", form="url")
+    openid_client_id: str = setting("", "what that provider knows this gateway as")
+    openid_client_secret: str = setting("", "secret of that client; empty: it has none", secret=True)
+    openid_name: str = setting("", "what the button calls that provider; empty: the host of its address")
+    openid_scopes: str = setting("openid profile email", "what that provider is asked to tell, separated by blanks")
+    github_client_id: str = setting("", "client id of an OAuth app at GitHub, to sign in there")
+    github_client_secret: str = setting("", "secret of that app", secret=True)
+    github_url: str = setting("", "address of a GitHub Enterprise Server; empty: https://github.com", form="url")
+    linuxdo_client_id: str = setting("", "client id of an application at connect.linux.do, to sign in there")
+    linuxdo_client_secret: str = setting("", "secret of that application", secret=True)
+    linuxdo_url: str = setting("", "replaces https://connect.linux.do", form="url")
+    linuxdo_trust_level: int = setting(0, "trust level that a LinuxDo user needs, up to 4; 0: any", least=0)
+    deadline: float = setting(10.0, "for one call to such a provider", unit="seconds", above=0)
+
+
+@frozen
 class SimulatorSettings:
     """Defaults of the simulator's controls (CONTRACT, Simulator)."""
 
@@ -339,4 +361,5 @@ class Settings:
     data: DataSettings = field(factory=DataSettings)
     store: StoreSettings = field(factory=StoreSettings)
     log: LogSettings = field(factory=LogSettings)
+    sign_in: SignInSettings = field(factory=SignInSettings)
     simulator: SimulatorSettings = field(factory=SimulatorSettings)
