@@ -46,6 +46,10 @@ class Keyring:
             "server.api_key"
         )
 
+    def is_own(self, grant: Grant) -> bool:
+        """Whether it is that of a key which the gateway was started with."""
+        return grant.key_id in self._keys
+
     def _grant(self, offered: str) -> Grant | None:
         """The longest key that `offered` is, or begins with before a colon. Every key is compared in full."""
         best: tuple[int, Grant] | None = None

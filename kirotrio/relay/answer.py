@@ -292,6 +292,7 @@ class Answer:
             credits=usage.credits if usage is not None else None,
         )
         self.relay.record(record)
+        self.relay.streams.tally.put(record)
         told: dict[str, object] = {
             "request_id": record.id,
             "mode": record.mode,

@@ -15,6 +15,7 @@ from attrs import field
 from kirotrio.classes import frozen
 from kirotrio.errors import KirotrioError
 from kirotrio.relay.register import Register
+from kirotrio.relay.tally import Tally
 
 
 class LiveState(enum.Enum):
@@ -106,6 +107,8 @@ class Streams(Register[LiveAnswer]):
         super().__init__()
         self.cut = False
         """The process ends at once: answers that are cancelled from here on were not left by their clients."""
+        self.tally = Tally()
+        """What became of those that are over."""
         self._closed: KirotrioError | None = None
 
     def add(self, one: LiveAnswer) -> None:

@@ -1,44 +1,127 @@
-"""What runs right now in all processes of this gateway, and the way to end one of it."""
+"""What runs right now in all processes of this gateway, and the way to end one of it.
+
+Nothing is asked upstream for this and nothing is written: it tells what is in memory.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from typing import Any
 
 import attrs
 
+from kirotrio.accounts.lending.members import Member
+from kirotrio.classes import frozen
 from kirotrio.errors import Cancelled
-from kirotrio.relay.streams import LiveRow, Streams
+from kirotrio.relay.streams import LiveRow
+from kirotrio.relay.tally import Lately
 from kirotrio.web.gateway import Gateway
 
 _TOLD = "a person has ended this answer from the gateway's live view"
 
 
+@frozen(kw_only=True)
+class LiveAccount:
+    """One account as it is now. `state` is `ready`, `disabled`, or the value of the Blame that keeps it from serving,
+    `until` then (epoch seconds; None where a person has to act), with a sentence in `reason`. Credits are None where
+    they are not known; `most` is how many it answers at one time, 0 for any number."""
+
+    name: str
+    state: str
+    until: float | None = None
+    reason: str = ""
+    plan: str = ""
+    credits_left: float | None = None
+    credits_limit: float | None = None
+    resets_at: float | None = None
+    busy: int = 0
+    waiting: int = 0
+    most: int = 0
+
+
+@frozen
+class Snapshot:
+    """All of it at one moment, the oldest answer first."""
+
+    answers: list[LiveRow]
+    accounts: list[LiveAccount]
+    lately: Lately
+    processes: int = 1
+
+
 async def live_rows(gateway: Gateway) -> list[LiveRow]:
     """Every running answer, the oldest first. Raises Overloaded where the other processes do not answer."""
-    if gateway.seat is None:
-        rows = [answer.row() for answer in gateway.relay.streams]
-    else:
-        rows = [LiveRow(**row) for told in await gateway.seat.everyone("live") for row in told]
-    return sorted(rows, key=lambda row: (-row.age, row.id))
+    return (await snapshot(gateway)).answers
+
+
+async def snapshot(gateway: Gateway) -> Snapshot:
+    """Raises Overloaded where the other processes do not answer."""
+    seat = gateway.seat
+    parts = [_part(gateway)] if seat is None else await seat.everyone("live")
+    rows = [LiveRow(**row) for part in parts for row in part["answers"]]
+    busy: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
+    lately: Counter[str] = Counter()
+    for part in parts:
+        busy.update(part["busy"])
+        waiting.update(part["waiting"])
+        lately.update(part["lately"])
+    accounts = [_account(gateway, member, busy, waiting) for member in gateway.accounts.everyone()]
+    return Snapshot(sorted(rows, key=lambda row: (-row.age, row.id)), accounts, Lately(**lately), len(parts))
 
 
 async def cancel(gateway: Gateway, request_id: str) -> bool:
     """End one answer with its dialect's legal error; False where none of this id runs (any more). Raises as
     `live_rows` does."""
     if gateway.seat is None:
-        return gateway.relay.streams.end_one(request_id, Cancelled(_TOLD))
+        return _end(gateway, request_id)
     return any(await gateway.seat.everyone("cancel", request_id))
 
 
 def answer_colleagues(gateway: Gateway) -> None:
     """From now on this worker tells the others what it runs, and ends it where they ask for that."""
-    seat = gateway.seat
-    if seat is None:
-        return
-    streams, worker = gateway.relay.streams, seat.worker
-    seat.answers["live"] = lambda _: _rows(streams, worker)
-    seat.answers["cancel"] = lambda request_id: streams.end_one(str(request_id), Cancelled(_TOLD))
+    if gateway.seat is not None:
+        gateway.seat.answers["live"] = lambda _: _part(gateway)
+        gateway.seat.answers["cancel"] = lambda request_id: _end(gateway, str(request_id))
 
 
-def _rows(streams: Streams, worker: int) -> list[dict[str, Any]]:
-    return [attrs.asdict(attrs.evolve(answer.row(), worker=worker)) for answer in streams]
+def _end(gateway: Gateway, request_id: str) -> bool:
+    return gateway.relay.streams.end_one(request_id, Cancelled(_TOLD))
+
+
+def _part(gateway: Gateway) -> dict[str, Any]:
+    """What one process knows, as JSON can hold it."""
+    worker = gateway.seat.worker if gateway.seat is not None else 0
+    members = gateway.accounts.everyone()
+    return {
+        "answers": [attrs.asdict(attrs.evolve(answer.row(), worker=worker)) for answer in gateway.relay.streams],
+        "busy": {member.key: member.gate.busy for member in members},
+        "waiting": {member.key: member.gate.waiting for member in members},
+        "lately": attrs.asdict(gateway.relay.streams.tally.lately()),
+    }
+
+
+def _account(gateway: Gateway, member: Member, busy: Counter[str], waiting: Counter[str]) -> LiveAccount:
+    pool = gateway.accounts
+    account = LiveAccount(
+        name=member.name,
+        state="ready" if member.enabled else "disabled",
+        busy=busy[member.key],
+        waiting=waiting[member.key],
+        most=member.gate.limits.max_concurrent,
+    )
+    pause = pool.cooldowns.against(member.key, "", pool.now())
+    if pause is not None and member.enabled:
+        until = None if pause.until == math.inf else pause.until
+        account = attrs.evolve(account, state=pause.blame.value, until=until, reason=pause.reason)
+    usage = pool.usage.known(member.name)
+    if usage is None:
+        return account
+    return attrs.evolve(
+        account,
+        plan=usage.plan,
+        credits_left=usage.left,
+        credits_limit=usage.limit,
+        resets_at=usage.resets_at,
+    )

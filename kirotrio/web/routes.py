@@ -36,9 +36,9 @@ def _models() -> Routes:
 
 
 def _operations() -> Routes:
-    from kirotrio.web.api import operations
+    from kirotrio.web.api import live, operations
 
-    return operations.ROUTES
+    return operations.ROUTES + live.ROUTES
 
 
 SURFACES: Final[Mapping[str, Callable[[], Routes]]] = {

@@ -102,3 +102,46 @@ async def test_before_its_first_byte_it_is_a_status_that_no_client_retries(tmp_p
             row = await row_where(stack, LiveState.ACCEPTED)
             assert await cancel(stack.gateway, row.id)
         assert (got[0].status_code, got[0].headers["x-should-retry"]) == (403, "false")
+
+
+async def test_the_snapshot_names_answers_accounts_and_what_was_done_lately(tmp_path: Path) -> None:
+    async with running(tmp_path) as stack, trio.open_nursery() as nursery:
+        await ask(stack, [], "first")
+        nursery.start_soon(ask, stack, [], "[[stall_after=1]]")
+        row = await row_where(stack, LiveState.ANSWERING)
+        async with stack.client() as http:
+            told = (await http.get("/live")).json()
+        assert [one["id"] for one in told["answers"]] == [row.id]
+        assert [(one["state"], one["busy"]) for one in told["accounts"]] == [("ready", 1)]
+        assert told["lately"]["answers"] == 1
+        assert told["lately"]["output_tokens"] > 0
+        async with stack.client() as http:
+            assert (await http.post(f"/live/{row.id}/cancel")).json() == {"cancelled": row.id}
+            with trio.fail_after(10):
+                while (await http.get("/live")).json()["answers"]:
+                    pass
+            assert (await http.post(f"/live/{row.id}/cancel")).status_code == 404
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("way", ["GET /live", "POST /live/req_1/cancel"])
+async def test_nobody_without_the_gateways_own_key_is_told(tmp_path: Path, way: str) -> None:
+    method, path = way.split()
+    async with running(tmp_path) as stack:
+        for headers, status in (
+            ({"x-api-key": ""}, 401),
+            ({"x-api-key": "sk-kt-somebody-elses-key"}, 401),
+            ({"x-forwarded-for": "192.0.2.7"}, 403),
+            ({"forwarded": "for=192.0.2.7"}, 403),
+        ):
+            async with stack.client(headers=headers) as http:
+                assert (await http.request(method, path)).status_code == status, headers
+
+
+async def test_another_machine_is_told_nothing_even_with_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kirotrio.web.wire._address_of", lambda _: "192.0.2.7")
+    async with running(tmp_path) as stack, stack.client() as http:
+        assert (await http.get("/live")).status_code == 403
+        assert (await http.get("/health")).status_code == 200

@@ -333,3 +333,39 @@ async def test_one_ready_line_and_health_from_any_of_them(tmp_path: Path, nest: 
                 health = await http.get(url + "/health", headers={"connection": "close"})
                 assert orjson.loads(health.content)["status"] == "ok"
         assert gateway.out.count("ready on") == 1
+
+
+async def test_the_live_view_has_every_workers_answers_and_ends_them_whoever_is_asked(
+    tmp_path: Path, nest: Nest
+) -> None:
+    async with world(tmp_path, kept("work")) as w:
+        await w.keep(kept("work"))
+        gateway = w.start(nest, options=WORKERS)
+        url = await ready(gateway)
+        await until_all_answer(gateway, url)
+        ended: list[httpx.Response] = []
+
+        async def held() -> None:
+            ended.append(await ask(url, "[[stall_after=1]]"))
+
+        async def told() -> dict[str, Any]:
+            async with httpx.AsyncClient(timeout=60, trust_env=False, verify=False) as http:
+                return dict((await http.get(f"{url}/live", headers=HEADERS)).json())
+
+        with trio.fail_after(60):
+            async with trio.open_nursery() as nursery:
+                for count in range(1, 7):
+                    nursery.start_soon(held)
+                    while len((await told())["answers"]) < count:  # noqa: ASYNC110 - what happens in another process has no event here
+                        await trio.sleep(0.01)
+                running = await told()
+                assert {row["worker"] for row in running["answers"]} == {1, 2}
+                assert [account["busy"] for account in running["accounts"]] == [6]
+                assert running["processes"] == 2
+                async with httpx.AsyncClient(timeout=60, trust_env=False, verify=False) as http:
+                    for row in running["answers"]:
+                        done = await http.post(f"{url}/live/{row['id']}/cancel", headers=HEADERS)
+                        assert done.status_code == 200
+        assert [answer.status_code for answer in ended] == [403] * 6
+        while (await told())["answers"]:  # noqa: ASYNC110 - see above
+            await trio.sleep(0.01)
