@@ -53,6 +53,7 @@ def _opened_at_a_glance(settings: Settings, data_dir: Path) -> Shared | None:
     require_named(vault, seen.key_named, lambda: seen.holds_secrets)
     shared = Shared(Database(place, deadline=settings.deadlines.store), vault, turn_lasts(settings), _earlier(data_dir))
     records = [record_of(row, vault) for row in seen.accounts]
+    shared.mode = seen.mode
     shared.opened = known_of(seen.revision, records, [CooldownRow(**row) for row in seen.cooldowns])
     return shared
 

@@ -41,6 +41,8 @@ class Shared:
     opened: Known | None = field(default=None, init=False)
     """What was there when the store was opened, if that was read already; handed out once, and no more after the
     database was used otherwise."""
+    mode: str | None = field(default=None, init=False)
+    """The gateway's mode as it lay there then (`store.mode_rows`), if that was read."""
 
     async def known(self, seen: int | None) -> Known | None:
         """What there is; None where nothing was changed since the revision `seen`."""

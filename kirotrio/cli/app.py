@@ -23,6 +23,7 @@ _VERBS = (
     "login",
     "accounts",
     "keys",
+    "mode",
     "launch",
     "settings",
     "backup",
@@ -76,6 +77,10 @@ class Program(click.Group):
                 from kirotrio.cli.keys import keys
 
                 return keys
+            case "mode":
+                from kirotrio.cli.mode import mode
+
+                return mode
             case "launch":
                 from kirotrio.cli.launch import launch
 

@@ -18,17 +18,20 @@ from urllib.parse import quote
 from kirotrio.classes import frozen
 from kirotrio.store.history import REVISION_TABLE, SHIPPED, History
 
+MODE = "mode"
+"""The name of the single value that `access.modes` keeps."""
 _PATIENCE = 0.1
 """Seconds that another writer is waited for; the ordinary way waits longer."""
 
 
 @frozen
 class Glance:
-    """`revision` counts the changes of accounts, `key_named` is the id of the key to their secrets ("" for none); the
-    rows by their columns."""
+    """`revision` counts the changes of accounts, `key_named` is the id of the key to their secrets ("" for none),
+    `mode` the one that the gateway is in, as it lies there ("" for none); the rows by their columns."""
 
     revision: int
     key_named: str
+    mode: str
     accounts: tuple[Mapping[str, Any], ...]
     cooldowns: tuple[Mapping[str, Any], ...]
 
@@ -71,6 +74,7 @@ def _read(connection: sqlite3.Connection, forgotten: float, history: History) ->
     return Glance(
         int(meta.get("revision", 0)),
         meta.get("secret_key", ""),
+        meta.get(MODE, ""),
         _rows(connection, "SELECT * FROM accounts"),
         _rows(connection, "SELECT * FROM cooldowns ORDER BY account_id, model"),
     )

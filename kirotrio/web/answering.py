@@ -11,6 +11,7 @@ from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs, new_request_id
 from kirotrio.web.intake import BodyIntake
 
+_APIS = ("/v1/", "/cc/")
 _SHOWN = 200
 """Characters of what a stranger sent that a log line shows."""
 _AIMLESS = "the target of the request is neither a path that begins with / nor a whole http:// address"
@@ -44,7 +45,7 @@ def turned_away(gateway: Gateway, incoming: Incoming) -> Reply | None:
 
 def guard(gateway: Gateway, path: str, head_size: int) -> None:
     """Raises TooLarge for a head of too many bytes, BodyInvalid for a target without a path, and Overloaded where
-    nothing new is taken."""
+    nothing new is taken, or no API is answered at present."""
     limit = gateway.settings.server.max_header
     if head_size > limit:
         raise TooLarge(
@@ -54,6 +55,8 @@ def guard(gateway: Gateway, path: str, head_size: int) -> None:
         raise BodyInvalid("", _AIMLESS)
     if gateway.draining.is_set() and not path.startswith(("/health", "/ready")):
         raise Overloaded("the gateway is stopping; try again in a moment", retry_after=5.0)
+    if path.startswith(_APIS):
+        gateway.modes.now.check_open()
 
 
 def refused(gateway: Gateway, incoming: Incoming, head_size: int) -> Reply | None:

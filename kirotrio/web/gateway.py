@@ -8,6 +8,7 @@ import trio
 from attrs import field
 
 from kirotrio.access.grant import Keyring
+from kirotrio.access.modes import Modes
 from kirotrio.access.rate import RatePerMinute
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.classes import define
@@ -46,6 +47,8 @@ class Gateway:
     """The same wherever it is kept: asked and told by requests."""
     conversations: Memory[Any] = field(factory=Memory)
     """What the latest large bodies were read as: the next of the same conversation says it again."""
+    modes: Modes = field(factory=Modes)
+    """For whom the gateway works at present."""
     requests: Register[object] = field(factory=Register)
     """Every request that has been taken and not been answered to its end."""
     draining: trio.Event = field(factory=trio.Event)

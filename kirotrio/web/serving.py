@@ -11,6 +11,7 @@ import trio
 from attrs import field
 
 from kirotrio.access.grant import Keyring
+from kirotrio.access.modes import Modes
 from kirotrio.accounts.lending.lender import Lending
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.lending.upkeep import finish, keep_in_step, refresh_ahead
@@ -109,7 +110,9 @@ async def serve_gateway(
             )
             records = RecordWriter(shared.database, settings, log)
             relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
-            gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log, seat)
+            modes = Modes(shared.database)
+            await modes.begin(shared.mode)
+            gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log, seat, modes=modes)
             answer_colleagues(gateway)
             server = Server(GatewayFront(gateway), log, settings.deadlines.client_write)
             listeners: Sequence[Listener] = (
@@ -125,6 +128,7 @@ async def serve_gateway(
             if seat is None or seat.worker == 1:  # of one file; the others learn for as long as they run
                 own_tasks.start_soon(keep_corrections, folder, estimator, log)
             own_tasks.start_soon(records.run)
+            own_tasks.start_soon(modes.follow, settings.store.look_every, log)
             async with trio.open_nursery() as connections:
                 await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
             own_tasks.cancel_scope.cancel()

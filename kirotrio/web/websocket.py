@@ -10,7 +10,9 @@ from typing import Any
 
 import orjson
 
-from kirotrio.web.incoming import new_request_id
+from kirotrio.web.answering import turned_away
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Incoming, Reply, new_request_id
 
 _STATUS = 426
 _REASON = "this gateway speaks HTTP only; send the same request by POST"
@@ -23,16 +25,24 @@ class RefusedWebsocket:
     """One handshake over ASGI; the server has the extension that lets it be answered by HTTP."""
 
     def __init__(self, app: Any, scope: Any) -> None:
+        self._gateway: Gateway = app.gateway
         self._scope = scope
 
     async def __call__(self, receive: Any, send: Any) -> None:
-        request_id = new_request_id().encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(_BODY)),
-            (b"connection", b"close"),
-            (b"request-id", request_id),
-            (b"x-request-id", request_id),
-        ]
-        await send({"type": "websocket.http.response.start", "status": _STATUS, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": _BODY, "more_body": False})
+        request_id = new_request_id()
+        reply = turned_away(self._gateway, self._incoming()) or Reply(
+            _BODY,
+            _STATUS,
+            {"content-type": "application/json", "request-id": request_id, "x-request-id": request_id},
+        )
+        fields = {**reply.headers, "content-length": str(len(reply.body)), "connection": "close"}
+        headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in fields.items()]
+        await send({"type": "websocket.http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": reply.body, "more_body": False})
+
+    def _incoming(self) -> Incoming:
+        scope = self._scope
+        fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+        peer = scope["client"][0] if scope["client"] else ""
+        query = scope["query_string"].decode("latin-1")
+        return Incoming(scope["path"], "", dict(fields), fields, query, self._gateway.intake(0), peer)

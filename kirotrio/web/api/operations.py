@@ -30,6 +30,8 @@ async def health(gateway: Gateway, incoming: Incoming) -> Reply:
 async def ready(gateway: Gateway, incoming: Incoming) -> Reply:
     if gateway.draining.is_set():
         return json_reply({"status": "draining"}, 503)
+    if gateway.modes.now.is_maintained:
+        return json_reply({"status": "maintenance"}, 503)
     # Nobody is asked and nothing is refreshed for this; and whoever may ask it need not hold a key, so that the
     # reason stays in the log.
     match await gateway.accounts.readiness():
