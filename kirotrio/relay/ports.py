@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,7 +69,8 @@ class Sink(Protocol):
     """Where the answer goes. Every method returns once the bytes are handed on; a client that does not read
     blocks them until the connection's write deadline closes it."""
 
-    async def start(self, status: int, headers: Mapping[str, str]) -> None: ...
+    async def start(self, status: int, headers: Mapping[str, str], cookies: Sequence[str] = ()) -> None:
+        """`cookies` are Set-Cookie fields, of which there may be several."""
 
     async def write(self, piece: bytes) -> None: ...
 

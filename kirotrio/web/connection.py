@@ -7,7 +7,7 @@ framework meets the server: the final send is shielded (trap 1), and heads are l
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -46,8 +46,9 @@ class AsgiSink:
     def __init__(self, send: Send) -> None:
         self._send = send
 
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
+    async def start(self, status: int, headers: Mapping[str, str], cookies: Sequence[str] = ()) -> None:
         raw = [(name.encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+        raw += [(b"set-cookie", cookie.encode("latin-1", "replace")) for cookie in cookies]
         await self._send({"type": "http.response.start", "status": status, "headers": raw})
 
     async def write(self, piece: bytes) -> None:

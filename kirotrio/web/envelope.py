@@ -23,7 +23,11 @@ def speaks_openai(path: str, anthropic_version: str | None) -> bool:
 
 
 def refusal(error: KirotrioError, path: str, anthropic_version: str | None, request_id: str | None = None) -> Reply:
-    """An error as the dialect of its path writes it. That is loaded with the first of them."""
+    """An error as the dialect of its path writes it, or as a page. That is loaded with the first of them."""
+    if path.startswith("/console"):
+        from kirotrio.web.console.bare import bare_failure
+
+        return bare_failure(error, request_id or new_request_id())
     from kirotrio.dialects import anthropic, openai_errors
 
     request_id = request_id or new_request_id()

@@ -6,7 +6,7 @@ chunk's frame, the last one with the end of the body.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from kirotrio.web.http1 import CONTINUE, RequestHead, response_head
@@ -63,8 +63,11 @@ class Exchange:
         """The address of the connection's other end, "" where it has none."""
         return self._wire.peer
 
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
-        self.begin(status, headers.items(), headers.get("content-length"))
+    async def start(self, status: int, headers: Mapping[str, str], cookies: Sequence[str] = ()) -> None:
+        fields: Iterable[tuple[str, str]] = headers.items()
+        if cookies:
+            fields = [*fields, *(("set-cookie", cookie) for cookie in cookies)]
+        self.begin(status, fields, headers.get("content-length"))
 
     def begin(self, status: int, fields: Iterable[tuple[str, str]], length: str | None) -> None:
         """`start`, for fields that may come more than once. `length` is the content-length among them."""

@@ -64,12 +64,17 @@ class Reply:
     headers: Mapping[str, str] = {}
     hears_out: bool = True
     """Whether what there is of a body has a moment to arrive ahead of it."""
+    cookies: Sequence[str] = field(default=(), repr=False)
+    """Set-Cookie fields."""
 
     async def run(self, sink: Sink) -> None:
         headers = {"content-type": "application/json", **self.headers, "content-length": str(len(self.body))}
         if "request-id" not in headers:
             headers["request-id"] = headers["x-request-id"] = new_request_id()
-        await sink.start(self.status, headers)
+        if self.cookies:
+            await sink.start(self.status, headers, self.cookies)
+        else:
+            await sink.start(self.status, headers)
         await sink.finish(self.body)
 
 

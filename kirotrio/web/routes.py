@@ -41,11 +41,18 @@ def _operations() -> Routes:
     return operations.ROUTES + live.ROUTES
 
 
+def _console() -> Routes:
+    from kirotrio.web.console import all_pages
+
+    return all_pages.routes()
+
+
 SURFACES: Final[Mapping[str, Callable[[], Routes]]] = {
     "messages": _messages,
     "chat": _chat,
     "responses": _responses,
     "models": _models,
+    "console": _console,
     "": _operations,
 }
 """What loads the routes of a surface, by its name; "" has all that stands outside `/v1`."""
@@ -53,6 +60,8 @@ SURFACES: Final[Mapping[str, Callable[[], Routes]]] = {
 
 def surface_of(path: str) -> str:
     """The surface that a path would belong to, whether that has it or not."""
+    if path == "/console" or path.startswith("/console/"):
+        return "console"
     bare = path.removeprefix("/cc")
     return bare[4:].partition("/")[0] if bare.startswith("/v1/") else ""
 

@@ -35,6 +35,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     ".dist-info": ("importlib.metadata", "importlib_metadata"),
     # Of 2 MB, for the first count of tokens.
     "kirotrio/conversation/vocabulary": ("kirotrio.conversation.vocabulary",),
+    "kirotrio/web/console": ("kirotrio.web.console",),
 }
 """Where the owner is not called as its folder is."""
 
@@ -51,7 +52,7 @@ def owners(entry: Entry) -> tuple[str, ...]:
     if len(path.parts) == 1:
         return ()  # a library that several may be linked with
     first = path.parts[0]
-    for known in (str(path.parent), first, PurePosixPath(first).suffix):
+    for known in (*map(str, path.parents), first, PurePosixPath(first).suffix):
         if known in OWNERS:
             return OWNERS[known]
     return () if first in AT_START or first.endswith(".libs") or "lib-dynload" in path.parts else (first,)

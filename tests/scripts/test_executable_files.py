@@ -39,6 +39,7 @@ TAIL = "cpython-311-x86_64-linux-gnu.so"
         ("base_library.zip", "DATA", ()),
         ("click-8.1.0.dist-info/METADATA", "DATA", ("importlib.metadata", "importlib_metadata")),
         ("kirotrio/store/migrations/env.py", "DATA", ()),
+        ("kirotrio/web/console/static/vendor/htmx/htmx.min.js", "DATA", ("kirotrio.web.console",)),
         ("kirotrio/conversation/vocabulary/cl100k.table", "DATA", ("kirotrio.conversation.vocabulary",)),
     ],
 )

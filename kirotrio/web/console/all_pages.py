@@ -1,0 +1,24 @@
+"""Every page there is. To add one: a file with its ROUTES here, a template, and its place in `navigation`."""
+
+from __future__ import annotations
+
+from kirotrio.errors import NotFound
+from kirotrio.web.console import assets, overview, preferences, signing
+from kirotrio.web.console.guarding import ANYBODY, reads
+from kirotrio.web.console.visit import Visit
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Route, Runs
+
+
+async def nowhere(gateway: Gateway, visit: Visit, rest: str) -> Runs:
+    raise NotFound(f"there is no page {visit.path[:200]}")
+
+
+def routes() -> tuple[Route, ...]:
+    return (
+        *overview.ROUTES,
+        *signing.ROUTES,
+        *preferences.ROUTES,
+        *assets.routes(),
+        reads("/console/<path:rest>", nowhere, ANYBODY),
+    )

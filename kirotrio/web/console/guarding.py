@@ -1,0 +1,76 @@
+"""Who may see a page and send its forms: what stands ahead of every page of the console.
+
+A page is `async (gateway, visit, **parts) -> Runs`; what a form sends goes to `async (gateway, visit, form, **parts)`.
+`reads` and `changes` make routes of them; no page is listed in any other way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+from urllib.parse import urlencode
+
+from kirotrio.errors import Cause, KirotrioError
+from kirotrio.web.console.failures import failure, fault
+from kirotrio.web.console.forms import TOKEN, Form, read_form
+from kirotrio.web.console.origin import check_origin, check_token
+from kirotrio.web.console.pages import redirect
+from kirotrio.web.console.visit import EVERYONE, Visit, open_visit
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Incoming, Route, Runs
+
+Shows: TypeAlias = Callable[..., Awaitable[Runs]]
+
+SIGN_IN: Final = "/console/sign-in"
+ANYBODY: Final = None
+"""In place of roles: nobody has to have signed in."""
+
+
+def reads(path: str, shows: Shows, roles: frozenset[str] | None = EVERYONE) -> Route:
+    """A page at this path, for these roles."""
+
+    async def answer(gateway: Gateway, visit: Visit, **parts: str) -> Runs:
+        return await shows(gateway, visit, **parts)
+
+    return Route("GET", path, _guarded(answer, roles))
+
+
+def changes(path: str, takes: Shows, roles: frozenset[str] | None = EVERYONE) -> Route:
+    """Where a form of these roles goes: only from our own pages, with their token (`csrf`, or X-CSRF-Token of htmx)."""
+
+    async def answer(gateway: Gateway, visit: Visit, **parts: str) -> Runs:
+        form = await _own_form(gateway, visit)
+        return await takes(gateway, visit, form, **parts)
+
+    return Route("POST", path, _guarded(answer, roles, form=True))
+
+
+async def _own_form(gateway: Gateway, visit: Visit) -> Form:
+    form = await read_form(gateway, visit.incoming)
+    check_token(visit.incoming.headers.get("x-csrf-token") or form(TOKEN), visit.csrf)
+    return form
+
+
+def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False) -> Callable[..., Awaitable[Runs]]:
+    async def endpoint(gateway: Gateway, incoming: Incoming, **parts: str) -> Runs:
+        visit: Visit | None = None
+        try:
+            if form:
+                check_origin(incoming.headers)
+            visit = await open_visit(gateway, incoming)
+            if roles is not None:
+                if visit.person is None:
+                    return _to_sign_in(visit, form=form)
+                if visit.person.role not in roles:
+                    raise KirotrioError("your role does not include this", cause=Cause.PERMISSION)
+            return await answer(gateway, visit, **parts)
+        except KirotrioError as error:
+            return failure(gateway, visit, incoming, error)
+        except Exception as error:
+            return fault(gateway, visit, incoming, error)
+
+    return endpoint
+
+
+def _to_sign_in(visit: Visit, *, form: bool) -> Runs:
+    return redirect(visit, SIGN_IN if form or visit.partial else f"{SIGN_IN}?{urlencode({'next': visit.here})}")

@@ -1,0 +1,121 @@
+"""Pages and redirects as answers: a template and its values, with every header that a page has."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from kirotrio import __version__
+from kirotrio.web.console import cookies
+from kirotrio.web.console.assets import asset
+from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
+from kirotrio.web.console.languages import LANGUAGES, Speech
+from kirotrio.web.console.navigation import places
+from kirotrio.web.console.visit import Visit
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Reply
+
+HOME = "/console"
+
+
+def page(
+    gateway: Gateway,
+    visit: Visit,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **values: Any,
+) -> Reply:
+    """A template of `templates/`, filled in. Every value is escaped; a name that is not given is an error.
+
+    Templates have `_` (translates a sentence), `visit`, `places` (the navigation), `asset`, `size` and `when`.
+    """
+    if visit.notice is not None:
+        visit.keep(cookies.NOTICE, "", 0)
+    body = (
+        environment()
+        .get_template(template)
+        .render(
+            _=visit.speech,
+            visit=visit,
+            csrf=functools.partial(_csrf, visit),
+            notice=visit.notice,
+            places=places(visit),
+            languages=LANGUAGES,
+            **values,
+        )
+    )
+    return Reply(
+        body.encode("utf-8", "replace"), status, {**page_headers(visit.secure), **(headers or {})}, cookies=visit.keeps
+    )
+
+
+def redirect(visit: Visit, address: str) -> Reply:
+    """Send the browser to another page of ours (after a form: 303). htmx is told so that the whole page changes."""
+    headers = page_headers(visit.secure)
+    if visit.partial:
+        return Reply(b"", 204, {**headers, "hx-redirect": local(address)}, cookies=visit.keeps)
+    return Reply(b"", 303, {**headers, "location": local(address)}, cookies=visit.keeps)
+
+
+def page_headers(secure: bool) -> dict[str, str]:
+    return {**PAGE_HEADERS, **(SECURE_ONLY if secure else {})}
+
+
+def local(address: str) -> str:
+    """The address if it is one of our own pages, else that of the first: `next` comes from whoever made a link."""
+    parts = urlsplit(address)
+    own = parts.path == HOME or parts.path.startswith(HOME + "/")
+    plain = address.isascii() and address.isprintable() and "\\" not in address and " " not in address
+    return address if own and plain and not parts.scheme and not parts.netloc and ".." not in parts.path else HOME
+
+
+@functools.cache
+def environment() -> Environment:
+    """Read once; templates are compiled when they are first shown."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.globals.update(asset=asset, version=__version__)
+    made.filters.update(when=when, size=size)
+    return made
+
+
+def when(at: float | None) -> Markup:
+    """A time (epoch seconds) in UTC; a script shows it in the reader's own zone."""
+    if at is None:
+        return Markup("–")
+    moment = datetime.fromtimestamp(at, UTC)
+    template = Markup('<time datetime="{}">{} UTC</time>')
+    return template.format(moment.strftime("%Y-%m-%dT%H:%M:%SZ"), moment.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def size(number: float | None) -> str:
+    """A number with its thousands set apart, "–" for none."""
+    if number is None:
+        return "–"
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
+
+
+def _csrf(visit: Visit) -> Markup:
+    """The field with the token that every form has to send."""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(visit.csrf)
+
+
+def said(speech: Speech, message: str) -> str:
+    """An error's own sentence, in the reader's language where the catalogue has it."""
+    sentence = speech(message) if "{" not in message else message
+    return sentence[:1].upper() + sentence[1:]

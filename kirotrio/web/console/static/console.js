@@ -1,0 +1,89 @@
+// What the pages need beside htmx. They work without it, but for what is live.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  root.classList.add("scripted");
+
+  // Times come in UTC and are shown in the reader's own zone, with UTC as their title.
+  const shown = new Intl.DateTimeFormat(root.lang || "en", { dateStyle: "medium", timeStyle: "medium" });
+  function localise(within) {
+    for (const time of within.querySelectorAll("time[datetime]:not([title])")) {
+      const at = new Date(time.dateTime);
+      if (!Number.isNaN(at.getTime())) {
+        time.title = time.textContent;
+        time.textContent = shown.format(at);
+      }
+    }
+  }
+
+  function prepare(within) {
+    localise(within);
+    for (const element of within.querySelectorAll("[data-needs-script]")) element.hidden = false;
+  }
+
+  const menu = document.querySelector("button.menu");
+  if (menu) {
+    const places = document.getElementById(menu.getAttribute("aria-controls"));
+    const narrow = window.matchMedia("(max-width: 44rem)");
+    const fit = () => { menu.hidden = !narrow.matches; };
+    narrow.addEventListener("change", fit);
+    fit();
+    menu.addEventListener("click", () => {
+      const open = places.classList.toggle("open");
+      menu.setAttribute("aria-expanded", String(open));
+    });
+  }
+
+  document.addEventListener("click", async (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const opens = target?.closest("[data-opens]");
+    if (opens) {
+      document.getElementById(opens.dataset.opens).showModal();
+      return;
+    }
+    if (target?.closest("[data-closes]")) {
+      target.closest("dialog")?.close();
+      return;
+    }
+    const copies = target?.closest("[data-copies]");
+    if (copies) {
+      const text = document.getElementById(copies.dataset.copies).textContent;
+      try {
+        await navigator.clipboard.writeText(text);
+        copies.textContent = copies.dataset.copied;
+      } catch {
+        window.getSelection().selectAllChildren(document.getElementById(copies.dataset.copies));
+      }
+    }
+  });
+
+  // A form or button with `data-confirm` asks first; one that was sent is not sent twice.
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const question = event.submitter?.dataset.confirm || form.dataset.confirm;
+    if (question && !window.confirm(question)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    if (form.method === "post" && !form.hasAttribute("hx-post")) {
+      if (form.dataset.sent) {
+        event.preventDefault();
+        return;
+      }
+      form.dataset.sent = "1";
+      setTimeout(() => { delete form.dataset.sent; }, 3000);  // a download leaves the page as it is
+    }
+  }, true);
+
+  // Choices that take effect at once.
+  document.addEventListener("change", (event) => {
+    if (event.target instanceof HTMLSelectElement && event.target.hasAttribute("data-sends")) event.target.form.requestSubmit();
+  });
+
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+  document.addEventListener("htmx:load", (event) => prepare(event.target));
+  prepare(document);
+})();
