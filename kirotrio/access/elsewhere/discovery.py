@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ KEPT: Final = 3600.0
 """Seconds that a description and keys are taken as known."""
 BETWEEN_LOOKS: Final = 30.0
 """Seconds between two looks at the keys, however many unknown ones tokens name."""
+PAUSE: Final = 5.0
+"""Seconds after a look that failed for which all others are told the same: strangers can ask for one at any rate."""
 
 
 @frozen
@@ -48,14 +51,17 @@ class Discovered:
     _described_at: float = 0.0
     _keys: list[Any] | None = None
     _keys_at: float = 0.0
+    _failed: ElsewhereFailed | None = None
+    _failed_at: float = 0.0
 
     async def description(self, fetch: Fetch) -> Description:
         """Raises ElsewhereFailed."""
         async with self._lock:
             if self._description is None or self.now() - self._described_at > KEPT:
                 address = self.issuer.rstrip("/") + WELL_KNOWN
-                document = json_object(await fetch("GET", address, headers=JSON), "description")
-                self._description = described(document, self.issuer, has_secret=self.has_secret)
+                with self._paused():
+                    document = json_object(await fetch("GET", address, headers=JSON), "description")
+                    self._description = described(document, self.issuer, has_secret=self.has_secret)
                 self._described_at = self.now()
             return self._description
 
@@ -67,12 +73,26 @@ class Discovered:
             age = self.now() - self._keys_at
             known = self._keys
             if known is None or age > KEPT or (known is unless and age >= BETWEEN_LOOKS):
-                keys = json_object(await fetch("GET", description.jwks_uri, headers=JSON), "set of keys").get("keys")
-                if not isinstance(keys, list):
-                    raise ElsewhereFailed("the provider's set of keys has none", Trouble.MISCONFIGURED)
+                with self._paused():
+                    document = json_object(await fetch("GET", description.jwks_uri, headers=JSON), "set of keys")
+                    keys = document.get("keys")
+                    if not isinstance(keys, list):
+                        raise ElsewhereFailed("the provider's set of keys has none", Trouble.MISCONFIGURED)
                 self._keys, self._keys_at = keys, self.now()
                 return keys
             return known
+
+    @contextlib.contextmanager
+    def _paused(self) -> Iterator[None]:
+        """One look. Raises at once what the one before it met, if that was a moment ago."""
+        if self._failed is not None and self.now() - self._failed_at < PAUSE:
+            raise ElsewhereFailed(self._failed.message, self._failed.trouble)
+        self._failed = None
+        try:
+            yield
+        except ElsewhereFailed as error:
+            self._failed, self._failed_at = ElsewhereFailed(error.message, error.trouble), self.now()
+            raise
 
 
 def described(document: Mapping[str, Any], issuer: str, *, has_secret: bool) -> Description:

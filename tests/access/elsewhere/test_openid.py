@@ -12,7 +12,7 @@ from attrs import evolve
 from support.far_provider import CLIENT, EPOCH, ISSUER, REDIRECT, Site, claims, key, ok, public, signed, site
 
 from kirotrio.access.elsewhere.code import Client
-from kirotrio.access.elsewhere.discovery import BETWEEN_LOOKS, KEPT
+from kirotrio.access.elsewhere.discovery import BETWEEN_LOOKS, KEPT, PAUSE
 from kirotrio.access.elsewhere.fetch import Fetched
 from kirotrio.access.elsewhere.identity import ElsewhereFailed, Identity, Trouble
 from kirotrio.access.elsewhere.journey import Journey
@@ -226,9 +226,16 @@ async def test_an_answer_of_another_provider_is_told_apart() -> None:
     assert await trouble(says) is Trouble.UNTRUSTED
 
 
-async def test_a_provider_that_is_away_is_asked_again_at_the_next_sign_in() -> None:
-    far, one = site(signed(claims(), KEY), KEY), provider()
-    answer = far.answers.pop(WELL_KNOWN)
+@pytest.mark.parametrize("address", [WELL_KNOWN, JWKS])
+async def test_a_provider_that_is_away_is_asked_again_a_moment_later_however_many_sign_in(address: str) -> None:
+    clock, far = Clock(), site(signed(claims(), KEY), KEY)
+    one = provider(clock=clock)
+    answer = far.answers.pop(address)
+    async with trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(trouble, far, one)
+    far.answers[address] = ok(answer)
     assert await trouble(far, one) is Trouble.UNREACHABLE
-    far.answers[WELL_KNOWN] = ok(answer)
+    assert far.count(address) == 1
+    clock.now += PAUSE
     assert (await arrive(far, one)).subject
