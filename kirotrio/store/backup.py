@@ -36,8 +36,8 @@ from kirotrio.store.secret_keys import SecretKey
 from kirotrio.store.vault import key_id_of
 
 FORMAT = 1
-TABLES: tuple[Table, ...] = tuple(table for table in schema.metadata.sorted_tables if table is not schema.leases)
-"""What is kept, those that others refer to first. A lease belongs to a process that runs."""
+TABLES: tuple[Table, ...] = tuple(table for table in schema.metadata.sorted_tables if table not in schema.PASSING)
+"""What is kept, those that others refer to first."""
 
 BATCH = 500
 _LONGEST_STEP = 600.0
@@ -277,7 +277,7 @@ def _digest(connection: sqlite3.Connection, entries: Mapping[str, str]) -> str:
 
 
 def _tables(connection: sqlite3.Connection) -> list[str]:
-    kept = ("manifest", REVISION_TABLE, schema.leases.name)
+    kept = ("manifest", REVISION_TABLE, *(table.name for table in schema.PASSING))
     names = (
         str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     )

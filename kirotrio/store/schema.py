@@ -300,29 +300,62 @@ audit = Table(
 )
 """Every change that somebody made. `detail`: JSON."""
 
-places = Table(
-    "places",
+gateways = Table(
+    "gateways",
     metadata,
-    Column("account_key", String(64), primary_key=True),
-    Column("hold", String(64), primary_key=True),
-    Column("holder", String(128), nullable=False),
+    Column("holder", String(128), primary_key=True),
     Column("until", Float, nullable=False),
 )
-"""Requests that run on an account, where several gateways share it."""
+"""The gateways that share this database. What one that has not renewed its row held is free again."""
 
-paces = Table(
-    "paces",
+ledgers = Table(
+    "ledgers",
     metadata,
-    Column("account_key", String(64), primary_key=True),
-    Column("next_at", Float, nullable=False),
+    Column("name", String(192), primary_key=True),
+    Column("content", Text, nullable=False, default=""),
+    Column("at", Float, nullable=False),
 )
-"""From when on the next request to an account may begin, where several gateways share it."""
+"""What several gateways count together, as JSON: an account's places, pace and queue, or a key's requests of the last
+minute. One row each, so that whoever changes it has it to itself. `at`: when it was changed last."""
+
+news = Table(
+    "news",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False, index=True),
+    Column("teller", String(128), nullable=False),
+    Column("content", Text, nullable=False),
+)
+"""Pauses of accounts that one gateway has met, for the others. Numbers grow in the order of commits."""
 
 homes = Table(
     "homes",
     metadata,
     Column("session", String(64), primary_key=True),
-    Column("account_key", String(64), nullable=False),
+    Column("account_key", String(192), nullable=False),
     Column("at", Float, nullable=False, index=True),
 )
 """Which account a client's session is on."""
+
+responses = Table(
+    "responses",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("previous", String(64), nullable=False, default=""),
+    Column("size", Integer, nullable=False),
+    Column("used_at", Float, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+"""Responses that clients may continue, where several gateways keep them together. `digest`: of the owner and the id;
+`previous`: that of the one before it."""
+
+response_items = Table(
+    "response_items",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("response", String(64), ForeignKey("responses.digest", ondelete="CASCADE"), nullable=False, index=True),
+)
+"""Which response holds an item, by the digest of its owner and its id."""
+
+PASSING = (leases, gateways, ledgers, news, homes, responses, response_items)
+"""What belongs to gateways that run, or soon passes: no backup has it."""

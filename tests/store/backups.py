@@ -13,7 +13,7 @@ from kirotrio.store.vault import Vault
 
 
 def fill(database: Database, vault: Vault, *names: str) -> None:
-    """Accounts of these names, and a row in every other table but the leases."""
+    """Accounts of these names, and a row in every other table that a backup has."""
     for name in names:
         secrets = Secrets(refresh_token=f"token {name}")
         record = AccountRecord(id=f"id-{name}", name=name, kind="social", secrets=secrets)
@@ -43,7 +43,7 @@ def dump(database: Database) -> dict[str, list[str]]:
     def read(connection: Any) -> dict[str, list[str]]:
         found = {}
         for table in schema.metadata.sorted_tables:
-            if table in (schema.leases, schema.meta):
+            if table in (*schema.PASSING, schema.meta):
                 continue
             rows = [dict(row) for row in connection.execute(select(table)).mappings()]
             if table is schema.accounts:

@@ -64,9 +64,14 @@ CREATE TABLE cooldowns (
     CONSTRAINT pk_cooldowns PRIMARY KEY (account_id, model),
     CONSTRAINT fk_cooldowns_account_id FOREIGN KEY(account_id) REFERENCES accounts (id) ON DELETE CASCADE
 );
+CREATE TABLE gateways (
+    holder VARCHAR(128) NOT NULL,
+    until FLOAT NOT NULL,
+    CONSTRAINT pk_gateways PRIMARY KEY (holder)
+);
 CREATE TABLE homes (
     session VARCHAR(64) NOT NULL,
-    account_key VARCHAR(64) NOT NULL,
+    account_key VARCHAR(192) NOT NULL,
     at FLOAT NOT NULL,
     CONSTRAINT pk_homes PRIMARY KEY (session)
 );
@@ -137,23 +142,24 @@ CREATE TABLE leases (
     until FLOAT NOT NULL,
     CONSTRAINT pk_leases PRIMARY KEY (name)
 );
+CREATE TABLE ledgers (
+    name VARCHAR(192) NOT NULL,
+    content TEXT NOT NULL,
+    at FLOAT NOT NULL,
+    CONSTRAINT pk_ledgers PRIMARY KEY (name)
+);
 CREATE TABLE meta (
     name VARCHAR(64) NOT NULL,
     value TEXT NOT NULL,
     CONSTRAINT pk_meta PRIMARY KEY (name)
 );
 INSERT INTO "meta" VALUES('revision','0');
-CREATE TABLE paces (
-    account_key VARCHAR(64) NOT NULL,
-    next_at FLOAT NOT NULL,
-    CONSTRAINT pk_paces PRIMARY KEY (account_key)
-);
-CREATE TABLE places (
-    account_key VARCHAR(64) NOT NULL,
-    hold VARCHAR(64) NOT NULL,
-    holder VARCHAR(128) NOT NULL,
-    until FLOAT NOT NULL,
-    CONSTRAINT pk_places PRIMARY KEY (account_key, hold)
+CREATE TABLE news (
+    number BIGINT NOT NULL,
+    at FLOAT NOT NULL,
+    teller VARCHAR(128) NOT NULL,
+    content TEXT NOT NULL,
+    CONSTRAINT pk_news PRIMARY KEY (number)
 );
 CREATE TABLE requests (
     id VARCHAR(64) NOT NULL,
@@ -173,6 +179,20 @@ CREATE TABLE requests (
     usage VARCHAR(16) NOT NULL,
     credits FLOAT, queue_seconds FLOAT, connect_seconds FLOAT, status INTEGER, upstream_id VARCHAR(128) DEFAULT '' NOT NULL, tries TEXT DEFAULT '' NOT NULL, client VARCHAR(200) DEFAULT '' NOT NULL, address VARCHAR(64) DEFAULT '' NOT NULL,
     CONSTRAINT pk_requests PRIMARY KEY (id)
+);
+CREATE TABLE response_items (
+    digest VARCHAR(64) NOT NULL,
+    response VARCHAR(64) NOT NULL,
+    CONSTRAINT pk_response_items PRIMARY KEY (digest),
+    CONSTRAINT fk_response_items_response FOREIGN KEY(response) REFERENCES responses (digest) ON DELETE CASCADE
+);
+CREATE TABLE responses (
+    digest VARCHAR(64) NOT NULL,
+    previous VARCHAR(64) NOT NULL,
+    size INTEGER NOT NULL,
+    used_at FLOAT NOT NULL,
+    sealed BLOB NOT NULL,
+    CONSTRAINT pk_responses PRIMARY KEY (digest)
 );
 CREATE TABLE schema_revision (
     version_num VARCHAR(32) NOT NULL,
@@ -250,4 +270,7 @@ CREATE INDEX ix_keys_name ON keys (name);
 CREATE INDEX ix_keys_owner_id ON keys (owner_id);
 CREATE INDEX ix_audit_at ON audit (at);
 CREATE INDEX ix_audit_action ON audit (action);
+CREATE INDEX ix_news_at ON news (at);
 CREATE INDEX ix_homes_at ON homes (at);
+CREATE INDEX ix_responses_used_at ON responses (used_at);
+CREATE INDEX ix_response_items_response ON response_items (response);

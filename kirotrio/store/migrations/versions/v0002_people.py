@@ -163,24 +163,52 @@ def upgrade() -> None:
     op.create_index("ix_audit_at", "audit", ["at"])
     op.create_index("ix_audit_action", "audit", ["action"])
     op.create_table(
-        "places",
-        sa.Column("account_key", sa.String(64), nullable=False),
-        sa.Column("hold", sa.String(64), nullable=False),
+        "gateways",
         sa.Column("holder", sa.String(128), nullable=False),
         sa.Column("until", sa.Float, nullable=False),
-        sa.PrimaryKeyConstraint("account_key", "hold", name="pk_places"),
+        sa.PrimaryKeyConstraint("holder", name="pk_gateways"),
     )
     op.create_table(
-        "paces",
-        sa.Column("account_key", sa.String(64), nullable=False),
-        sa.Column("next_at", sa.Float, nullable=False),
-        sa.PrimaryKeyConstraint("account_key", name="pk_paces"),
+        "ledgers",
+        sa.Column("name", sa.String(192), nullable=False),
+        sa.Column("content", sa.Text, nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_ledgers"),
     )
+    op.create_table(
+        "news",
+        sa.Column("number", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("at", sa.Float, nullable=False),
+        sa.Column("teller", sa.String(128), nullable=False),
+        sa.Column("content", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_news"),
+    )
+    op.create_index("ix_news_at", "news", ["at"])
     op.create_table(
         "homes",
         sa.Column("session", sa.String(64), nullable=False),
-        sa.Column("account_key", sa.String(64), nullable=False),
+        sa.Column("account_key", sa.String(192), nullable=False),
         sa.Column("at", sa.Float, nullable=False),
         sa.PrimaryKeyConstraint("session", name="pk_homes"),
     )
     op.create_index("ix_homes_at", "homes", ["at"])
+    op.create_table(
+        "responses",
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("previous", sa.String(64), nullable=False),
+        sa.Column("size", sa.Integer, nullable=False),
+        sa.Column("used_at", sa.Float, nullable=False),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_responses"),
+    )
+    op.create_index("ix_responses_used_at", "responses", ["used_at"])
+    op.create_table(
+        "response_items",
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("response", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_response_items"),
+        sa.ForeignKeyConstraint(
+            ["response"], ["responses.digest"], name="fk_response_items_response", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_response_items_response", "response_items", ["response"])
