@@ -287,6 +287,32 @@ class StoreSettings:
 
 
 @frozen
+class UserSettings:
+    registration: str = setting(
+        "invitation",
+        "how a stranger becomes a user: not at all, by an invitation, or also by asking and being approved",
+        choices=("closed", "invitation", "approval"),
+    )
+    new_role: str = setting(
+        "member", "what a user may do who asked to be one and was approved", choices=("member", "viewer")
+    )
+    invitation_lifetime: float = setting(
+        7 * 86_400.0, "how long an invitation can be accepted", unit="seconds", above=0
+    )
+    password_length: int = setting(10, "fewest characters of a password", unit="characters", least=8, most=64)
+    require_second_factor: bool = setting(
+        False, "an operator who has no second factor can do nothing else until there is one"
+    )
+    session_idle: float = setting(86_400.0, "a sign-in to the console ends unused after", unit="seconds", above=0)
+    session_lifetime: float = setting(
+        14 * 86_400.0, "a sign-in to the console ends in any case after", unit="seconds", above=0
+    )
+    keep_audit: float = setting(
+        365 * 86_400.0, "how long lines of the audit log are kept; 0: for ever", unit="seconds", least=0
+    )
+
+
+@frozen
 class LogSettings:
     level: str = setting("info", "least severe level to log", choices=("debug", "info", "warning", "error"))
     format: str = setting("auto", "console, json, or auto (console on a terminal)", choices=("auto", "console", "json"))
@@ -360,6 +386,7 @@ class Settings:
     accounts: AccountSettings = field(factory=AccountSettings)
     data: DataSettings = field(factory=DataSettings)
     store: StoreSettings = field(factory=StoreSettings)
+    users: UserSettings = field(factory=UserSettings)
     log: LogSettings = field(factory=LogSettings)
     sign_in: SignInSettings = field(factory=SignInSettings)
     simulator: SimulatorSettings = field(factory=SimulatorSettings)

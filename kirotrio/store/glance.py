@@ -34,10 +34,12 @@ class Glance:
     mode: str
     accounts: tuple[Mapping[str, Any], ...]
     cooldowns: tuple[Mapping[str, Any], ...]
+    second_factors: bool = False
+    """Whether a user has one."""
 
     @property
     def holds_secrets(self) -> bool:
-        return any(row["sealed"] for row in self.accounts)
+        return self.second_factors or any(row["sealed"] for row in self.accounts)
 
 
 def glance(path: Path, forgotten: float, history: History = SHIPPED) -> Glance | None:
@@ -77,6 +79,7 @@ def _read(connection: sqlite3.Connection, forgotten: float, history: History) ->
         meta.get(MODE, ""),
         _rows(connection, "SELECT * FROM accounts"),
         _rows(connection, "SELECT * FROM cooldowns ORDER BY account_id, model"),
+        bool(connection.execute("SELECT EXISTS (SELECT 1 FROM users WHERE sealed != x'')").fetchone()[0]),
     )
 
 

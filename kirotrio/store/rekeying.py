@@ -17,7 +17,7 @@ from kirotrio.store.backup import key_ids_in, patient
 from kirotrio.store.columns import upsert
 from kirotrio.store.database import Database
 from kirotrio.store.revisions import begin_change, bump
-from kirotrio.store.schema import accounts, meta
+from kirotrio.store.schema import accounts, meta, users
 from kirotrio.store.sealing import SEALED_COLUMNS, KeyMissing, holds_secrets, key_named, name_key, purpose_of
 from kirotrio.store.secret_keys import KeyPlace, SecretKey
 from kirotrio.store.vault import Vault, key_id_of, seal_with
@@ -94,7 +94,8 @@ def drop_retired(database: Database, vault: Vault) -> None:
 
 
 def forget_secrets(database: Database, *, now: float | None = None) -> list[str]:
-    """Give up every secret whose key is lost; the accounts stay, and wait for a new sign-in. Returns their names."""
+    """Give up every secret whose key is lost; the accounts stay, and wait for a new sign-in. Returns their names.
+    Users stay too, without their second factors."""
 
     def forget(connection: Connection) -> list[str]:
         begin_change(connection)
@@ -109,6 +110,10 @@ def forget_secrets(database: Database, *, now: float | None = None) -> list[str]
                 )
                 changes |= {"mark": Blame.SIGN_IN.value, "mark_reason": reason, "marked_at": at, "expires_at": None}
             connection.execute(update(accounts).where(accounts.c.id == row.id).values(changes))
+        second_factors = users.c.sealed != b""
+        connection.execute(
+            update(users).where(second_factors).values(sealed=None, second_factor_at=None, updated_at=at)
+        )
         name_key(connection, "")
         _retire(connection, set())
         bump(connection)

@@ -171,9 +171,11 @@ users = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("last_sign_in_at", Float),
+    Column("second_factor_at", Float),
 )
 """`role`: operator, member or viewer; `state`: active, waiting (for approval) or disabled. `password`: its argon2id
-hash, "" for none. `sealed`: the second factor. `version`: a sign-in made under another one is void."""
+hash, "" for none. `sealed`: the second factor, which is asked for where `second_factor_at` is not NULL. `version`: a
+sign-in made under another one is void."""
 
 identities = Table(
     "identities",

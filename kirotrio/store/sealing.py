@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table, delete, select
 
 from kirotrio.store.columns import upsert
-from kirotrio.store.schema import accounts, meta
+from kirotrio.store.schema import accounts, meta, users
 from kirotrio.store.sealer import KeyMissing as KeyMissing
 from kirotrio.store.sealer import SealBroken as SealBroken
 from kirotrio.store.sealer import Sealer as Sealer
@@ -19,7 +19,7 @@ from kirotrio.store.sealer import purpose_of as purpose_of
 SECRET_KEY = "secret_key"  # noqa: S105 - a name, not a secret
 """The row of `meta` that names the key which seals now."""
 
-SEALED_COLUMNS: tuple[tuple[Table, str, str], ...] = ((accounts, "id", "sealed"),)
+SEALED_COLUMNS: tuple[tuple[Table, str, str], ...] = ((accounts, "id", "sealed"), (users, "id", "sealed"))
 """Every column that a `Sealer` seals: table, column that names the row, column. What `successors` holds is sealed
 otherwise, with the very token that it succeeds."""
 

@@ -257,6 +257,7 @@ CREATE TABLE users (
     created_at FLOAT NOT NULL,
     updated_at FLOAT NOT NULL,
     last_sign_in_at FLOAT,
+    second_factor_at FLOAT,
     CONSTRAINT pk_users PRIMARY KEY (id),
     CONSTRAINT uq_users_name UNIQUE (name)
 );

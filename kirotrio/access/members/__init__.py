@@ -1,0 +1,1 @@
+"""The parts of `people.People`: how somebody signs in, becomes a user, and is looked after."""
