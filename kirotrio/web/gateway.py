@@ -14,6 +14,7 @@ from kirotrio.accounts.lending.pool import Pool
 from kirotrio.classes import define
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.growing import Memory
+from kirotrio.errors import AuthenticationFailed
 from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
@@ -23,6 +24,7 @@ from kirotrio.web.incoming import Incoming
 from kirotrio.web.intake import BodyIntake, Inflight
 
 if TYPE_CHECKING:
+    from kirotrio.access.people import People
     from kirotrio.web.workers.seat import Seat
 
 
@@ -53,6 +55,7 @@ class Gateway:
     """Every request that has been taken and not been answered to its end."""
     draining: trio.Event = field(factory=trio.Event)
     """Set once the gateway is asked to stop: nothing new is taken."""
+    _people: People | None = field(default=None, init=False, repr=False)
 
     @inflight.default
     def _default_inflight(self) -> Inflight:
@@ -82,6 +85,23 @@ class Gateway:
     def is_secure(self, incoming: Incoming) -> bool:
         """Whether the client speaks TLS with a proxy in front that is trusted to say so."""
         return self.addresses.is_secure(incoming.peer, incoming.fields)
+
+    @property
+    def people(self) -> People:
+        """The users of the console. The first to ask waits for SQLAlchemy, unless it is loaded already."""
+        if self._people is None:
+            from kirotrio.access.people import People
+
+            store = self.accounts.shared
+            self._people = People(store.database, store.sealer, self.settings, is_own_key=self.is_own_key)
+        return self._people
+
+    def is_own_key(self, key: str) -> bool:
+        """Whether this is the gateway's own key, and not one that it has given out."""
+        try:
+            return self.keyring.is_own(self.keyring.admit({"x-api-key": key}))
+        except AuthenticationFailed:
+            return False
 
     def intake(self, declared: int | None) -> BodyIntake:
         """Where a body comes in that says it will have so many bytes, if it says so."""

@@ -12,6 +12,7 @@ from attrs import field
 
 from kirotrio.access.grant import Keyring
 from kirotrio.access.modes import Modes
+from kirotrio.access.tidying import keep_tidy
 from kirotrio.accounts.lending.lender import Lending
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.accounts.lending.upkeep import finish, keep_in_step, refresh_ahead
@@ -129,6 +130,8 @@ async def serve_gateway(
                 own_tasks.start_soon(keep_corrections, folder, estimator, log)
             own_tasks.start_soon(records.run)
             own_tasks.start_soon(modes.follow, settings.store.look_every, log)
+            if seat is None or seat.worker == 1:
+                own_tasks.start_soon(keep_tidy, shared.database, settings.users)
             async with trio.open_nursery() as connections:
                 await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
             own_tasks.cancel_scope.cancel()
