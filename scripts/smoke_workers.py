@@ -59,7 +59,7 @@ def a_worker(found: list[int]) -> int:
 
 def answered_by(log: Path) -> set[int]:
     said = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    return {line["worker"] for line in said if line["event"] == "answer"}
+    return {line["worker"] for line in said if line["event"] == "request finished"}
 
 
 def main(binary: str) -> None:

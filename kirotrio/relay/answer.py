@@ -12,7 +12,6 @@ clones it: a clone of its own would keep the channel open, and the drain would w
 from __future__ import annotations
 
 import math
-import time
 from typing import Final
 
 import trio
@@ -21,19 +20,19 @@ from attrs import field
 from kirotrio.classes import define
 from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAlive
 from kirotrio.conversation.usage import UsageLedger
-from kirotrio.errors import Cancelled, Cause, DeadlineExceeded, KirotrioError, without_frames
+from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError, without_frames
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.conduit import Conduit
-from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool, usage_kind
+from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool
 from kirotrio.relay.estimate import Estimate, estimate_at_once, estimate_input
 from kirotrio.relay.generation import shortest_patience
+from kirotrio.relay.outcome import Course, tell
 from kirotrio.relay.ports import Dialect, Loan, Sink
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
 from kirotrio.relay.rounds import with_rounds
 from kirotrio.relay.streams import Glance, LiveAnswer, LiveState
 from kirotrio.relay.watch import Look, Progress, Silence, watch
-from kirotrio.store.request_record import RequestRecord
 
 _CAPACITY = 16
 """Batches between the producer and the drain: a client that does not read stops the upstream read (rule 3)."""
@@ -55,17 +54,24 @@ class Answer:
     relay: Relay
     request: AnswerRequest
     dialect: Dialect
-    began_at: float = field(factory=trio.current_time)
+    began_at: float = field()
     _attempts: Attempts | None = None
     _estimate: Estimate = field(factory=Estimate)
     _producing: trio.CancelScope = field(factory=trio.CancelScope)
     _ending: KirotrioError | None = None
     _lent: str = ""
     """The account that was lent first."""
+    _lent_at: float | None = None
+    _prepared_at: float | None = None
+
+    @began_at.default
+    def _now(self) -> float:
+        taken_at = self.request.taken_at
+        return trio.current_time() if taken_at is None else taken_at
 
     async def run(self, sink: Sink) -> None:
         settings = self.relay.settings
-        outgoing = Outgoing(sink, self.dialect, self._identity)
+        outgoing = Outgoing(sink, self.dialect, self._identity, gaps=self.relay.metrics.gaps)
         live = self._live()
         self.relay.streams.add(live)
         try:
@@ -88,8 +94,13 @@ class Answer:
         finally:
             # It counts as live until its record is there, so that a gateway that stops loses none.
             try:
-                await self._count_what_was_cut(outgoing.end)
-                self._log(outgoing.end)
+                try:
+                    await self._count_what_was_cut(outgoing.end)
+                finally:
+                    course = Course(
+                        self.began_at, self._lent_at, self._prepared_at, outgoing.first_sent, outgoing.status
+                    )
+                    tell(self.relay, self.request, self._attempts, outgoing.end, course)
             finally:
                 self.relay.streams.remove(live)
 
@@ -127,8 +138,7 @@ class Answer:
         try:
             with self._producing:
                 try:
-                    async with self.relay.lender.borrow(self.request.wish) as loan:
-                        await self._generate_on(loan, nursery, batches, silence)
+                    await self._generate_on_one(nursery, batches, silence)
                 except KirotrioError as error:
                     failure = without_frames(error)
                 except Exception as error:
@@ -142,10 +152,24 @@ class Answer:
         finally:
             batches.end()
 
+    async def _generate_on_one(self, nursery: trio.Nursery, batches: Conduit[Item], silence: Silence) -> None:
+        metrics = self.relay.metrics
+        metrics.queued += 1
+        waiting = True
+        try:
+            async with self.relay.lender.borrow(self.request.wish) as loan:
+                metrics.queued -= 1
+                waiting = False
+                self._lent_at = trio.current_time()
+                await self._generate_on(loan, nursery, batches, silence)
+        finally:
+            metrics.queued -= waiting
+
     async def _generate_on(self, loan: Loan, nursery: trio.Nursery, batches: Conduit[Item], silence: Silence) -> None:
         relay, request = self.relay, self.request
         self._lent = loan.name
         conversation = await prepare(request.conversation, relay)
+        self._prepared_at = trio.current_time()
         ledger = UsageLedger(
             0, relay.settings.usage.subtract_output, relay.estimator.count_text, relay.estimator.counts_at_once
         )
@@ -263,67 +287,6 @@ class Answer:
         if progress and progress.upstream_request_id:
             headers["x-kiro-request-id"] = progress.upstream_request_id
         return headers
-
-    def _log(self, end: Finish | Failed | None) -> None:
-        """One line and one record per answer, however it ended."""
-        request, attempts = self.request, self._attempts
-        progress = attempts.progress if attempts is not None else None
-        usage = end.usage if isinstance(end, Finish) else None
-        if usage is None and attempts is not None and attempts.ledger.ready():
-            usage = attempts.ledger.result()
-        error = end.error if isinstance(end, Failed) else None
-        first = progress.first_event_at if progress is not None else None
-        record = RequestRecord(
-            id=request.request_id,
-            at=time.time(),
-            key_id=request.key_id,
-            account=attempts.account if attempts is not None else "",
-            model=request.conversation.model,
-            surface=request.surface,
-            mode=request.mode.value,
-            outcome=self._outcome(end),
-            error=error.message if error is not None else "",
-            seconds=round(trio.current_time() - self.began_at, 3),
-            first_event_seconds=round(first - self.began_at, 3) if first is not None else None,
-            attempts=len(attempts.records) if attempts is not None else 0,
-            input_tokens=usage.input_tokens if usage is not None else None,
-            output_tokens=usage.output_tokens if usage is not None else None,
-            usage=usage_kind(usage) if usage is not None else "",
-            credits=usage.credits if usage is not None else None,
-        )
-        self.relay.record(record)
-        self.relay.streams.tally.put(record)
-        told: dict[str, object] = {
-            "request_id": record.id,
-            "mode": record.mode,
-            "model": record.model,
-            "seconds": record.seconds,
-            "outcome": record.outcome,
-        }
-        if attempts is not None:
-            told["upstream_model"] = attempts.model.id
-            told["account"] = record.account
-            told["attempts"] = [str(attempt) for attempt in attempts.records]
-        if progress is not None:
-            told["upstream_request_id"] = progress.upstream_request_id
-        if record.first_event_seconds is not None:
-            told["first_event_seconds"] = record.first_event_seconds
-        if usage is not None:
-            told["input_tokens"], told["output_tokens"] = record.input_tokens, record.output_tokens
-            told["usage"], told["credits"] = record.usage, record.credits
-        if error is not None:
-            self.relay.log.warning("answer", error=error.message, **told)
-        else:
-            self.relay.log.info("answer", **told)
-
-    def _outcome(self, end: Finish | Failed | None) -> str:
-        match end:
-            case None:
-                return "stopped" if self.relay.streams.cut else "client gone"
-            case Finish(cause):
-                return cause.value
-            case Failed(error):
-                return "cancelled" if isinstance(error, Cancelled) else error.cause.value
 
 
 def _internal() -> KirotrioError:

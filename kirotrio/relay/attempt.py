@@ -285,6 +285,7 @@ async def _read(
                 ) as stream:
                     call.let_go()
                     progress.head = True
+                    progress.head_at = trio.current_time()
                     progress.status = stream.status
                     await _read_stream(stream, received, progress, call, patience, announce)
             except KirotrioError as error:

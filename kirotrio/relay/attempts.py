@@ -63,6 +63,10 @@ class AttemptRecord:
     status: int
     """The upstream's HTTP status; 0 where none had come."""
     seconds: float
+    began_at: float
+    """Trio's time."""
+    upstream_id: str = ""
+    """The upstream's own name of it."""
 
     def __str__(self) -> str:
         return f"{self.outcome}({self.status})" if self.status else self.outcome
@@ -301,8 +305,12 @@ class Attempts:
         )
 
     def _record(self, outcome: str, progress: Progress) -> None:
-        seconds = round(trio.current_time() - progress.started_at, 3)
-        self.records.append(AttemptRecord(len(self.records) + 1, self.account, outcome, progress.status, seconds))
+        began_at = progress.started_at
+        seconds = round(trio.current_time() - began_at, 3)
+        number, upstream_id = len(self.records) + 1, progress.upstream_request_id
+        self.records.append(
+            AttemptRecord(number, self.account, outcome, progress.status, seconds, began_at, upstream_id)
+        )
 
     def _log_diagnostics(self, generation: Generation) -> None:
         if self.records:

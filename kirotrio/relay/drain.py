@@ -7,7 +7,9 @@ restart empties it, and what a client is shown at its head can be the measured c
 from __future__ import annotations
 
 import enum
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, Protocol, TypeAlias, cast
 
 import trio
@@ -35,6 +37,7 @@ from kirotrio.relay.conduit import AtOnce, Conduit
 from kirotrio.relay.estimate import Estimate
 from kirotrio.relay.ports import BodyEncoder, Dialect, PromptSink, Sink, StreamEncoder
 from kirotrio.relay.request import Mode
+from kirotrio.telemetry.metrics import GAP, Histogram
 
 STREAM_HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
@@ -73,8 +76,14 @@ class Outgoing:
     identity: Callable[[], Mapping[str, str]]
     """Headers that name the request, as far as they are known."""
     last_sent: float = field(factory=trio.current_time)
+    first_sent: float | None = None
+    """When the first piece had left."""
     head_sent: bool = False
     end: Finish | Failed | None = None
+    status: int | None = None
+    """Of the answer's head, once that was sent."""
+    gaps: Histogram = field(factory=partial(Histogram, GAP))
+    """Seconds from one piece to the next, signs of life among them, as the client gets them: of all answers."""
     failing: Callable[[KirotrioError], bytes] = field()
     """Writes an error into a body that has begun, at the point where it stands."""
 
@@ -86,12 +95,13 @@ class Outgoing:
     async def head(self, headers: Mapping[str, str]) -> None:
         if not self.head_sent:
             self.head_sent = True
+            self.status = 200
             await self.sink.start(200, {**headers, **self.identity()})
 
     async def write(self, piece: bytes) -> None:
         if piece:
             await self.sink.write(piece)
-            self.last_sent = trio.current_time()
+            self._left()
 
     def writer(self, encode: Callable[[Batch], bytes]) -> AtOnce[Item] | None:
         """Writes what needs no look at it, without waiting; None where the sink cannot."""
@@ -100,6 +110,8 @@ class Outgoing:
         if write_now is None:
             return None
         current_time = trio.lowlevel.current_clock().current_time
+        gaps = self.gaps
+        bounds, counts = gaps.bounds, gaps.counts
 
         def at_once(item: Item) -> Item | None:
             if type(item) is not list or type(item[-1]) in _APART:
@@ -109,19 +121,33 @@ class Outgoing:
                 unsent = write_now(piece)
                 if unsent:
                     return Unsent(unsent)
-                self.last_sent = current_time()
+                # `_left` by hand, since this is for each event: the first piece left before.
+                now = current_time()
+                gap = now - self.last_sent
+                counts[bisect_left(bounds, gap)] += 1
+                gaps.sum += gap
+                self.last_sent = now
             return None
 
         return at_once
 
     async def rest(self, unsent: Unsent) -> None:
         await cast("PromptSink", self.sink).write_rest(unsent.data)
-        self.last_sent = trio.current_time()
+        self._left()
 
     async def last(self, end: Finish | Failed, piece: bytes) -> None:
         self.end = end
         await self.sink.finish(piece)
-        self.last_sent = trio.current_time()
+        self._left()
+
+    def _left(self) -> None:
+        """A piece has left."""
+        now = trio.current_time()
+        if self.first_sent is None:
+            self.first_sent = now
+        else:
+            self.gaps.add(now - self.last_sent)
+        self.last_sent = now
 
     async def fail(self, failed: Failed) -> None:
         """An HTTP error while the status is still open, else the dialect's error inside the body."""
@@ -130,6 +156,7 @@ class Outgoing:
             return
         self.head_sent = True
         refusal = self.dialect.refusal(failed.error)
+        self.status = refusal.status
         await self.sink.start(refusal.status, {**refusal.headers, **self.identity()})
         await self.last(failed, refusal.body)
 

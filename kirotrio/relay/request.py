@@ -22,6 +22,7 @@ from kirotrio.relay.prepared_files import PreparedFiles
 from kirotrio.relay.streams import Streams
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.log import Log
+from kirotrio.telemetry.metrics import Metrics
 
 LARGE = 2 * 1024 * 1024
 """Bytes of a body from which on work on the whole of it belongs in a thread, so that it keeps nobody else waiting.
@@ -52,6 +53,14 @@ class AnswerRequest:
     """Bytes of the client's body: how much work anything is that looks at the whole of it."""
     surface: str = ""
     """Which of our APIs was asked, for the record."""
+    client: str = ""
+    """The client's User-Agent."""
+    address: str = ""
+    """Where it asks from, "" where that is not known."""
+    traceparent: str = ""
+    """The client's place in a trace (W3C Trace Context), "" for none."""
+    taken_at: float | None = None
+    """When the request came, Trio's time; None: when its answer began."""
 
     @wish.default
     def _any_account(self) -> Wish:
@@ -74,6 +83,8 @@ class Relay:
     log: Log
     record: Callable[[RequestRecord], None] = field(default=_forget)
     """Takes what happened to each request; never waits."""
+    metrics: Metrics = field(factory=Metrics)
+    """What is counted of all requests."""
     streams: Streams = field(factory=Streams)
     extraction: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 2))
     """Documents that are read at one time, each in a process of its own."""

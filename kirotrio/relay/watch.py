@@ -68,6 +68,7 @@ class Progress:
     status: int = 0
     upstream_request_id: str = ""
     started_at: float = field(factory=trio.current_time)
+    head_at: float | None = None
     first_event_at: float | None = None
     reading_since: float | None = None
     """When the read that is waiting now began; None while nobody reads."""

@@ -22,6 +22,7 @@ from kirotrio.web.incoming import Incoming, new_request_id
 
 _T = TypeVar("_T")
 
+_KEPT = 200
 _SESSION = ("session-id", "session_id", "x-session-id")
 
 
@@ -69,6 +70,12 @@ def wish_of(grant: Grant, account: str) -> Wish:
     return Wish(credential=grant.credential, account=account, allowed=grant.accounts)
 
 
+def shown(text: str) -> str:
+    """What a client says of itself, as far as a record keeps it: nothing that could steer whatever shows it."""
+    text = text[:_KEPT]
+    return text if text.isascii() and text.isprintable() else "".join(filter(str.isprintable, text))
+
+
 def session_header(incoming: Incoming) -> str | None:
     """The session that an OpenAI client names beside its body: Codex and those that took its name for it."""
     return next((value for name in _SESSION if (value := incoming.headers.get(name))), None)
@@ -93,5 +100,17 @@ def answer(
         session=session_identity(conversation),
         model=conversation.model,
     )
-    wanted = AnswerRequest(conversation, mode, asked.request_id, wish, grant.key_id, size, surface)
+    incoming = asked.incoming
+    wanted = AnswerRequest(
+        conversation,
+        mode,
+        asked.request_id,
+        wish,
+        grant.key_id,
+        size,
+        surface,
+        client=shown(incoming.headers.get("user-agent", "")),
+        address=gateway.client_address(incoming),
+        traceparent=incoming.headers.get("traceparent", ""),
+    )
     return Answer(gateway.relay, wanted, dialect)

@@ -35,7 +35,9 @@ async def test_the_upstream_connection_is_closed(tmp_path, mode, state, leaving)
         await stack.wait_for_closed_stream()
         with trio.fail_after(10):
             await stack.gateway.relay.streams.wait_empty()
-        assert [fields["outcome"] for _, name, fields in stack.log.lines if name == "answer"] == ["client gone"]
+        assert [fields["outcome"] for _, name, fields in stack.log.lines if name == "request finished"] == [
+            "client gone"
+        ]
 
 
 async def test_many_leaving_clients_leave_nothing_behind(tmp_path):

@@ -63,7 +63,7 @@ async def test_a_fault_inside_is_a_500_of_the_dialect_and_logged(stage, autojump
     assert [(fields["exc_info"], fields["request_id"]) for fields in scene.logged("answer failed")] == [
         (fault, "req_test")
     ]
-    assert scene.logged("answer")[0]["outcome"] == "internal"
+    assert scene.logged("request finished")[0]["outcome"] == "internal"
 
 
 async def test_an_account_that_is_not_there_is_told_as_it_is(stage, autojump_clock):
@@ -122,7 +122,7 @@ async def test_an_attempt_that_met_a_fault_of_ours_is_in_the_line(stage, autojum
 
     scene.change(lender=Lending(credentials=credentials))
     assert (await scene.run()).status == 500
-    (line,) = scene.logged("answer")
+    (line,) = scene.logged("request finished")
     assert (line["outcome"], line["attempts"]) == ("internal", ["internal"])
 
 
@@ -298,7 +298,7 @@ async def test_who_ended_an_answer_is_in_its_line(stage, autojump_clock, cut, ou
         await trio.sleep(1)
         scene.relay.streams.cut = cut
         nursery.cancel_scope.cancel()
-    (line,) = scene.logged("answer")
+    (line,) = scene.logged("request finished")
     assert line["outcome"] == outcome
     assert line["attempts"] == ["cancelled(200)"]
     assert line["output_tokens"] > 0, "what was generated was paid for"
@@ -310,8 +310,8 @@ async def test_who_ended_an_answer_is_in_its_line(stage, autojump_clock, cut, ou
 async def test_the_line_of_a_failed_answer_has_tokens_and_credits(stage, autojump_clock):
     scene = stage(answering(text("half of it"), tail(percentage=10.0), [exception("InternalServerException", "x")]))
     await scene.run()
-    levels = [level for level, name, _ in scene.log.lines if name == "answer"]
-    (line,) = scene.logged("answer")
+    levels = [level for level, name, _ in scene.log.lines if name == "request finished"]
+    (line,) = scene.logged("request finished")
     assert levels == ["warning"]
     assert line["outcome"] == "upstream_overloaded"
     assert line["error"]
@@ -323,7 +323,7 @@ async def test_the_line_of_a_failed_answer_has_tokens_and_credits(stage, autojum
 async def test_the_line_of_a_refused_answer_says_by_whom_and_of_what(stage, autojump_clock):
     scene = stage(refusing(400, message="Improperly formed request."))
     await scene.run(conversation=hello(model="claude-sonnet-4-5"))
-    (line,) = scene.logged("answer")
+    (line,) = scene.logged("request finished")
     assert (line["account"], line["model"], line["upstream_model"]) == (
         "scripted",
         "claude-sonnet-4-5",

@@ -178,7 +178,7 @@ async def test_a_200_that_is_no_event_stream_is_an_error(stage, autojump_clock):
 async def test_one_line_is_logged_per_answer_with_its_attempts(stage, autojump_clock):
     scene = stage(refusing(500, message=HIGH_LOAD), GOOD)
     await scene.run()
-    (line,) = [fields for level, name, fields in scene.log.lines if name == "answer"]
+    (line,) = [fields for level, name, fields in scene.log.lines if name == "request finished"]
     assert len(line["attempts"]) == 2
     assert line["mode"] == "live"
     assert line["usage"] == "measured"

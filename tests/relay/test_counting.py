@@ -147,7 +147,7 @@ async def test_who_leaves_while_the_vocabulary_is_loaded_waits_no_longer_than_fo
         assert trio.current_time() == 3
     finally:
         blocking.released.set()
-    [answer] = scene.logged("answer")
+    [answer] = scene.logged("request finished")
     assert answer["outcome"] == "client gone"
     assert "output_tokens" not in answer
 
@@ -181,7 +181,7 @@ async def test_others_go_on_while_the_vocabulary_is_loaded_for_an_answer_that_wa
             await left.wait()
     finally:
         blocking.released.set()
-    [answer] = [one for one in scene.logged("answer") if one["outcome"] == "client gone"]
+    [answer] = [one for one in scene.logged("request finished") if one["outcome"] == "client gone"]
     assert answer.get("output_tokens") == (load_vocabulary().count(WORDS) if in_time else None)
 
 
@@ -207,7 +207,7 @@ async def test_answers_that_are_cut_together_are_counted_one_after_the_other(sta
         while not all(WORDS[-9:].encode() in sink.body for sink in sinks):
             await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    assert [one["output_tokens"] for one in scene.logged("answer")] == [7] * 4
+    assert [one["output_tokens"] for one in scene.logged("request finished")] == [7] * 4
     assert most == 1, "threads that count at one time keep the event loop waiting"
 
 
@@ -220,7 +220,7 @@ async def test_the_record_of_a_cut_answer_tells_what_was_put_out(stage, mock_clo
         while WORDS[-9:].encode() not in sink.body:
             await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
-    [answer] = scene.logged("answer")
+    [answer] = scene.logged("request finished")
     assert answer["output_tokens"] == load_vocabulary().count(WORDS * 400)
 
 

@@ -79,7 +79,7 @@ async def test_a_client_that_leaves_closes_the_upstream(stage, autojump_clock, m
         nursery.cancel_scope.cancel()
     assert scene.transport.open == 0
     assert scene.transport.closed_at == [trio.current_time()], "closed at the moment of leaving"
-    assert [fields["outcome"] for _, name, fields in scene.log.lines if name == "answer"] == ["client gone"]
+    assert [fields["outcome"] for _, name, fields in scene.log.lines if name == "request finished"] == ["client gone"]
 
 
 async def test_a_client_that_does_not_read_stops_the_upstream_read(stage, autojump_clock):

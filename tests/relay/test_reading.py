@@ -35,7 +35,7 @@ async def test_the_upstreams_request_id_is_known_by_all_its_names(stage, autojum
     scene = stage(Script(WHOLE, headers={"content-type": "application/vnd.amazon.eventstream", name: "their-1"}))
     sink = await scene.run()
     assert sink.headers["x-kiro-request-id"] == "their-1"
-    assert scene.logged("answer")[0]["upstream_request_id"] == "their-1"
+    assert scene.logged("request finished")[0]["upstream_request_id"] == "their-1"
 
 
 async def test_a_huge_request_that_is_called_malformed_is_told_as_an_overflow(stage, autojump_clock):
@@ -130,7 +130,7 @@ async def test_an_error_whose_body_does_not_come_is_told_by_its_status_soon(stag
     sink = await scene.run()
     assert trio.current_time() - began < 10
     assert sink.status == 529
-    assert scene.logged("answer")[0]["attempts"] == ["upstream_overloaded(503)"]
+    assert scene.logged("request finished")[0]["attempts"] == ["upstream_overloaded(503)"]
 
 
 async def test_a_first_event_after_silence_is_watched_from_then_on(stage, autojump_clock):
@@ -142,7 +142,7 @@ async def test_a_first_event_after_silence_is_watched_from_then_on(stage, autoju
 async def test_the_first_event_is_logged_with_its_time(stage, autojump_clock):
     scene = stage(answering(4.0, WHOLE, head_after=2.0))
     await scene.run()
-    assert scene.logged("answer")[0]["first_event_seconds"] == pytest.approx(6)
+    assert scene.logged("request finished")[0]["first_event_seconds"] == pytest.approx(6)
 
 
 async def test_a_requests_body_is_not_held_for_as_long_as_its_answer_takes(stage, autojump_clock):

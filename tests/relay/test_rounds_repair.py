@@ -93,7 +93,7 @@ async def test_a_fence_around_the_json_is_taken_away_and_counted(stage, mode):
     assert said(sink, mode) == '{"a":1}'
     assert [line["note"] for line in scene.logged("answer note")] == ["a Markdown fence around the JSON was taken away"]
     assert not plain.logged("answer note")
-    counts = [seen.logged("answer")[0]["output_tokens"] for seen in (scene, plain)]
+    counts = [seen.logged("request finished")[0]["output_tokens"] for seen in (scene, plain)]
     assert counts[0] > counts[1], "the fence was generated, and is paid for"
     assert bare.status == 200
 
@@ -171,7 +171,7 @@ async def test_both_answers_are_counted(stage):
     once, twice = stage(GOOD), stage(WRONG, GOOD, **ON)
     await once.run(Mode.JSON, JSON_WANTED)
     await twice.run(Mode.JSON, JSON_WANTED)
-    one, two = once.logged("answer")[0], twice.logged("answer")[0]
+    one, two = once.logged("request finished")[0], twice.logged("request finished")[0]
     assert two["output_tokens"] > one["output_tokens"]
     assert two["credits"] == pytest.approx(2 * one["credits"])
     assert two["attempts"] == ["ok(200)", "ok(200)"]
@@ -184,7 +184,7 @@ async def test_an_input_that_is_not_measured_is_estimated_with_what_was_added(st
     once, twice = stage(good), stage(long, good, **ON)
     for scene in (once, twice):
         await scene.run(Mode.JSON, JSON_WANTED)
-    one, two = (scene.logged("answer")[0] for scene in (once, twice))
+    one, two = (scene.logged("request finished")[0] for scene in (once, twice))
     assert (one["usage"], two["usage"]) == ("estimate", "estimate")
     assert two["input_tokens"] > one["input_tokens"] + 400
 
@@ -314,7 +314,7 @@ async def test_the_answer_to_a_search_is_repaired_with_what_was_found(stage):
     sink = await scene.run(Mode.JSON, hello(output_schema=SCHEMA, web_search=WebSearch()))
     assert said(sink, Mode.JSON) == '{"a":1}', sink.body
     assert len(scene.transport.bodies) == 3
-    assert scene.logged("answer")[0]["credits"] == pytest.approx(3 * 0.0386)
+    assert scene.logged("request finished")[0]["credits"] == pytest.approx(3 * 0.0386)
 
 
 # Schemas

@@ -459,7 +459,7 @@ async def test_a_direct_search_is_a_whole_answer_in_every_mode(stage, autojump_c
     assert sink.status == 200
     assert sink.finished
     assert PAGE["url"].encode() in sink.body
-    assert scene.logged("answer")[0]["account"] == "scripted", "whose searches were used up"
+    assert scene.logged("request finished")[0]["account"] == "scripted", "whose searches were used up"
 
 
 # -- any number of searching generations ---------------------------------------------------------------------------

@@ -93,8 +93,8 @@ def every_stream_validated() -> Iterator[None]:
         if problems_of(body):
             found.append("\n".join([*problems_of(body), body[-2000:].decode(errors="replace")]))
 
-    def watched(sink: Sink, dialect: Dialect, identity: Callable[[], Mapping[str, str]]) -> Outgoing:
-        return Outgoing(WatchedSink(sink, judge), dialect, identity)
+    def watched(sink: Sink, dialect: Dialect, identity: Callable[[], Mapping[str, str]], **more: Any) -> Outgoing:
+        return Outgoing(WatchedSink(sink, judge), dialect, identity, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kirotrio.relay.answer, "Outgoing", watched)

@@ -303,7 +303,7 @@ async def test_a_request_leaves_one_line_and_a_look_at_health_none(stack, caplog
             await http.post("/v1/messages", json=body)
     # What is told once is of the start and the stop.
     told = Counter(s.log.events("info"))
-    assert {event: times for event, times in told.items() if times > 1} == {"answer": 3}
+    assert {event: times for event, times in told.items() if times > 1} == {"request finished": 3}
     # What any server beneath would say, it would say to the standard library's log.
     assert not [one.name for one in caplog.records if one.name.partition(".")[0] not in ("httpx", "httpcore")]
 

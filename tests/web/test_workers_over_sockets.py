@@ -40,7 +40,7 @@ def lines(process: Forked) -> list[dict[str, Any]]:
 
 def answered_by(process: Forked) -> set[int]:
     """The workers that have answered."""
-    return {line["worker"] for line in lines(process) if line["event"] == "answer"}
+    return {line["worker"] for line in lines(process) if line["event"] == "request finished"}
 
 
 async def ask(url: str, text: str = "Say hi", path: str = "/v1/messages", body: Any = None) -> httpx.Response:
@@ -197,7 +197,7 @@ async def test_where_a_worker_is_killed_the_others_serve_and_it_comes_back(tmp_p
             await until(lambda: back(gateway) and back(gateway)[-1]["worker"] == worker)
 
             async def both() -> None:
-                while len({line["worker"] for line in lines(gateway)[-6:] if line["event"] == "answer"}) < 2:
+                while len({line["worker"] for line in lines(gateway)[-6:] if line["event"] == "request finished"}) < 2:
                     await ask_many(url, 6)
 
             with trio.fail_after(30):
@@ -318,7 +318,7 @@ async def test_connections_that_come_together_are_shared_evenly(tmp_path: Path, 
         gateway = w.start(nest, options=WORKERS)
         url = await ready(gateway)
         assert {answer.status_code for answer in await ask_many(url, 40, "[[events=4 gap_ms=100]] x")} == {200}
-        workers = [line["worker"] for line in lines(gateway) if line["event"] == "answer"]
+        workers = [line["worker"] for line in lines(gateway) if line["event"] == "request finished"]
         assert min(workers.count(1), workers.count(2)) >= 10, workers
 
 
