@@ -19,6 +19,7 @@ from kirotrio.access.elsewhere.identity import ElsewhereFailed, Trouble
 from kirotrio.classes import frozen
 from kirotrio.errors import KirotrioError
 from kirotrio.store.sealer import Sealer
+from kirotrio.store.vault import key_id_of
 
 PURPOSE: Final = "sign-in elsewhere"
 """What a journey's seal is bound to: no other sealed value passes for one."""
@@ -63,17 +64,28 @@ def packed(journey: Journey, sealer: Sealer) -> str:
 
     Raises SettingsError where there is no key.
     """
-    sealed = sealer.seal(orjson.dumps(asdict(journey)), PURPOSE)
+    return written(sealer.seal(plain(journey), PURPOSE))
+
+
+def plain(journey: Journey) -> bytes:
+    """What is sealed."""
+    return orjson.dumps(asdict(journey))
+
+
+def written(sealed: bytes) -> str:
     return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
 
-def unpacked(cookie: str, sealer: Sealer) -> Journey:
-    """The journey in a cookie. Blocking. Raises ElsewhereFailed for whatever we did not make."""
+def unpacked(cookie: str, sealer: Sealer, key_id: str) -> Journey:
+    """The journey in a cookie that was sealed with this key. Blocking. Raises ElsewhereFailed for whatever we did not
+    make. Another key is not even looked for: a stranger would choose it, and the system's keyring be asked for it."""
     failed = ElsewhereFailed("the browser brought no sign-in of ours", Trouble.EXPIRED)
     if not cookie or len(cookie) > _LONGEST_COOKIE or not cookie.isascii():
         raise failed
     try:
         sealed = base64.b64decode(cookie + "=" * (-len(cookie) % 4), altchars=b"-_", validate=True)
+        if key_id_of(sealed) != key_id:
+            raise failed
         fields: dict[str, Any] = orjson.loads(sealer.open(sealed, PURPOSE))
         return Journey(**fields)
     # What is not sealed by us raises whatever a sealer says to a value that it cannot read.
@@ -83,11 +95,11 @@ def unpacked(cookie: str, sealer: Sealer) -> Journey:
 
 def local_path(asked: str, otherwise: str = "/console") -> str:
     """`asked` where it is a page of this console, else `otherwise`: nobody is sent to another site from here."""
-    plain = asked.isascii() and asked.isprintable() and len(asked) <= _LONGEST_NEXT
+    simple = asked.isascii() and asked.isprintable() and len(asked) <= _LONGEST_NEXT
     path = asked.partition("?")[0].partition("#")[0]
     below = path == "/console" or path.startswith("/console/")
     # Browsers read a backslash as a slash, and resolve dots, also written as escapes, before they ask.
-    if not plain or not below or any(sign in asked for sign in ("\\", " ")) or "//" in path or "." in path:
+    if not simple or not below or any(sign in asked for sign in ("\\", " ")) or "//" in path or "." in path:
         return otherwise
     if "%" in path or path.startswith("/console/sign-in"):
         return otherwise
