@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kirotrio.errors import NotFound
-from kirotrio.web.console import assets, overview, preferences, signing
+from kirotrio.web.console import assets, joining, me, overview, preferences, signing
 from kirotrio.web.console.guarding import ANYBODY, reads
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.gateway import Gateway
@@ -18,6 +18,8 @@ def routes() -> tuple[Route, ...]:
     return (
         *overview.ROUTES,
         *signing.ROUTES,
+        *joining.ROUTES,
+        *me.ROUTES,
         *preferences.ROUTES,
         *assets.routes(),
         reads("/console/<path:rest>", nowhere, ANYBODY),

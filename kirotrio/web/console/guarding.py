@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
-from urllib.parse import urlencode
+from urllib.parse import urlsplit
 
-from kirotrio.errors import Cause, KirotrioError
+from kirotrio.access.members.outcomes import ConfirmationNeeded
+from kirotrio.errors import KirotrioError, PermissionDenied
 from kirotrio.web.console.failures import failure, fault
 from kirotrio.web.console.forms import TOKEN, Form, read_form
 from kirotrio.web.console.origin import check_origin, check_token
-from kirotrio.web.console.pages import redirect
+from kirotrio.web.console.pages import redirect, with_next
 from kirotrio.web.console.visit import EVERYONE, Visit, open_visit
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming, Route, Runs
@@ -22,6 +23,9 @@ from kirotrio.web.incoming import Incoming, Route, Runs
 Shows: TypeAlias = Callable[..., Awaitable[Runs]]
 
 SIGN_IN: Final = "/console/sign-in"
+CONFIRM: Final = "/console/confirm"
+ENROL: Final = "/console/me/second-factor"
+"""All that is open to whoever has to set a second factor up first."""
 ANYBODY: Final = None
 """In place of roles: nobody has to have signed in."""
 
@@ -59,11 +63,15 @@ def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False)
                 check_origin(incoming.headers)
             visit = await open_visit(gateway, incoming)
             if roles is not None:
-                if visit.person is None:
+                if visit.session is None:
                     return _to_sign_in(visit, form=form)
-                if visit.person.role not in roles:
-                    raise KirotrioError("your role does not include this", cause=Cause.PERMISSION)
+                if visit.session.needs_enrolment and not incoming.path.startswith(ENROL):
+                    return redirect(visit, ENROL)
+                if visit.session.user.role not in roles:
+                    raise PermissionDenied("your role does not include this")
             return await answer(gateway, visit, **parts)
+        except ConfirmationNeeded as error:
+            return _to_confirm(visit, form=form) if visit is not None else failure(gateway, visit, incoming, error)
         except KirotrioError as error:
             return failure(gateway, visit, incoming, error)
         except Exception as error:
@@ -73,4 +81,10 @@ def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False)
 
 
 def _to_sign_in(visit: Visit, *, form: bool) -> Runs:
-    return redirect(visit, SIGN_IN if form or visit.partial else f"{SIGN_IN}?{urlencode({'next': visit.here})}")
+    return redirect(visit, SIGN_IN if form or visit.partial else with_next(SIGN_IN, visit.here))
+
+
+def _to_confirm(visit: Visit, *, form: bool) -> Runs:
+    """After a form, back to the page that it stands on: what it asked for has to be asked for again."""
+    came_from = urlsplit(visit.incoming.headers.get("referer", "")).path
+    return redirect(visit, with_next(CONFIRM, came_from if form or visit.partial else visit.here))

@@ -84,4 +84,6 @@ class Live:
             seen = await open_visit(self.gateway, self.visit.incoming)
         except KirotrioError:
             return True
-        return seen.person == self.visit.person
+        if seen.session is None or self.visit.session is None:
+            return seen.session is self.visit.session
+        return seen.session.id == self.visit.session.id and seen.user.role == self.visit.user.role

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -76,6 +76,11 @@ def local(address: str) -> str:
     own = parts.path == HOME or parts.path.startswith(HOME + "/")
     plain = address.isascii() and address.isprintable() and "\\" not in address and " " not in address
     return address if own and plain and not parts.scheme and not parts.netloc and ".." not in parts.path else HOME
+
+
+def with_next(path: str, address: str) -> str:
+    """A page that leads to another one afterwards."""
+    return f"{path}?{urlencode({'next': local(address)})}"
 
 
 @functools.cache

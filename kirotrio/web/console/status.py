@@ -25,4 +25,7 @@ _STATUS: Final = {
 
 
 def status_of(error: KirotrioError) -> int:
+    """What was raised with a sentence for a person, but without a cause, is what they asked for that cannot be."""
+    if error.cause is Cause.INTERNAL and type(error) is not KirotrioError:
+        return 400
     return _STATUS.get(error.cause, 400)

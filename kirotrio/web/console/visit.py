@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+import trio
 from attrs import field
 
+from kirotrio.access.audit import Actor
 from kirotrio.classes import define, frozen
-from kirotrio.errors import PermissionDenied
+from kirotrio.errors import AuthenticationFailed
+from kirotrio.store.user_record import Session, User
 from kirotrio.web.console import cookies
 from kirotrio.web.console.languages import Speech, choose
 from kirotrio.web.console.origin import token_of
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming
+
+if TYPE_CHECKING:
+    from kirotrio.access.people import People
 
 OPERATOR: Final = frozenset({"operator"})
 OWNERS: Final = frozenset({"operator", "member"})
@@ -25,21 +31,6 @@ EVERYONE: Final = frozenset({"operator", "member", "viewer"})
 """Whoever has signed in."""
 
 THEMES: Final = ("light", "dark")
-
-
-@frozen
-class Person:
-    """Who has signed in. `id` is the user's, `role` operator, member or viewer."""
-
-    id: str
-    name: str
-    display: str
-    role: str
-    language: str = ""
-
-    @property
-    def shown(self) -> str:
-        return self.display or self.name
 
 
 @frozen
@@ -68,28 +59,45 @@ class Shown(Protocol):
 class Visit:
     """What a page is given beside the gateway. `csrf` is the token that its forms have to send back.
 
-    `secure`: the browser came by TLS. `address`: the client's. `keeps`: Set-Cookie fields of the answer.
+    `session`: the sign-in, None where nobody has signed in wholly; `waiting`: one whose second factor is still to
+    come. `secure`: the browser came by TLS. `address`: the client's. `keeps`: Set-Cookie fields of the answer.
     """
 
     incoming: Incoming
-    person: Person | None
+    session: Session | None
     csrf: str = field(repr=False)
     speech: Speech
     theme: str
     secure: bool
     address: str
-    session: str = field(default="", repr=False)
-    """The value of the session's cookie."""
+    waiting: Session | None = None
+    token: str = field(default="", repr=False)
+    """What the session's cookie holds."""
     notice: Notice | None = None
     announcements: Sequence[Shown] = ()
     keeps: list[str] = field(factory=list, repr=False)
 
     @property
-    def user(self) -> Person:
-        """Raises PermissionDenied where nobody has signed in; a page that has roles is never asked for then."""
-        if self.person is None:
-            raise PermissionDenied("nobody has signed in")
-        return self.person
+    def signed_in(self) -> Session:
+        """Raises AuthenticationFailed where nobody has; a page that has roles is never asked for then."""
+        if self.session is None:
+            raise AuthenticationFailed("nobody has signed in")
+        return self.session
+
+    @property
+    def user(self) -> User:
+        """Raises AuthenticationFailed where nobody has signed in."""
+        return self.signed_in.user
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts, for the audit log. Raises AuthenticationFailed where nobody has signed in."""
+        return Actor(self.user.id, self.user.name, self.address)
+
+    @property
+    def agent(self) -> str:
+        """What the browser calls itself, cut."""
+        return self.incoming.headers.get("user-agent", "")[:200]
 
     @property
     def path(self) -> str:
@@ -112,7 +120,7 @@ class Visit:
         return self.speech.language
 
     def may(self, roles: frozenset[str]) -> bool:
-        return self.person is not None and self.person.role in roles
+        return self.session is not None and self.session.user.role in roles
 
     def keep(self, name: str, value: str, seconds: float | None = None) -> None:
         self.keeps.append(cookies.keep(name, value, secure=self.secure, seconds=seconds))
@@ -130,24 +138,37 @@ async def open_visit(gateway: Gateway, incoming: Incoming) -> Visit:
     def cookie(name: str) -> str:
         return cookies.read(sent, name, secure=secure)
 
-    person: Person | None = None
+    token = cookie(cookies.SESSION)
+    found = await (await people_of(gateway)).session(token) if token else None
     visitor, theme = cookie(cookies.VISITOR), cookie(cookies.THEME)
-    language = choose(cookie(cookies.LANGUAGE), accept=incoming.headers.get("accept-language", ""))
+    wanted = found.user.language if found is not None else ""
     visit = Visit(
         incoming,
-        person,
-        token_of(visitor),
-        Speech(language),
+        None if found is None or found.waits_for_code else found,
+        found.csrf if found is not None else token_of(visitor),
+        Speech(choose(cookie(cookies.LANGUAGE), wanted, accept=incoming.headers.get("accept-language", ""))),
         theme if theme in THEMES else "",
         secure,
         gateway.client_address(incoming),
+        found if found is not None and found.waits_for_code else None,
+        token,
     )
-    if person is None and not visitor:
+    if found is None and not visitor:
         visitor = secrets.token_urlsafe(24)
         visit.csrf = token_of(visitor)
         visit.keep(cookies.VISITOR, visitor)
     visit.notice = _notice(cookies.unpacked(cookie(cookies.NOTICE)))
     return visit
+
+
+async def people_of(gateway: Gateway) -> People:
+    """The gateway's users. What they need is loaded in a thread, so that nobody who asks for something else waits."""
+    await trio.to_thread.run_sync(_load_people)
+    return gateway.people
+
+
+def _load_people() -> None:
+    import kirotrio.access.people  # noqa: F401 - all that matters is that it is loaded
 
 
 def _notice(value: object) -> Notice | None:
