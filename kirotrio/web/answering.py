@@ -8,8 +8,10 @@ from kirotrio.errors import BodyInvalid, KirotrioError, Overloaded, PermissionDe
 from kirotrio.relay.ports import Sink
 from kirotrio.web import envelope
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.http1 import Malformed
 from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs, new_request_id
 from kirotrio.web.intake import BodyIntake
+from kirotrio.web.naming import account_of
 
 _APIS = ("/v1/", "/cc/")
 _SHOWN = 200
@@ -66,6 +68,16 @@ def refused(gateway: Gateway, incoming: Incoming, head_size: int) -> Reply | Non
     except KirotrioError as error:
         return envelope.refusal(error, incoming.path, incoming.headers.get("anthropic-version"))
     return None
+
+
+def malformed(gateway: Gateway, malformed: Malformed) -> Reply:
+    """The refusal of what is no request that is served here, in the dialect of its path where that is known."""
+    head = malformed.head
+    path = account_of(head.path)[1] if head is not None else ""
+    version = head.headers.get("anthropic-version") if head is not None else None
+    gateway.log.debug("no request", status=malformed.status, reason=malformed.reason, path=path[:_SHOWN])
+    error = BodyInvalid("", malformed.reason) if malformed.status < 500 else KirotrioError(malformed.reason)
+    return attrs.evolve(envelope.refusal(error, path, version), status=malformed.status)
 
 
 async def ask(gateway: Gateway, endpoint: Endpoint, incoming: Incoming) -> Runs:

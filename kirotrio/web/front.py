@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kirotrio.web import bridge
+from kirotrio.web import answering, bridge
 from kirotrio.web.answering import ask, deliver, refused, turned_away
 from kirotrio.web.exchange import Exchange
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.http1 import RequestHead
-from kirotrio.web.incoming import Endpoint, Incoming, Runs
+from kirotrio.web.http1 import Malformed, RequestHead
+from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs
 from kirotrio.web.intake import BodyIntake
 from kirotrio.web.naming import account_of
 from kirotrio.web.routes import SURFACES, surface_of
@@ -40,6 +40,9 @@ class GatewayFront:
 
     def intake(self, head: RequestHead) -> BodyIntake:
         return self._gateway.intake(head.length)
+
+    def malformed(self, malformed: Malformed) -> Reply:
+        return answering.malformed(self._gateway, malformed)
 
     async def answer(self, exchange: Exchange) -> None:
         gateway = self._gateway

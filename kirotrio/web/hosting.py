@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from kirotrio.relay.register import Register
 from kirotrio.telemetry.log import Log
 from kirotrio.web.exchange import Exchange
-from kirotrio.web.http1 import RequestHead
+from kirotrio.web.http1 import Malformed, RequestHead
+from kirotrio.web.incoming import Reply
 from kirotrio.web.intake import BodyIntake
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ class Front(Protocol):
 
     async def answer(self, exchange: Exchange) -> None:
         """Answer one request to its end. Cancelled when the client leaves."""
+
+    def malformed(self, malformed: Malformed) -> Reply:
+        """What somebody reads whose request cannot be read. Its connection ends with it."""
 
     async def application(self) -> ASGIFramework:
         """The same over ASGI, for what is not HTTP/1.1."""

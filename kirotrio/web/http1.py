@@ -34,11 +34,15 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Malformed(Exception):
-    """What came is no request that is served here; `status` says so, and the connection is of no more use."""
+    """What came is no request that is served here; `status` says so, and the connection is of no more use.
 
-    def __init__(self, status: int, reason: str) -> None:
+    `reason` has nothing of what was sent. `head`: as far as it could be read."""
+
+    def __init__(self, status: int, reason: str, head: RequestHead | None = None) -> None:
         super().__init__(reason)
         self.status = status
+        self.reason = reason
+        self.head = head
 
 
 class OtherProtocol(Exception):
@@ -78,9 +82,9 @@ class RequestHead:
         if len(headers) != len(fields):
             _refuse_contradictions([name for name, _ in fields])
         if version == "1.1" and "host" not in headers:
-            raise Malformed(400, "no host is named")
+            raise Malformed(400, "no host is named", self)
         if "host" in headers and not is_host(headers["host"], target):
-            raise Malformed(400, "illegal host")
+            raise Malformed(400, "illegal host", self)
         self.length = _body_length(headers, version)
         """Bytes of the body; None: it comes in chunks."""
         connection = self.tokens("connection")

@@ -68,7 +68,7 @@ class Connection:
         self._nursery: trio.Nursery = None  # type: ignore[assignment]  # none but while `run` is reading
         self._room: trio.Event | None = None
         self._writing: trio.CancelScope | None = None
-        self._refused: int | None = None
+        self._refused: Malformed | None = None
         self._foreign = False
         self._upgraded: Upgraded | None = None
         self._unread = False
@@ -144,7 +144,7 @@ class Connection:
             self._foreign = True
             return False
         except Malformed as malformed:
-            self._refused = malformed.status
+            self._refused = malformed.with_traceback(None)  # its frames hold the connection
             return False
         return True
 
@@ -169,7 +169,7 @@ class Connection:
         scope = self._nursery.cancel_scope
         self._exchange = None
         if not exchange.begun:
-            self._refused = 500
+            self._refused = Malformed(500, "an error inside the gateway; its log has the details", exchange.head)
         self._unread = not exchange.intake.complete
         if not exchange.finished or exchange.closes or self._unread or not self.stays:
             scope.cancel()
@@ -267,8 +267,13 @@ class Connection:
 
     # How it ends.
 
-    async def _refuse(self, status: int) -> None:
-        await self.send(response_head(status, (), f"content-length: 0\r\n{self.date()}connection: close\r\n"))
+    async def _refuse(self, malformed: Malformed) -> None:
+        if malformed.head is None and self._exchange is not None:
+            malformed.head = self._exchange.head
+        reply = self._server.front.malformed(malformed)
+        more = f"content-length: {len(reply.body)}\r\n{self.date()}connection: close\r\n"
+        told = b"" if malformed.head is not None and malformed.head.method == "HEAD" else reply.body
+        await self.send(response_head(reply.status, reply.headers.items(), more) + told)
         await self._linger()
 
     async def _linger(self) -> None:

@@ -10,7 +10,8 @@ import trio
 
 from kirotrio.telemetry.log import RecordingLog
 from kirotrio.web.exchange import Exchange
-from kirotrio.web.http1 import RequestHead
+from kirotrio.web.http1 import Malformed, RequestHead
+from kirotrio.web.incoming import Reply
 from kirotrio.web.intake import BodyIntake, Inflight
 from kirotrio.web.server import Server
 
@@ -39,6 +40,9 @@ class Front:
 
     def intake(self, head: RequestHead) -> BodyIntake:
         return BodyIntake(self._running.inflight, 1_000_000, head.length)
+
+    def malformed(self, malformed: Malformed) -> Reply:
+        return Reply(b"", malformed.status)
 
     async def answer(self, exchange: Exchange) -> None:
         try:
