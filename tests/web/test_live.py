@@ -89,7 +89,7 @@ async def test_a_stream_that_is_ended_ends_legally_and_its_upstream_connection_c
         assert last.startswith("event: error\n")
         assert "permission_error" in last
         assert "a person has ended this answer" in last
-        (line,) = [fields for _, event, fields in stack.log.lines if event == "answer"]
+        (line,) = [fields for _, event, fields in stack.log.lines if event == "request finished"]
         assert line["outcome"] == "cancelled"
         assert not await cancel(stack.gateway, row.id), "it is over"
 

@@ -1,0 +1,174 @@
+"""The sums of the overview are those of the requests, on both engines."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, text
+from support.engines import emptied
+
+from kirotrio.store.database import Database
+from kirotrio.store.overview import DAY, HOUR, MOST_POINTS, By, Chosen, Sums
+from kirotrio.store.overview_rows import FAILED, _sums, over_time, overview, shares_of, total
+from kirotrio.store.request_record import RequestRecord
+from kirotrio.store.request_rows import insert
+from kirotrio.store.schema import keys, requests, users
+
+START = 1_790_000_000 // DAY * DAY
+
+
+def record(number: int, **changes: Any) -> RequestRecord:
+    told = {"id": f"req-{number}", "at": START + float(number), "outcome": "end_turn", "seconds": 1.0, **changes}
+    return RequestRecord(**told)
+
+
+def put(database: Database, *records: RequestRecord) -> None:
+    database.writing(lambda connection: insert(connection, [attrs.asdict(one) for one in records]))
+
+
+def have_key(database: Database, key: str, owner: str, name: str) -> None:
+    def work(connection: Connection) -> None:
+        if not connection.scalar(users.select().where(users.c.id == owner)):
+            person = {"id": owner, "name": owner, "role": "member", "state": "active"}
+            connection.execute(users.insert().values(**person, created_at=0.0, updated_at=0.0))
+        made = {"id": key, "prefix": "sk-kt-x", "digest": key, "name": name, "owner_id": owner}
+        connection.execute(keys.insert().values(**made, created_at=0.0, updated_at=0.0))
+
+    database.writing(work)
+
+
+def nearest_rank(values: list[float], part: float) -> float | None:
+    ordered = sorted(values)
+    return ordered[math.ceil(part * len(ordered)) - 1] if ordered else None
+
+
+def added_up(records: list[RequestRecord]) -> Sums:
+    """The sums as one would do them by hand."""
+    firsts = [one.first_event_seconds for one in records if one.first_event_seconds is not None]
+    return Sums(
+        requests=len(records),
+        failures=sum(one.outcome in FAILED for one in records),
+        input_tokens=sum(one.input_tokens or 0 for one in records),
+        output_tokens=sum(one.output_tokens or 0 for one in records),
+        credits=sum(one.credits or 0.0 for one in records),
+        first_p50=nearest_rank(firsts, 0.5),
+        first_p95=nearest_rank(firsts, 0.95),
+        seconds_p50=nearest_rank([one.seconds for one in records], 0.5),
+        seconds_p95=nearest_rank([one.seconds for one in records], 0.95),
+    )
+
+
+_one = st.fixed_dictionaries(
+    {
+        "at": st.one_of(
+            st.floats(START - HOUR, START + 6 * HOUR),
+            st.integers(-1, 6).map(lambda hour: float(START + hour * HOUR)),
+        ),
+        "outcome": st.sampled_from(["end_turn", "tool_use", "client gone", "cancelled", "stopped", "upstream_failed"]),
+        "model": st.sampled_from(["claude-sonnet-5", "gpt-5.6-sol", ""]),
+        "account": st.sampled_from(["work", "home", ""]),
+        "seconds": st.integers(0, 400).map(lambda eighths: eighths / 8),
+        "first_event_seconds": st.none() | st.integers(0, 400).map(lambda eighths: eighths / 8),
+        "input_tokens": st.none() | st.integers(0, 2**31 - 1),
+        "output_tokens": st.none() | st.integers(0, 10**6),
+        "credits": st.none() | st.integers(0, 800).map(lambda eighths: eighths / 8),
+    }
+)
+
+
+@given(made=st.lists(_one, max_size=25))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_sums_are_those_of_the_requests(database: Database, made: list[dict[str, Any]]) -> None:
+    emptied(database)
+    records = [record(number, **one) for number, one in enumerate(made)]
+    put(database, *records)
+    chosen = Chosen(START, START + 5 * HOUR)
+    inside = [one for one in records if START <= one.at < START + 5 * HOUR]
+    seen = database.reading(lambda connection: overview(connection, chosen))
+    assert seen.total == added_up(inside)
+    assert [point.at for point in seen.points] == [START + hour * HOUR for hour in range(5)]
+    for point in seen.points:
+        assert point.sums == added_up([one for one in inside if point.at <= one.at < point.at + HOUR])
+    for shares, name in ((seen.models, "model"), (seen.accounts, "account")):
+        assert {share.id for share in shares} == {getattr(one, name) for one in inside}
+        for share in shares:
+            assert share.sums == added_up([one for one in inside if getattr(one, name) == share.id])
+
+
+def test_days_are_those_of_utc(database: Database) -> None:
+    put(database, record(1), record(2, at=START + DAY - 0.001), record(3, at=START + DAY))
+    points = database.reading(lambda connection: over_time(connection, Chosen(START + 5, START + 2 * DAY, DAY)))
+    assert [(point.at, point.sums.requests) for point in points] == [(START, 1), (START + DAY, 1)]
+
+
+def test_a_member_sees_the_sums_of_their_own_keys(database: Database) -> None:
+    have_key(database, "key-a", "anna", "laptop")
+    have_key(database, "key-b", "bert", "server")
+    put(database, record(1, key_id="key-a"), record(2, key_id="key-b"), record(3, key_id="default"))
+
+    def seen(owner: str | None) -> list[tuple[str, int]]:
+        chosen = Chosen(START, START + HOUR, owner=owner)
+        found = database.reading(lambda connection: overview(connection, chosen))
+        assert found.total.requests == sum(share.sums.requests for share in found.keys)
+        return sorted((share.name, share.sums.requests) for share in found.keys)
+
+    assert seen("anna") == [("laptop", 1)]
+    assert seen("") == seen("nobody") == []
+    assert seen(None) == [("default", 1), ("laptop", 1), ("server", 1)], "a key without a row has its id for a name"
+
+
+def test_one_account_model_or_key_can_be_looked_at_alone(database: Database) -> None:
+    put(
+        database,
+        record(1, account="work", model="m1", key_id="k1"),
+        record(2, account="home", model="m1", key_id="k2"),
+        record(3, account="home", model="m2", key_id="k1"),
+    )
+
+    def count(**asked: str) -> int:
+        return database.reading(lambda connection: total(connection, Chosen(START, START + HOUR, **asked))).requests
+
+    assert (count(account="home"), count(model="m1"), count(key="k1"), count(account="home", key="k1")) == (2, 2, 2, 1)
+    assert count(account="a\0\ud800") == 0, "what a stranger typed is no error"
+
+
+def test_the_largest_shares_come_first_and_are_some_at_most(database: Database) -> None:
+    put(database, *(record(number, model=f"m{number % 4}") for number in range(10)))
+    chosen = Chosen(START, START + HOUR)
+    shares = database.reading(lambda connection: shares_of(connection, chosen, By.MODEL, 3))
+    assert [(share.id, share.sums.requests) for share in shares] == [("m0", 3), ("m1", 3), ("m2", 2)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({}, "ix_requests_at"),
+        ({"owner": "anna"}, "ix_requests_"),  # by time or by the keys: the planner knows how many there are of each
+        ({"key": "key-a"}, "ix_requests_key_id"),
+        ({"account": "work"}, "ix_requests_account"),
+    ],
+)
+def test_an_index_finds_what_is_added_up(database: Database, asked: dict[str, str], index: str) -> None:
+    def plan(connection: Connection) -> str:
+        if not database.is_sqlite:
+            connection.execute(text("SET LOCAL enable_seqscan = off"))  # it would read a table this small as a whole
+            connection.execute(text("SET LOCAL enable_bitmapscan = off"))
+        statement = _sums(Chosen(START, START + HOUR, **asked), requests.c.model)
+        spelled = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
+        explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
+        return "\n".join(str(tuple(row)) for row in connection.exec_driver_sql(explain + spelled.replace("%", "%%")))
+
+    assert index in database.reading(plan)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "step"), [(5.0, 4.0, HOUR), (0.0, 10.0, 0), (0.0, (MOST_POINTS + 1) * HOUR, HOUR), (-1.0, 2, 1)]
+)
+def test_a_span_that_is_none_or_too_long_is_refused(since: float, until: float, step: int) -> None:
+    with pytest.raises(ValueError, match="span"):
+        Chosen(since, until, step)
