@@ -7,12 +7,17 @@ request is let in as long as something is left, and what runs already may take m
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
 
 from attrs import field
 
 from kirotrio.access.windows import Window
 from kirotrio.classes import frozen
 from kirotrio.errors import RateLimited
+
+COUNTED: Final = ("requests", "tokens", "credits")
+"""What limits are of, in the order in which they are told."""
 
 
 @frozen
@@ -63,13 +68,43 @@ class Budget:
         window = next(window for window in self.limited if window.end(now) == end)
         shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
         raise RateLimited(
-            f"this key has used its {shown} {name} of this {window.value} (UTC)", retry_after=max(0.0, end - now)
+            f"this key has used its {shown} {name} of this {window.value}; the next one begins at {_moment(end)}",
+            retry_after=max(0.0, end - now),
         )
 
 
 def _exhausted(limit: Amount, used: Used) -> tuple[float, str] | None:
-    for name in ("requests", "tokens", "credits"):
+    for name in COUNTED:
         most = getattr(limit, name)
         if most is not None and getattr(used, name) >= most:
             return most, name
     return None
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def budget_of(limits: Mapping[str, Mapping[str, float]]) -> Budget:
+    """The budget that a key's row tells (`key_record.Limits`). Names that are not known here are passed over."""
+    windows: dict[Window, Amount] = {}
+    for window in Window:
+        told = limits.get(window.value, {})
+        requests, tokens, worth = (told.get(name) for name in COUNTED)
+        amount = Amount(
+            None if requests is None else int(requests),
+            None if tokens is None else int(tokens),
+            None if worth is None else float(worth),
+        )
+        if not amount.limits_nothing:
+            windows[window] = amount
+    return Budget(windows)
+
+
+def limits_of(budget: Budget) -> dict[str, dict[str, float]]:
+    """The same as a row has it."""
+    return {
+        window.value: {name: most for name in COUNTED if (most := getattr(amount, name)) is not None}
+        for window, amount in budget.windows.items()
+        if not amount.limits_nothing
+    }

@@ -26,7 +26,7 @@ from kirotrio.relay.conduit import Conduit
 from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool
 from kirotrio.relay.estimate import Estimate, estimate_at_once, estimate_input
 from kirotrio.relay.generation import shortest_patience
-from kirotrio.relay.outcome import Course, tell
+from kirotrio.relay.outcome import Course, tell, usage_of
 from kirotrio.relay.ports import Dialect, Loan, Sink
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
@@ -102,7 +102,10 @@ class Answer:
                     )
                     tell(self.relay, self.request, self._attempts, outgoing.end, course)
             finally:
-                self.relay.streams.remove(live)
+                try:
+                    await self._settle(outgoing.end)
+                finally:
+                    self.relay.streams.remove(live)
 
     async def _count_what_was_cut(self, end: Finish | Failed | None) -> None:
         """The record of an answer without its own end tells what was put out; a long one, and the first one, for which
@@ -114,6 +117,18 @@ class Answer:
             await trio.to_thread.run_sync(
                 self._attempts.ledger.result, abandon_on_cancel=True, limiter=self.relay.counting
             )
+
+    async def _settle(self, end: Finish | Failed | None) -> None:
+        """Charge the key with what was used, once, however the request ended."""
+        spending = self.request.spending
+        if spending is not None:
+            await spending.settle(usage_of(end, self._attempts))
+
+    async def _settle_ahead(self, end: Finish | Failed) -> None:
+        """The same before the client has the end: it may ask again at once, and is to meet what this one has used."""
+        if self.request.spending is not None and self.request.spending.is_open:
+            await self._count_what_was_cut(end)
+            await self._settle(end)
 
     async def _drain(self, batches: Conduit[Item], outgoing: Outgoing) -> None:
         try:
@@ -138,6 +153,8 @@ class Answer:
         try:
             with self._producing:
                 try:
+                    if self.request.spending is not None:
+                        await self.request.spending.begin()
                     await self._generate_on_one(nursery, batches, silence)
                 except KirotrioError as error:
                     failure = without_frames(error)
@@ -148,7 +165,9 @@ class Answer:
                 failure = self._ending
             if failure is not None:
                 self._estimate.settle_for(0)
-                await batches.send([Failed(failure)])
+                failed = Failed(failure)
+                await self._settle_ahead(failed)
+                await batches.send([failed])
         finally:
             batches.end()
 
@@ -196,7 +215,10 @@ class Answer:
             await send(Restart.RESTART)
 
         outlet = Outlet(send, restart, batches.send_nowait)
-        await send(await with_rounds(attempts, conversation)(conversation, outlet))
+        last = await with_rounds(attempts, conversation)(conversation, outlet)
+        if self.request.spending is not None and isinstance(last[-1], Finish | Failed):
+            await self._settle_ahead(last[-1])
+        await send(last)
 
     async def _know_models(self, loan: Loan) -> None:
         name = loan.name

@@ -41,9 +41,7 @@ def tell(
 ) -> None:
     """One record, one line and one count of each per answer, however it ended. `end` is None for one that was cut."""
     progress = attempts.progress if attempts is not None else None
-    usage = end.usage if isinstance(end, Finish) else None
-    if usage is None and attempts is not None and attempts.ledger.ready():
-        usage = attempts.ledger.result()
+    usage = usage_of(end, attempts)
     error = end.error if isinstance(end, Failed) else None
     now = trio.current_time()
 
@@ -82,6 +80,13 @@ def tell(
     relay.streams.tally.put(record)
     _count(relay, record, attempts)
     _log(relay, record, attempts, usage)
+
+
+def usage_of(end: Finish | Failed | None, attempts: Attempts | None) -> Usage | None:
+    """What was used, as far as it is known without work that is worth a thread."""
+    if isinstance(end, Finish):
+        return end.usage
+    return attempts.ledger.result() if attempts is not None and attempts.ledger.ready() else None
 
 
 def outcome_of(cause: str, *, failed: bool) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 import trio
 from attrs import field
 
+from kirotrio.access.grant import Spending
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.worth.model_lists import ModelLists
 from kirotrio.classes import frozen
@@ -61,6 +62,8 @@ class AnswerRequest:
     """The client's place in a trace (W3C Trace Context), "" for none."""
     taken_at: float | None = None
     """When the request came, Trio's time; None: when its answer began."""
+    spending: Spending | None = None
+    """What is counted of it; None for a key without limits."""
 
     @wish.default
     def _any_account(self) -> Wish:

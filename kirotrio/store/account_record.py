@@ -32,7 +32,7 @@ class AccountRecord:
     serving until a person acts ("" if none), `mark_reason` the sentence that says what to run. `follows` is a JSON
     object that names the store of another program which its tokens live in; its row then holds none. `region`,
     `flavour`, `endpoint`: "" means what the settings say; `max_concurrent` and `per_minute` None likewise, 0 any
-    number.
+    number. `owner_id`: the user who brought it, "" for the gateway's own; `lent`: whether others' keys may use it too.
     """
 
     id: str
@@ -60,6 +60,8 @@ class AccountRecord:
     priority: int = 100
     max_concurrent: int | None = None
     per_minute: int | None = None
+    owner_id: str = ""
+    lent: bool = True
     secrets: Secrets = Secrets()
     created_at: float = 0.0
     updated_at: float = 0.0
@@ -89,7 +91,8 @@ def purpose(account_id: str) -> str:
 def record_of(row: Mapping[str, Any], sealer: Sealer) -> AccountRecord:
     """The account that a row of the table is. Raises SettingsError where the key to its secrets is not to be had."""
     values = {name: row[name] for name in FIELDS}
-    values["enabled"] = bool(values["enabled"])  # a number, where the driver alone read it
+    for name in ("enabled", "lent"):
+        values[name] = bool(values[name])  # a number, where the driver alone read it
     return AccountRecord(**values, secrets=secrets_of(row, sealer))
 
 

@@ -42,13 +42,12 @@ from kirotrio.store.database import Database, database_url
 from kirotrio.store.files import private_folder, sync_folder
 from kirotrio.store.migrate import SHIPPED, History, migrate, open_store, stored_revision
 from kirotrio.store.rekeying import RETIRED_KEYS
-from kirotrio.store.revisions import begin_change, revision
+from kirotrio.store.revisions import ACCOUNTS, KEYS, begin_change, revision
 from kirotrio.store.sealing import SEALED_COLUMNS, SECRET_KEY, KeyMissing, SealBroken, key_named, name_key, purpose_of
 from kirotrio.store.secret_keys import SecretKey
 from kirotrio.store.vault import Vault, key_id_of, seal_with
 
-_REVISION = "revision"
-_OWN = (_REVISION, SECRET_KEY, RETIRED_KEYS)
+_OWN = (ACCOUNTS, KEYS, SECRET_KEY, RETIRED_KEYS)
 """Rows of `meta` that say something of this database, not of what it holds."""
 _BUSY = 5.0
 """Seconds to wait for those who use a file."""
@@ -267,7 +266,7 @@ class _Restoring:
         return path
 
     def _replace_rows(self, connection: Connection, key: SecretKey | None) -> None:
-        newest = max(revision(connection), revision(self.backup)) + 1
+        newest = {of: max(revision(connection, of), revision(self.backup, of)) + 1 for of in (ACCOUNTS, KEYS)}
         own = schema.meta.c.name.in_(_OWN)
         for table in reversed(TABLES):
             connection.execute(delete(table).where(~own) if table is schema.meta else delete(table))
@@ -282,8 +281,9 @@ class _Restoring:
             raise SettingsError(f"{self.source} holds a value that this database has no room for") from None
         if key is not None:
             name_key(connection, key.id)
-        # It only grows: that is how gateways learn of it.
-        upsert(connection, schema.meta, {"name": _REVISION, "value": str(newest)}, keys=["name"])
+        # They only grow: that is how gateways learn of it.
+        for of, number in newest.items():
+            upsert(connection, schema.meta, {"name": of, "value": str(number)}, keys=["name"])
 
     def _sealed_anew(self, table: Table, row: dict[str, Any], key: SecretKey | None) -> dict[str, Any]:
         for sealed_table, row_id, column in SEALED_COLUMNS:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 from attrs import field
 
+from kirotrio.access.counting import Counting
 from kirotrio.access.grant import Keyring
 from kirotrio.access.modes import Modes
 from kirotrio.access.rate import RatePerMinute
@@ -14,7 +15,6 @@ from kirotrio.accounts.lending.pool import Pool
 from kirotrio.classes import define
 from kirotrio.config.settings import Settings
 from kirotrio.conversation.growing import Memory
-from kirotrio.errors import AuthenticationFailed
 from kirotrio.relay.register import Register
 from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
@@ -39,6 +39,8 @@ class Gateway:
     log: Log
     seat: Seat | None = None
     """Where several processes are this gateway, what they share."""
+    counting: Counting | None = None
+    """Of what keys with limits use; None where no keys are given out."""
     inflight: Inflight = field()
     rate: RatePerMinute = field()
     addresses: AddressRules = field()
@@ -98,10 +100,7 @@ class Gateway:
 
     def is_own_key(self, key: str) -> bool:
         """Whether this is the gateway's own key, and not one that it has given out."""
-        try:
-            return self.keyring.is_own(self.keyring.admit({"x-api-key": key}))
-        except AuthenticationFailed:
-            return False
+        return self.keyring.holds(key)
 
     def intake(self, declared: int | None) -> BodyIntake:
         """Where a body comes in that says it will have so many bytes, if it says so."""

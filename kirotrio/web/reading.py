@@ -9,8 +9,10 @@ import trio
 from attrs import field
 
 from kirotrio.access.grant import Grant
+from kirotrio.access.keys import Key
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.classes import frozen
+from kirotrio.config.networks import read_address
 from kirotrio.conversation.request import Conversation
 from kirotrio.conversation.session import session_identity
 from kirotrio.errors import BodyInvalid
@@ -19,22 +21,37 @@ from kirotrio.relay.ports import Dialect
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming, new_request_id
+from kirotrio.web.routes import surface_of
 
 _T = TypeVar("_T")
 
 _KEPT = 200
+_ALIASES = 5
+"""Aliases that may hide each other."""
 _SESSION = ("session-id", "session_id", "x-session-id")
 
 
 async def admit(gateway: Gateway, incoming: Incoming) -> Grant:
-    """The caller's grant. Raises AuthenticationFailed, RateLimited."""
-    grant = gateway.keyring.admit(incoming.headers)
+    """The caller's grant. Raises AuthenticationFailed, PermissionDenied, RateLimited, StoreUnavailable."""
+    grant = await gateway.keyring.admit(incoming.headers)
+    if grant.key is not None:
+        _check(gateway, incoming, grant.key)
     seat = gateway.seat
     if seat is None:
         gateway.rate.admit(grant.key_id)
     elif seat.counts_requests:
         await seat.admit(grant.key_id)
     return grant
+
+
+def _check(gateway: Gateway, incoming: Incoming, key: Key) -> None:
+    """What is known of a key that was given out, as far as it takes no wait. Raises PermissionDenied, RateLimited."""
+    gateway.modes.now.check_owner(key.owner)
+    address = gateway.client_address(incoming)
+    key.check_place(surface_of(incoming.path), read_address(address))
+    if gateway.counting is not None:
+        gateway.counting.used(key.id, address)
+        gateway.counting.check(key)
 
 
 @frozen
@@ -57,7 +74,7 @@ class Asked:
 
 
 async def take(gateway: Gateway, incoming: Incoming) -> Asked:
-    """Who asks, and what. Raises AuthenticationFailed, RateLimited, TooLarge, Overloaded, DeadlineExceeded."""
+    """Who asks, and what. Raises what `admit` does, TooLarge, Overloaded, DeadlineExceeded."""
     grant = await admit(gateway, incoming)
     encoding = incoming.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
@@ -67,7 +84,29 @@ async def take(gateway: Gateway, incoming: Incoming) -> Asked:
 
 def wish_of(grant: Grant, account: str) -> Wish:
     """Which accounts may serve this caller."""
-    return Wish(credential=grant.credential, account=account, allowed=grant.accounts)
+    return Wish(credential=grant.credential, account=account, allowed=grant.accounts, owner=grant.owner)
+
+
+def granted_model(gateway: Gateway, grant: Grant, account: str, name: str) -> str:
+    """The name of a model as the accounts are to be asked for it. Raises PermissionDenied, NotFound.
+
+    A key that may not use all models is bound to what the name means, as far as is known without asking: an account
+    that would take it for another model is asked for this one.
+    """
+    key = grant.key
+    if key is None or not key.models:
+        return name
+    names = gateway.settings.models
+    known = gateway.accounts.known_models(wish_of(grant, account))
+    meant, asked = known.resolve(name, aliases=names.alias, default=names.default), ""
+    for _ in range(_ALIASES):
+        if meant.id == asked:
+            break
+        # An alias may hide the very model that was found: what counts is what an account is going to read.
+        asked = meant.id
+        meant = known.resolve(asked, aliases=names.alias, default=names.default)
+    key.check_model(meant.id)
+    return meant.id
 
 
 def shown(text: str) -> str:
@@ -92,13 +131,14 @@ def answer(
 ) -> Answer:
     """The relay's answer. The body's bytes count as held no longer: the conversation has what is needed of it."""
     asked.incoming.intake.release()
-    grant, size = asked.grant, len(asked.body)
+    grant, size, account = asked.grant, len(asked.body), asked.incoming.account
     wish = Wish(
         credential=grant.credential,
-        account=asked.incoming.account,
+        account=account,
         allowed=grant.accounts,
         session=session_identity(conversation),
-        model=conversation.model,
+        model=granted_model(gateway, grant, account, conversation.model),
+        owner=grant.owner,
     )
     incoming = asked.incoming
     wanted = AnswerRequest(
@@ -112,5 +152,6 @@ def answer(
         client=shown(incoming.headers.get("user-agent", "")),
         address=gateway.client_address(incoming),
         traceparent=incoming.headers.get("traceparent", ""),
+        spending=grant.spending(gateway.counting, asked.request_id),
     )
     return Answer(gateway.relay, wanted, dialect)

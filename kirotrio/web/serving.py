@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import trio
 from attrs import field
 
+from kirotrio.access.book import Book
+from kirotrio.access.counting import Counting
 from kirotrio.access.grant import Keyring
 from kirotrio.access.modes import Modes
 from kirotrio.access.tidying import keep_tidy
@@ -113,7 +115,10 @@ async def serve_gateway(
             relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
             modes = Modes(shared.database)
             await modes.begin(shared.mode)
-            gateway = Gateway(settings, relay, pool, Keyring(surroundings.keys), log, seat, modes=modes)
+            counting = Counting(shared.database, log, settings.deadlines.store)
+            book = Book(shared.database, log, settings.store.look_every, changed=counting.forget_refusals)
+            keyring = Keyring(surroundings.keys, book)
+            gateway = Gateway(settings, relay, pool, keyring, log, seat, modes=modes, counting=counting)
             answer_colleagues(gateway)
             server = Server(GatewayFront(gateway), log, settings.deadlines.client_write)
             listeners: Sequence[Listener] = (
@@ -132,6 +137,8 @@ async def serve_gateway(
             own_tasks.start_soon(modes.follow, settings.store.look_every, log)
             if seat is None or seat.worker == 1:
                 own_tasks.start_soon(keep_tidy, shared.database, settings.users)
+            own_tasks.start_soon(book.keep)
+            own_tasks.start_soon(counting.keep)
             async with trio.open_nursery() as connections:
                 await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
             own_tasks.cancel_scope.cancel()

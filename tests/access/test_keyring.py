@@ -8,10 +8,10 @@ from kirotrio.access.grant import Keyring
 from kirotrio.errors import AuthenticationFailed
 
 
-def test_a_wrong_key_is_told_of_both_places_of_the_right_one() -> None:
+async def test_a_wrong_key_is_told_of_both_places_of_the_right_one() -> None:
     keyring = Keyring({"default": "sk-kt-0123456789abcdef"})
     with pytest.raises(AuthenticationFailed) as caught:
-        keyring.admit({"x-api-key": "another-key-of-theirs"})
+        await keyring.admit({"x-api-key": "another-key-of-theirs"})
     assert "kirotrio keys show" in caught.value.message
     assert "server.api_key" in caught.value.message
     assert "another-key" not in caught.value.message

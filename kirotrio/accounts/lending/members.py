@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kirotrio.accounts.account import Account
 from kirotrio.classes import define
+from kirotrio.errors import AccountUnavailable
 from kirotrio.store.account_record import AccountRecord
 
 if TYPE_CHECKING:
@@ -37,6 +39,22 @@ class Member:
     @property
     def priority(self) -> int:
         return self.record.priority if self.record is not None else 100
+
+    def is_open_to(self, owner: str) -> bool:
+        """Whether keys of this user may use it: it is the gateway's or theirs, or lent. `owner`: "" for nobody's."""
+        record = self.record
+        return record is None or record.lent or record.owner_id in ("", owner)
+
+
+def open_to(owner: str, members: Sequence[Member]) -> list[Member]:
+    """Those that keys of this user may use. Raises AccountUnavailable where there is none."""
+    usable = [member for member in members if member.is_open_to(owner)]
+    if not usable:
+        raise AccountUnavailable(
+            "there is no account that this key may use: those there are belong to users who keep them private; add one "
+            "with `kirotrio login`, or have one lent"
+        )
+    return usable
 
 
 def is_another(before: AccountRecord, after: AccountRecord) -> bool:

@@ -24,7 +24,7 @@ from kirotrio.accounts.finding import Finder
 from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.lending.choice import Choice
 from kirotrio.accounts.lending.gate import Gate, GateLimits
-from kirotrio.accounts.lending.members import Member, is_another
+from kirotrio.accounts.lending.members import Member, is_another, open_to
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.records import NAME_LENGTH, terms_of
 from kirotrio.accounts.shared import Known, Shared, StoredSuccessors
@@ -117,7 +117,7 @@ class Pool:
             if wish.account:
                 raise NotFound("a request that brings its own sign-in along cannot name an account as well")
             return [self._lend_personal(wish.credential.strip())]
-        members = await self._pool()
+        members = open_to(wish.owner, await self._pool())
         if wish.account:
             members = [member for member in members if member.name == wish.account]
             if not members:
@@ -250,7 +250,7 @@ class Pool:
         if wish.credential is not None:
             return self.models.known("")
         kept = self._kept.values() if not self.finder.is_named else ()
-        known = [member for member in (*kept, self._found) if member is not None]
+        known = [member for member in (*kept, self._found) if member is not None and member.is_open_to(wish.owner)]
         named = [member for member in known if not wish.account or member.name == wish.account]
         return merged(self.models.known(member.name) for member in named) if named else self.models.known("")
 

@@ -13,6 +13,7 @@ class Wish:
 
     `account` is the one that the path names, "" if none; `allowed` those that the key may use, None for all. `session`
     tells requests of one conversation from others, `model` is the client's name for it, "" where none is asked for.
+    `owner` is the id of the user whose private accounts may serve beside all others, "" for nobody.
     """
 
     credential: str | None = field(default=None, repr=False)
@@ -20,3 +21,4 @@ class Wish:
     allowed: frozenset[str] | None = None
     session: str = ""
     model: str = ""
+    owner: str = ""

@@ -20,22 +20,22 @@ _FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 
 
 async def running(gateway: Gateway, incoming: Incoming) -> Reply:
-    _admit(gateway, incoming)
+    await _admit(gateway, incoming)
     snapshot = await live.snapshot(gateway)
     told = {"version": __version__, "at": time.time(), "draining": gateway.draining.is_set(), **attrs.asdict(snapshot)}
     return json_reply(told, headers={"cache-control": "no-store"})
 
 
 async def cancel(gateway: Gateway, incoming: Incoming, request_id: str) -> Reply:
-    _admit(gateway, incoming)
+    await _admit(gateway, incoming)
     if not await live.cancel(gateway, request_id):
         raise NotFound("no answer of this id is running (any more)")
     return json_reply({"cancelled": request_id})
 
 
-def _admit(gateway: Gateway, incoming: Incoming) -> None:
+async def _admit(gateway: Gateway, incoming: Incoming) -> None:
     """Raises AuthenticationFailed, PermissionDenied."""
-    grant = gateway.keyring.admit(incoming.headers)
+    grant = await gateway.keyring.admit(incoming.headers)
     if not gateway.keyring.is_own(grant):
         raise PermissionDenied("the live view is for the gateway's own key, which `kirotrio keys show` prints")
     address = read_address(incoming.peer)

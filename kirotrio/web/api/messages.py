@@ -20,7 +20,7 @@ from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import BodyEncoder, Refusal, StreamEncoder
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming, Reply, Route, json_reply
-from kirotrio.web.reading import answer, mode_of, take, wish_of
+from kirotrio.web.reading import answer, granted_model, mode_of, take, wish_of
 
 _BUFFERED = "/cc/v1/messages"
 
@@ -84,6 +84,7 @@ async def count_tokens(gateway: Gateway, incoming: Incoming) -> Reply:
     def count() -> int:
         conversation = decode_count_tokens(asked.body, betas=betas).conversation
         names = gateway.settings.models
+        granted_model(gateway, asked.grant, incoming.account, conversation.model)
         model = catalogue.resolve(conversation.model, aliases=names.alias, default=names.default)
         return gateway.relay.estimator.estimate_closely(conversation, model.family)
 

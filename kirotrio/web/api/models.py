@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kirotrio.access.grant import Grant
 from kirotrio.config.settings import ModelSettings
 from kirotrio.dialects.models import MOST, ModelListing, model_object, models_page
 from kirotrio.errors import AccountUnavailable, BodyInvalid, KirotrioError
@@ -14,10 +15,10 @@ _OWNERS = {"claude": "anthropic", "gpt": "openai", "other": "kiro"}
 
 
 async def listing(gateway: Gateway, incoming: Incoming) -> Reply:
-    catalogue = await _catalogue(gateway, incoming)
+    grant, catalogue = await _catalogue(gateway, incoming)
     query = {name: values[0] for name, values in incoming.arguments.items()}
     page = models_page(
-        list_models(catalogue, gateway.settings.models),
+        _granted(list_models(catalogue, gateway.settings.models), grant, catalogue, gateway.settings.models),
         limit=_limit(query.get("limit")),
         before_id=query.get("before_id"),
         after_id=query.get("after_id"),
@@ -26,20 +27,32 @@ async def listing(gateway: Gateway, incoming: Incoming) -> Reply:
 
 
 async def one(gateway: Gateway, incoming: Incoming, name: str) -> Reply:
-    catalogue, names = await _catalogue(gateway, incoming), gateway.settings.models
+    (grant, catalogue), names = await _catalogue(gateway, incoming), gateway.settings.models
+    if grant.key is not None and grant.key.models:
+        grant.key.check_model(catalogue.resolve(name, aliases=names.alias, default="").id)
     listed = {model.id.lower(): model for model in list_models(catalogue, names)}
     model = listed.get(name.strip().lower()) or _listing(catalogue.resolve(name, aliases=names.alias, default=""))
     return json_reply(model_object(model))
 
 
-async def _catalogue(gateway: Gateway, incoming: Incoming) -> Catalogue:
-    """What the accounts that may serve this caller offer; what is known without asking where none can be asked."""
-    wish = wish_of(await admit(gateway, incoming), incoming.account)
+async def _catalogue(gateway: Gateway, incoming: Incoming) -> tuple[Grant, Catalogue]:
+    """The caller, and what the accounts that may serve it offer; what is known without asking where none can be
+    asked."""
+    grant = await admit(gateway, incoming)
     try:
-        return await gateway.accounts.models_of(wish)
+        return grant, await gateway.accounts.models_of(wish_of(grant, incoming.account))
     except AccountUnavailable as error:
         gateway.log.warning("model list without an account", error=error.message)
-        return STATIC_CATALOGUE
+        return grant, STATIC_CATALOGUE
+
+
+def _granted(
+    listed: list[ModelListing], grant: Grant, catalogue: Catalogue, names: ModelSettings
+) -> list[ModelListing]:
+    """Those that the caller's key may use, whatever name each goes by."""
+    if grant.key is None or not grant.key.models:
+        return listed
+    return [one for one in listed if grant.key.may_use(catalogue.resolve(one.id, aliases=names.alias).id)]
 
 
 def list_models(catalogue: Catalogue, names: ModelSettings) -> list[ModelListing]:

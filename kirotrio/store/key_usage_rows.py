@@ -1,0 +1,106 @@
+"""What keys have used, as rows: a row for each key and window in which something of it is limited.
+
+Exact also where many ask at one moment, on both engines and from several gateways: a request is counted by one
+statement, which counts it only where something is left, so nobody reads a number that another is about to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from kirotrio.store.columns import insertion, upsert
+from kirotrio.store.key_record import Ceiling, Charge
+from kirotrio.store.schema import key_holds, key_usage, keys
+
+_MOST = 2**62
+"""Stands for any number."""
+
+
+def count_request(connection: Connection, key_id: str, ceiling: Ceiling) -> bool:
+    """Count one request where something is left of everything in this window; False, and nothing counted, if not.
+
+    A ceiling of 0 counts where nothing was counted before: whoever asks looks at that. Raises IntegrityError for a key
+    that is gone.
+    """
+    statement = insertion(connection, key_usage).values(
+        key_id=key_id, window=ceiling.window, began_at=ceiling.began_at, requests=1, tokens=0, credits=0.0
+    )
+    left = (
+        (key_usage.c.requests < (_MOST if ceiling.requests is None else ceiling.requests))
+        & (key_usage.c.tokens < (_MOST if ceiling.tokens is None else ceiling.tokens))
+        & (key_usage.c.credits < (float(_MOST) if ceiling.credits is None else ceiling.credits))
+    )
+    counted = statement.on_conflict_do_update(
+        index_elements=["key_id", "window", "began_at"],
+        set_={"requests": key_usage.c.requests + 1},
+        where=left,
+    )
+    return connection.execute(counted.returning(key_usage.c.requests)).first() is not None
+
+
+def charge(connection: Connection, charges: Iterable[Charge]) -> None:
+    """Add what was used. Keys that are gone are passed over."""
+    charges = sorted(charges, key=lambda one: (one.key_id, one.window, one.began_at))
+    there = set(connection.execute(select(keys.c.id).where(keys.c.id.in_({one.key_id for one in charges}))).scalars())
+    for one in charges:
+        if one.key_id not in there:
+            continue
+        statement = insertion(connection, key_usage).values(
+            key_id=one.key_id,
+            window=one.window,
+            began_at=one.began_at,
+            requests=0,
+            tokens=one.tokens,
+            credits=one.credits,
+        )
+        more = {
+            "tokens": key_usage.c.tokens + statement.excluded.tokens,
+            "credits": key_usage.c.credits + statement.excluded.credits,
+        }
+        keyed = ["key_id", "window", "began_at"]
+        connection.execute(statement.on_conflict_do_update(index_elements=keyed, set_=more))
+
+
+def used(connection: Connection, key_id: str, began: Mapping[str, int]) -> dict[str, tuple[int, int, float]]:
+    """Requests, tokens and credits in the windows that began at these times, as far as anything was counted there."""
+    rows = connection.execute(select(key_usage).where(key_usage.c.key_id == key_id))
+    return {
+        row.window: (row.requests, row.tokens, row.credits) for row in rows if began.get(row.window) == row.began_at
+    }
+
+
+def prune(connection: Connection, before: Mapping[str, int]) -> None:
+    """Forget windows that began before these times, by the window's name."""
+    for window, time in before.items():
+        connection.execute(delete(key_usage).where((key_usage.c.window == window) & (key_usage.c.began_at < time)))
+
+
+def take_hold(connection: Connection, key_id: str, hold: str, most: int, now: float, until: float) -> bool:
+    """Whether this request of the key may run beside those that run: at most `most` do. The first of its transaction.
+
+    It counts until it is given back, or until `until` where nobody renews it.
+    """
+    # Of several that ask at one moment each sees what the one before has taken. Not a lock against who only uses the
+    # row's key, as counting does.
+    locked = select(keys.c.id).where(keys.c.id == key_id).with_for_update(key_share=True)
+    if connection.execute(locked).first() is None:
+        return False
+    connection.execute(delete(key_holds).where((key_holds.c.key_id == key_id) & (key_holds.c.until <= now)))
+    running = connection.execute(select(func.count()).select_from(key_holds).where(key_holds.c.key_id == key_id))
+    if (running.scalar() or 0) >= most:
+        return False
+    upsert(connection, key_holds, {"key_id": key_id, "hold": hold, "until": until}, keys=["key_id", "hold"])
+    return True
+
+
+def give_back(connection: Connection, key_id: str, hold: str) -> None:
+    connection.execute(delete(key_holds).where((key_holds.c.key_id == key_id) & (key_holds.c.hold == hold)))
+
+
+def renew(connection: Connection, holds: Iterable[tuple[str, str]], until: float) -> None:
+    """Holds of requests that still run, by key and name, count on until then."""
+    for key_id, hold in sorted(holds):
+        mine = (key_holds.c.key_id == key_id) & (key_holds.c.hold == hold)
+        connection.execute(update(key_holds).where(mine).values(until=until))
