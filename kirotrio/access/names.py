@@ -12,7 +12,7 @@ LONGEST_EMAIL = 320
 LONGEST_PASSWORD = 256
 _SIGNS = frozenset("._-@+")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_NO_NAME = re.compile(r"[^\w._@+-]")
+_NO_NAME = re.compile(r"[^\w._@+]+")
 
 
 def normalised(name: str) -> str:

@@ -125,11 +125,10 @@ def begin_attempt(connection: Connection, slowed: Iterable[Slowing], now: float)
     slowed = sorted(slowed, key=lambda one: one.name)  # always in the same order, so that none waits for the other
     for one in slowed:
         fresh = {"name": one.name, "failures": 0, "until": 0.0, "updated_at": now}
-        connection.execute(insertion(connection, throttles).values(**fresh).on_conflict_do_nothing())
-    rows = {
-        one.name: connection.execute(select(throttles).where(throttles.c.name == one.name).with_for_update()).one()
-        for one in slowed
-    }
+        # An update even where there is nothing to change: it holds the row, which another could remove otherwise.
+        kept = insertion(connection, throttles).values(**fresh)
+        connection.execute(kept.on_conflict_do_update(index_elements=["name"], set_={"name": kept.excluded.name}))
+    rows = {one.name: connection.execute(select(throttles).where(throttles.c.name == one.name)).one() for one in slowed}
     wait = max((row.until - now for row in rows.values()), default=0.0)
     if wait > 0:
         return wait
