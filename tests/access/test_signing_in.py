@@ -310,6 +310,9 @@ async def test_a_second_factor_is_asked_for_and_nobody_is_signed_in_before(datab
     waiting = await house.people.sign_in("anna", PASSWORD, HERE)
     assert isinstance(waiting, NeedsSecondFactor)
     assert await house.people.session(waiting.token) is None
+    found = await house.people.session(waiting.token, waiting=True)
+    assert found
+    assert found.waits_for_code
     house.clock.at += 30
     done = await house.people.second_factor(waiting.token, totp.at(int(house.clock.at)), HERE)
     assert done.token != waiting.token

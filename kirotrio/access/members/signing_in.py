@@ -64,9 +64,12 @@ class SigningIn(Ground):
         assert not isinstance(done, NeedsSecondFactor)  # noqa: S101 - it was given
         return done
 
-    async def session(self, token: str) -> Session | None:
+    async def session(self, token: str, *, waiting: bool = False) -> Session | None:
         """Who has signed in with this token; None where it is none, is over, was revoked, or was made before the user
-        was changed. Looked at anew after `REMEMBERED` seconds. Raises StoreUnavailable."""
+        was changed. Looked at anew after `REMEMBERED` seconds. Raises StoreUnavailable.
+
+        `waiting`: also a session that waits for its second factor, which nobody has signed in with yet.
+        """
         if not token:
             return None
         digest, now, limits = digest_of(token), self.now(), self.settings.users
@@ -76,7 +79,7 @@ class SigningIn(Ground):
         self._remembered.pop(digest, None)
         found = await self.database.read(lambda link: sign_in_rows.find(link, digest, now, limits.session_idle))
         if found is None or found.waits_for_code:
-            return None
+            return found if waiting else None
         if now - found.seen_at >= min(_SEEN_EVERY, limits.session_idle / 10):
             session_id = found.id
             await self.database.write(lambda link: sign_in_rows.touch(link, session_id, seen_at=now))

@@ -139,7 +139,7 @@ async def open_visit(gateway: Gateway, incoming: Incoming) -> Visit:
         return cookies.read(sent, name, secure=secure)
 
     token = cookie(cookies.SESSION)
-    found = await (await people_of(gateway)).session(token) if token else None
+    found = await (await people_of(gateway)).session(token, waiting=True) if token else None
     visitor, theme = cookie(cookies.VISITOR), cookie(cookies.THEME)
     wanted = found.user.language if found is not None else ""
     visit = Visit(
