@@ -76,7 +76,7 @@ class Keyring:
 
     _keys: Mapping[str, str] = field(repr=False)
     """Those that the settings name: key id to key."""
-    _book: Book | None = None
+    book: Book | None = None
     """Those that were given out."""
 
     async def admit(self, headers: Mapping[str, str]) -> Grant:
@@ -123,7 +123,7 @@ class Keyring:
         return best[1] if best else None
 
     async def _given_out(self, offered: str) -> Grant | None:
-        found = await self._book.find(offered) if self._book is not None else None
+        found = await self.book.find(offered) if self.book is not None else None
         if found is None:
             return None
         key, credential = found

@@ -22,7 +22,7 @@ from kirotrio.store.revisions import KEYS
 from kirotrio.store.revisions import begin_change as begin_any
 from kirotrio.store.revisions import bump as bump_any
 from kirotrio.store.revisions import revision as revision_of
-from kirotrio.store.schema import keys, users
+from kirotrio.store.schema import accounts, keys, users
 
 _JSON: Final = ("models", "surfaces", "networks", "limits")
 _READ: Final = ("owner", "owner_active")
@@ -103,9 +103,10 @@ def is_taken(connection: Connection, name: str, owner_id: str, *, but: str = "")
     return connection.execute(select(keys.c.id).where(fits)).first() is not None
 
 
-def user_id_of(connection: Connection, name: str) -> str | None:
-    """The id of the user of this name."""
-    return connection.execute(select(users.c.id).where(users.c.name == name)).scalar()
+def may_use(connection: Connection, account: str, owner_id: str) -> bool:
+    """Whether there is an account of this name that keys of this owner may use: the gateway's, theirs, or lent."""
+    is_open = or_(accounts.c.owner_id.in_(("", owner_id)), accounts.c.lent)
+    return connection.execute(select(accounts.c.id).where(accounts.c.name == account, is_open)).first() is not None
 
 
 def add(connection: Connection, record: KeyRecord) -> None:
@@ -125,6 +126,12 @@ def change(connection: Connection, key_id: str, changes: Mapping[str, Any], now:
     if changed:
         bump(connection)
     return changed
+
+
+def owner_changed(connection: Connection) -> None:
+    """Whose keys these are may do something else from now on, or is gone: all gateways read the keys again."""
+    begin_change(connection)
+    bump(connection)
 
 
 def repin(connection: Connection, old: str, new: str) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from kirotrio.errors import KirotrioError, SettingsError
 from kirotrio.store.columns import as_text, misfits
+from kirotrio.store.key_rows import owner_changed
 from kirotrio.store.listing import Listed, Listing
 from kirotrio.store.listing_rows import listed
 from kirotrio.store.revisions import begin_change
@@ -157,6 +158,8 @@ def change(connection: Connection, user_id: str, now: float, *, voids: bool = Fa
     assert after is not None  # noqa: S101 - its row is locked
     if _serves(before) and not _serves(after):
         _keep_one_operator(connection)
+    if before.is_active != after.is_active or before.name != after.name:
+        owner_changed(connection)
     return after
 
 
@@ -167,6 +170,7 @@ def remove(connection: Connection, user_id: str) -> User:
     if before is None:
         raise UserGone("there is no such user any more")
     connection.execute(delete(users).where(users.c.id == user_id))
+    owner_changed(connection)
     if _serves(before):
         _keep_one_operator(connection)
     return before

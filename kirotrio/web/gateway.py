@@ -24,6 +24,7 @@ from kirotrio.web.incoming import Incoming
 from kirotrio.web.intake import BodyIntake, Inflight
 
 if TYPE_CHECKING:
+    from kirotrio.access.key_admin import Keys
     from kirotrio.access.people import People
     from kirotrio.web.workers.seat import Seat
 
@@ -92,11 +93,19 @@ class Gateway:
     def people(self) -> People:
         """The users of the console. The first to ask waits for SQLAlchemy, unless it is loaded already."""
         if self._people is None:
-            from kirotrio.access.people import People
+            from kirotrio.access.key_admin import Keys
+    from kirotrio.access.people import People
 
             store = self.accounts.shared
             self._people = People(store.database, store.sealer, self.settings, is_own_key=self.is_own_key)
         return self._people
+
+    @property
+    def keys(self) -> Keys:
+        """The keys that are given out, for those who look after them."""
+        from kirotrio.access.key_admin import Keys
+
+        return Keys(self.accounts.shared.database, book=self.keyring.book)
 
     def is_own_key(self, key: str) -> bool:
         """Whether this is the gateway's own key, and not one that it has given out."""
