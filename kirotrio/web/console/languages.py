@@ -29,9 +29,10 @@ def N_(sentence: str) -> str:  # noqa: N802 - what a sentence that is translated
 
 @functools.cache
 def catalogue(language: str) -> Mapping[str, str]:
-    """The sentences of a language by the English ones; of English none."""
-    path = _FOLDER / f"{language}.json"
-    found: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
+    """The sentences of a language by the English ones; of English none. Each page may have a file of its own."""
+    found: dict[str, str] = {}
+    for path in sorted((_FOLDER / language.replace("-", "_")).glob("*.json")):
+        found.update(orjson.loads(path.read_bytes()))
     return found
 
 

@@ -19,6 +19,7 @@ from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
 from kirotrio.web.console.languages import LANGUAGES, Speech
 from kirotrio.web.console.navigation import places
 from kirotrio.web.console.visit import Visit
+from kirotrio.web.console.words import ROLES
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Reply
 
@@ -94,7 +95,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals.update(asset=asset, version=__version__)
+    made.globals.update(asset=asset, version=__version__, role_names=ROLES)
     made.filters.update(when=when, size=size)
     return made
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import trio
 from attrs import field
+from markupsafe import Markup
 
+from kirotrio.access.announcements import due
 from kirotrio.access.audit import Actor
+from kirotrio.access.markdown import rendered
 from kirotrio.classes import define, frozen
-from kirotrio.errors import AuthenticationFailed
+from kirotrio.errors import AuthenticationFailed, StoreUnavailable
 from kirotrio.store.user_record import Session, User
 from kirotrio.web.console import cookies
 from kirotrio.web.console.languages import Speech, choose
@@ -42,17 +45,13 @@ class Notice:
     parts: Mapping[str, str] = {}
 
 
-class Shown(Protocol):
-    """An announcement as a page shows it. `html` is sanitised markup, `severity` its class."""
+@frozen
+class Shown:
+    """An announcement as a page shows it. `html` is sanitised."""
 
-    @property
-    def title(self) -> str: ...
-
-    @property
-    def html(self) -> object: ...
-
-    @property
-    def severity(self) -> str: ...
+    title: str
+    html: Markup
+    severity: str
 
 
 @define
@@ -158,7 +157,20 @@ async def open_visit(gateway: Gateway, incoming: Incoming) -> Visit:
         visit.csrf = token_of(visitor)
         visit.keep(cookies.VISITOR, visitor)
     visit.notice = _notice(cookies.unpacked(cookie(cookies.NOTICE)))
+    if visit.session is not None and not visit.partial:
+        visit.announcements = await _announced(gateway)
     return visit
+
+
+async def _announced(gateway: Gateway) -> tuple[Shown, ...]:
+    """What is announced now; nothing where the store does not tell."""
+    people = await people_of(gateway)
+    try:
+        found = await due(people.database, people.now())
+    except StoreUnavailable:
+        return ()
+    # What `rendered` gives is safe, which its own tests hold.
+    return tuple(Shown(one.title, Markup(rendered(one.body)), one.severity) for one in found)  # noqa: S704
 
 
 async def people_of(gateway: Gateway) -> People:

@@ -1,0 +1,25 @@
+"""Words that several pages say, and sentences from below that readers of other languages meet often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from kirotrio.web.console.languages import N_
+
+ROLES: Final[Mapping[str, str]] = {"operator": N_("Operator"), "member": N_("Member"), "viewer": N_("Viewer")}
+
+FROM_BELOW: Final = (
+    N_("an operator has to approve this sign-in first"),
+    N_("give your password once more for this"),
+    N_("the name or the password is not right"),
+    N_("this code is not right; look whether the clocks agree, and enter the next one"),
+    N_("this form was sent by another site; open the page itself and send it from there"),
+    N_("this gateway is set up already; sign in"),
+    N_("this invitation is not valid any more; ask for another one"),
+    N_("this is not the gateway's key; `kirotrio keys show` prints it"),
+    N_("this page is from an earlier sign-in; load it again and repeat what you did"),
+    N_("this password is too easily guessed; choose another one"),
+    N_("your role does not include this"),
+)
+"""What errors say: `pages.said` looks them up. Nothing here is ever said in English by this list."""
