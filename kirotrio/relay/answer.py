@@ -231,7 +231,7 @@ class Answer:
         request = self.request
         return LiveAnswer(
             request.request_id,
-            request.conversation.model,
+            request.model_shown,
             self.began_at,
             self._end,
             self._glance,

@@ -299,7 +299,7 @@ class Attempts:
         known = self.relay.models.known(self.account).models
         names = ", ".join(model.id for model in known if model.listed and model.id != self.model.id)
         return NotFound(
-            f"model {self.request.conversation.model!r} is not available to this account; it has: {names}",
+            f"model {self.request.model_shown!r} is not available to this account; it has: {names}",
             model=self.request.conversation.model,
             upstream_status=error.upstream_status,
         )

@@ -56,7 +56,7 @@ def tell(
         at=time.time(),
         key_id=request.key_id,
         account=attempts.account if attempts is not None else "",
-        model=request.conversation.model,
+        model=request.model_shown,
         surface=request.surface,
         mode=request.mode.value,
         outcome=_cause(relay, end),

@@ -31,6 +31,8 @@ LARGE = 2 * 1024 * 1024
 Decoding takes some 2 ms a megabyte and building as much. A thread may keep the interpreter for 5 ms before it has to
 give way, so nobody would wait less for a thread with less work than that; and a hop costs 0.3 ms of its own.
 """
+_SHOWN = 128
+"""Characters, which are more than any model's name has."""
 
 
 class Mode(enum.Enum):
@@ -64,6 +66,11 @@ class AnswerRequest:
     """When the request came, Trio's time; None: when its answer began."""
     spending: Spending | None = None
     """What is counted of it; None for a key without limits."""
+
+    @property
+    def model_shown(self) -> str:
+        """The model that was asked for, as far as records and lines show what a client made up."""
+        return self.conversation.model[:_SHOWN]
 
     @wish.default
     def _any_account(self) -> Wish:
