@@ -93,8 +93,7 @@ class Gateway:
     def people(self) -> People:
         """The users of the console. The first to ask waits for SQLAlchemy, unless it is loaded already."""
         if self._people is None:
-            from kirotrio.access.key_admin import Keys
-    from kirotrio.access.people import People
+            from kirotrio.access.people import People
 
             store = self.accounts.shared
             self._people = People(store.database, store.sealer, self.settings, is_own_key=self.is_own_key)
