@@ -23,6 +23,7 @@ _VERBS = (
     "login",
     "accounts",
     "keys",
+    "users",
     "mode",
     "launch",
     "settings",
@@ -81,6 +82,10 @@ class Program(click.Group):
                 from kirotrio.cli.mode import mode
 
                 return mode
+            case "users":
+                from kirotrio.cli.users import users
+
+                return users
             case "launch":
                 from kirotrio.cli.launch import launch
 
@@ -148,7 +153,9 @@ def _clause(message: str) -> str:
 def _place(args: Sequence[str]) -> str:
     """The verb that was called, for errors that click raises without saying where."""
     words = list(itertools.takewhile(lambda word: not word.startswith("-"), args))
-    return " ".join(["kirotrio", *(words[: 2 if words[:1] in (["keys"], ["accounts"], ["store"]) else 1] or ["serve"])])
+    return " ".join(
+        ["kirotrio", *(words[: 2 if words[:1] in (["keys"], ["accounts"], ["users"], ["store"]) else 1] or ["serve"])]
+    )
 
 
 def _of_the_system(error: OSError) -> str:
