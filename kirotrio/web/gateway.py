@@ -26,6 +26,7 @@ from kirotrio.web.intake import BodyIntake, Inflight
 if TYPE_CHECKING:
     from kirotrio.access.key_admin import Keys
     from kirotrio.access.people import People
+    from kirotrio.web.elsewhere import Elsewhere
     from kirotrio.web.workers.seat import Seat
 
 
@@ -59,6 +60,7 @@ class Gateway:
     draining: trio.Event = field(factory=trio.Event)
     """Set once the gateway is asked to stop: nothing new is taken."""
     _people: People | None = field(default=None, init=False, repr=False)
+    _elsewhere: Elsewhere | None = field(default=None, init=False, repr=False)
 
     @inflight.default
     def _default_inflight(self) -> Inflight:
@@ -105,6 +107,16 @@ class Gateway:
         from kirotrio.access.key_admin import Keys
 
         return Keys(self.accounts.shared.database, book=self.keyring.book)
+
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """Where people may sign in besides here."""
+        if self._elsewhere is None:
+            from kirotrio.web.elsewhere import Elsewhere
+
+            store = self.accounts.shared
+            self._elsewhere = Elsewhere.of(self.settings.sign_in, self.relay.transport, store.database, store.sealer)
+        return self._elsewhere
 
     def is_own_key(self, key: str) -> bool:
         """Whether this is the gateway's own key, and not one that it has given out."""

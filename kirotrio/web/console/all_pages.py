@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kirotrio.errors import NotFound
-from kirotrio.web.console import assets, joining, me, overview, preferences, signing
+from kirotrio.web.console import assets, elsewhere, joining, me, overview, preferences, signing
 from kirotrio.web.console.guarding import ANYBODY, reads
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.gateway import Gateway
@@ -20,6 +20,7 @@ def routes() -> tuple[Route, ...]:
         *signing.ROUTES,
         *joining.ROUTES,
         *me.ROUTES,
+        *elsewhere.ROUTES,
         *preferences.ROUTES,
         *assets.routes(),
         reads("/console/<path:rest>", nowhere, ANYBODY),

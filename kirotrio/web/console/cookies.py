@@ -16,6 +16,8 @@ import orjson
 SESSION = "kirotrio-session"
 VISITOR = "kirotrio-visitor"
 """Of browsers in which nobody has signed in: what their forms' token is made of."""
+ELSEWHERE = "kirotrio-elsewhere"
+"""A sign-in at another service that is under way."""
 LANGUAGE = "kirotrio-language"
 THEME = "kirotrio-theme"
 NOTICE = "kirotrio-notice"

@@ -37,7 +37,8 @@ def page(
 ) -> Reply:
     """A template of `templates/`, filled in. Every value is escaped; a name that is not given is an error.
 
-    Templates have `_` (translates a sentence), `visit`, `places` (the navigation), `asset`, `size` and `when`.
+    Templates have `_` (translates a sentence), `visit`, `places` (the navigation), `elsewhere` (gives the providers to
+    sign in at), `asset`, `size` and `when`.
     """
     if visit.notice is not None:
         visit.keep(cookies.NOTICE, "", 0)
@@ -51,6 +52,7 @@ def page(
             notice=visit.notice,
             places=places(visit),
             languages=LANGUAGES,
+            elsewhere=lambda: gateway.elsewhere.providers.values(),
             **values,
         )
     )
