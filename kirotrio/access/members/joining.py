@@ -176,7 +176,7 @@ class Joining(Ground):
             if user is None:
                 if not invitation and self.settings.users.registration != "approval":
                     return SignInRefused("nobody here is known by that sign-in; ask the operator for an invitation")
-                user = self._newcomer(connection, shown or name, email, invitation, address)
+                user = self._newcomer(connection, name or shown, email, invitation, address)
                 user_rows.attach(
                     connection,
                     Identity(provider=provider, subject=subject, user_id=user.id, shown=as_text(shown), created_at=now),
