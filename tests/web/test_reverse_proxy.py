@@ -102,3 +102,15 @@ async def test_a_client_that_leaves_the_proxy_leaves_the_upstream(stack, nginx):
             await client.send_all(head.encode() + body)
             await client.receive_some(65536)
         await s.wait_for_closed_stream()
+
+
+async def test_the_proxy_says_whom_a_request_comes_from_and_clients_do_not(stack, nginx):
+    async with stack(access={"trusted_proxies": "127.0.0.1", "deny": "127.0.0.2"}) as s:
+        base = await nginx(s.port)
+        for address, status in (("127.0.0.2", 403), ("127.0.0.3", 200)):
+            transport = httpx.AsyncHTTPTransport(local_address=address)
+            for claimed in ("192.0.2.1", "127.0.0.2", "127.0.0.2, 127.0.0.1", "nonsense,"):
+                headers = {"x-api-key": KEY, "x-forwarded-for": claimed, "forwarded": f"for={claimed}"}
+                async with httpx.AsyncClient(base_url=base, headers=headers, transport=transport) as http:
+                    answer = await http.get("/v1/models")
+                assert answer.status_code == status, f"from {address}, which says it is {claimed}"
