@@ -341,6 +341,19 @@ class SignInSettings:
 
 
 @frozen
+class RecorderSettings:
+    requests: int = setting(0, "latest requests that are recorded on disk; 0: none", unit="requests", least=0)
+    max_bytes: int = setting(64 * 1024 * 1024, "largest sum of the recordings", unit="bytes", least=0)
+    max_part: int = setting(
+        4 * 1024 * 1024,
+        "most that is kept of a request's body, of one upstream answer and of what the client got",
+        unit="bytes",
+        least=0,
+    )
+    texts: str = setting("mask", "what was said: only its length and shape, or all of it", choices=("mask", "keep"))
+
+
+@frozen
 class SimulatorSettings:
     """Defaults of the simulator's controls (CONTRACT, Simulator)."""
 
@@ -388,5 +401,6 @@ class Settings:
     store: StoreSettings = field(factory=StoreSettings)
     users: UserSettings = field(factory=UserSettings)
     log: LogSettings = field(factory=LogSettings)
+    recorder: RecorderSettings = field(factory=RecorderSettings)
     sign_in: SignInSettings = field(factory=SignInSettings)
     simulator: SimulatorSettings = field(factory=SimulatorSettings)

@@ -36,15 +36,28 @@ _SHAPES = re.compile(
 )
 
 
+_PERSONAL = re.compile(
+    r"""
+    [A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+     # an e-mail address
+    | \barn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:\d*:[^\s"'<>\\]+   # an ARN, with the account's number
+    """,
+    re.VERBOSE,
+)
+"""What tells whose account it is."""
+
 _MARKS: Final = ("bearer", "sk-", "ksk_", "aoa", "aor", "eyj", "://")
 """Every shape begins with one of these, in lower case."""
 
 
 @final
 class Redactor:
-    """`value()` gives a copy of anything without its secrets; what is no plain value becomes text first."""
+    """`value()` gives a copy of anything without its secrets; what is no plain value becomes text first.
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    For what is kept or handed on, and not only logged: `personal` takes out e-mail addresses and ARNs too, and
+    `same_length` leaves a star for each character, so that what was cut into pieces can be cut again.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), *, personal: bool = False, same_length: bool = False) -> None:
         spellings: set[str] = set()
         for secret in secrets:
             if len(secret) >= SHORTEST:
@@ -52,6 +65,8 @@ class Redactor:
         longest_first = self._spellings = sorted(spellings, key=len, reverse=True)
         self._exact = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self._harmless: set[str] = set()
+        self._personal = personal
+        self._same_length = same_length
 
     def is_harmless(self, line: str) -> bool:
         """Whether plain values can be written as this line of JSON has them, names of fields aside; False is no proof
@@ -80,9 +95,18 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with every secret that can be told replaced by `***`."""
+        if self._same_length:
+            return self._starred(text)
         if self._exact is not None:
             text = self._exact.sub(MASK, text)
-        return _SHAPES.sub(_masked, text)
+        text = _SHAPES.sub(_masked, text)
+        return _PERSONAL.sub(MASK, text) if self._personal else text
+
+    def _starred(self, text: str) -> str:
+        if self._exact is not None:
+            text = self._exact.sub(_stars, text)
+        text = _SHAPES.sub(_stars, text)
+        return _PERSONAL.sub(_stars, text) if self._personal else text
 
     def value(self, value: Any, name: str = "") -> Any:
         """`value` as it may be shown under `name`."""
@@ -101,6 +125,11 @@ class Redactor:
         if isinstance(value, bytes | bytearray):
             return self.text(bytes(value).decode("utf-8", "replace"))
         return self.text(str(value))
+
+
+def _stars(match: re.Match[str]) -> str:
+    kept = (match["scheme"] or match["user"] or "") if match.re is _SHAPES else ""
+    return kept + "*" * (len(match[0]) - len(kept))
 
 
 def _masked(match: re.Match[str]) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kirotrio.access.key_admin import Keys
     from kirotrio.access.people import People
     from kirotrio.web.elsewhere import Elsewhere
+    from kirotrio.web.recording import Recording
     from kirotrio.web.workers.seat import Seat
 
 
@@ -43,6 +44,8 @@ class Gateway:
     """Where several processes are this gateway, what they share."""
     counting: Counting | None = None
     """Of what keys with limits use; None where no keys are given out."""
+    recording: Recording | None = None
+    """What records requests, where that is asked for."""
     inflight: Inflight = field()
     rate: RatePerMinute = field()
     addresses: AddressRules = field()

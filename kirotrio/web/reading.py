@@ -154,4 +154,6 @@ def answer(
         traceparent=incoming.headers.get("traceparent", ""),
         spending=grant.spending(gateway.counting, asked.request_id),
     )
+    if gateway.recording is not None:
+        return gateway.recording.answer(gateway.relay, wanted, dialect, incoming, asked.body)
     return Answer(gateway.relay, wanted, dialect)

@@ -120,6 +120,11 @@ async def serve_gateway(
             keyring = Keyring(surroundings.keys, book)
             gateway = Gateway(settings, relay, pool, keyring, log, seat, modes=modes, counting=counting)
             answer_colleagues(gateway)
+            if settings.recorder.requests:
+                from kirotrio.web.recording import open_recording
+
+                recording = gateway.recording = open_recording(settings, folder, surroundings.keys.values(), log)
+                own_tasks.start_soon(recording.recorder.run)
             server = Server(GatewayFront(gateway), log, settings.deadlines.client_write)
             listeners: Sequence[Listener] = (
                 await open_listeners(settings.server.host, settings.server.port)
