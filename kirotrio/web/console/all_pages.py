@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kirotrio.errors import NotFound
-from kirotrio.web.console import assets, elsewhere, joining, me, overview, preferences, signing
+from kirotrio.web.console import announcements, assets, elsewhere, joining, me, mode, overview, preferences, signing
 from kirotrio.web.console.guarding import ANYBODY, reads
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.gateway import Gateway
@@ -21,6 +21,8 @@ def routes() -> tuple[Route, ...]:
         *joining.ROUTES,
         *me.ROUTES,
         *elsewhere.ROUTES,
+        *announcements.ROUTES,
+        *mode.ROUTES,
         *preferences.ROUTES,
         *assets.routes(),
         reads("/console/<path:rest>", nowhere, ANYBODY),

@@ -6,7 +6,7 @@ from typing import Final
 
 from kirotrio.classes import frozen
 from kirotrio.web.console.languages import N_
-from kirotrio.web.console.visit import EVERYONE, Visit
+from kirotrio.web.console.visit import EVERYONE, OPERATOR, Visit
 
 
 @frozen
@@ -22,7 +22,11 @@ class Place:
         return path == self.path or (self.path != "/console" and path.startswith(self.path + "/"))
 
 
-PLACES: Final = (Place("/console", N_("Overview"), EVERYONE),)
+PLACES: Final = (
+    Place("/console", N_("Overview"), EVERYONE),
+    Place("/console/announcements", N_("Announcements"), OPERATOR),
+    Place("/console/mode", N_("Mode"), OPERATOR),
+)
 
 
 def places(visit: Visit) -> tuple[Place, ...]:
