@@ -8,6 +8,7 @@ from support.stack import question
 
 from kirotrio.access.audit import COMMAND_LINE
 from kirotrio.access.modes import ServiceMode
+from kirotrio.store.user_record import Role
 
 STREAM = {"/v1/messages": "overloaded_error", "/v1/chat/completions": "server_error", "/v1/responses": "server_error"}
 
@@ -70,3 +71,31 @@ async def test_the_gateways_own_key_is_let_in_while_it_is_in_self_use(stack):
         answer = await http.post("/v1/messages", json=question())
         ready = await http.get("/ready")
     assert answer.status_code == ready.status_code == 200
+
+
+async def test_members_keys_are_refused_in_self_use_and_operators_are_not(stack):
+    async with stack(store={"look_every": 0.02}) as s:
+        people = s.gateway.people
+        operator = await people.create_user(COMMAND_LINE, "anna", "a long pass phrase", Role.OPERATOR)
+        member = await people.create_user(COMMAND_LINE, "ben", "a long pass phrase", Role.MEMBER)
+        made = {
+            name: await s.gateway.keys.create(COMMAND_LINE, name, owner_id=owner)
+            for name, owner in (("anna", operator.id), ("ben", member.id), ("nobody", ""))
+        }
+
+        async def statuses() -> dict[str, int]:
+            answers = {}
+            for name, one in made.items():
+                async with s.client(headers={"x-api-key": one.secret}) as http:
+                    answers[name] = await http.post("/v1/messages", json=question())
+            told["ben"] = answers["ben"].text
+            return {name: answer.status_code for name, answer in answers.items()}
+
+        told: dict[str, str] = {}
+        assert await statuses() == {"anna": 200, "ben": 200, "nobody": 200}
+        await s.gateway.modes.change(COMMAND_LINE, ServiceMode.SELF_USE, "Until Monday")
+        assert await statuses() == {"anna": 200, "ben": 403, "nobody": 200}
+        assert "self-use" in told["ben"]
+        assert "Until Monday" in told["ben"]
+        await s.gateway.modes.change(COMMAND_LINE, ServiceMode.OPEN)
+        assert await statuses() == {"anna": 200, "ben": 200, "nobody": 200}
