@@ -92,6 +92,7 @@ class Metrics:
         """By account."""
         self.queued = 0
         """Answers that wait for an account at this moment."""
+        self._watched: dict[str, Callable[[], int]] = {}
         self._accounts = Bounded(100)
         self._outcomes = Bounded(8)
         self._causes = Bounded(64)
@@ -119,8 +120,12 @@ class Metrics:
         """The label of an account; those that come with requests have none of their own."""
         return "personal" if name.startswith("personal-") else self._accounts(name) if name else OTHER
 
-    def snapshot(self, gauges: Mapping[str, Any]) -> dict[str, Any]:
-        """All of it as JSON, to be told to another process. `gauges`: what is so at this moment."""
+    def watch(self, name: str, value: Callable[[], int]) -> None:
+        """Show what this says whenever somebody looks, too."""
+        self._watched[name] = value
+
+    def snapshot(self) -> dict[str, Any]:
+        """All of it as JSON, to be told to another process."""
 
         def buckets(one: Histogram) -> list[Any]:
             return [list(one.counts), one.sum]
@@ -146,9 +151,8 @@ class Metrics:
             "histograms": {
                 name: [[list(key), *buckets(one)] for key, one in kept.items()] for name, kept in histograms.items()
             },
-            "gauges": {"queued": self.queued, **gauges},
+            "gauges": {"queued": self.queued, **{name: value() for name, value in self._watched.items()}},
         }
 
 
 Snapshot: TypeAlias = Mapping[str, Any]
-Take: TypeAlias = Callable[[], Snapshot]

@@ -9,9 +9,10 @@ from kirotrio.relay.ports import Sink
 from kirotrio.web import envelope
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.http1 import Malformed
-from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs, new_request_id
+from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs
 from kirotrio.web.intake import BodyIntake
 from kirotrio.web.naming import account_of
+from kirotrio.web.passage import Passage
 
 _APIS = ("/v1/", "/cc/")
 _SHOWN = 200
@@ -40,7 +41,7 @@ def turned_away(gateway: Gateway, incoming: Incoming) -> Reply | None:
     try:
         let_in(gateway, incoming)
     except PermissionDenied as error:
-        reply = envelope.refusal(error, incoming.path, incoming.headers.get("anthropic-version"))
+        reply = refuse(incoming, error)
         return attrs.evolve(reply, hears_out=False)
     return None
 
@@ -66,7 +67,7 @@ def refused(gateway: Gateway, incoming: Incoming, head_size: int) -> Reply | Non
     try:
         guard(gateway, incoming.path, head_size)
     except KirotrioError as error:
-        return envelope.refusal(error, incoming.path, incoming.headers.get("anthropic-version"))
+        return refuse(incoming, error)
     return None
 
 
@@ -85,21 +86,34 @@ async def ask(gateway: Gateway, endpoint: Endpoint, incoming: Incoming) -> Runs:
     try:
         return await endpoint(gateway, incoming)
     except KirotrioError as error:
-        return envelope.refusal(error, incoming.path, incoming.headers.get("anthropic-version"))
+        return refuse(incoming, error)
     except Exception as error:
-        return fault(gateway, error, incoming.path, incoming.headers.get("anthropic-version"))
+        return fault(gateway, error, incoming)
 
 
-def fault(gateway: Gateway, error: Exception, path: str, anthropic_version: str | None) -> Reply:
+def refuse(incoming: Incoming, error: KirotrioError) -> Reply:
+    """The error as the answer to this request."""
+    incoming.passage.refuse(error)
+    version = incoming.headers.get("anthropic-version")
+    return envelope.refusal(error, incoming.path, version, incoming.passage.request_id)
+
+
+def fault(gateway: Gateway, error: Exception, incoming: Incoming) -> Reply:
     """The answer to a request that met an error of ours, which is logged."""
-    request_id = new_request_id()
-    gateway.log.error("request failed", exc_info=error, path=path, request_id=request_id)
-    told = KirotrioError("an error inside the gateway; its log has the details")
-    return envelope.refusal(told, path, anthropic_version, request_id)
+    request_id = incoming.passage.request_id
+    gateway.log.error("request failed", exc_info=error, path=incoming.path, request_id=request_id)
+    return refuse(incoming, KirotrioError("an error inside the gateway; its log has the details"))
 
 
-async def deliver(gateway: Gateway, answer: Runs, intake: BodyIntake, sink: Sink) -> None:
+async def deliver(gateway: Gateway, answer: Runs, intake: BodyIntake, sink: Sink, passage: Passage) -> None:
     """Send it. Ahead of an answer that needed no body, what there is of one has a moment to arrive."""
-    if isinstance(answer, Reply) and answer.hears_out:
-        await intake.run_out(gateway.settings.deadlines.unwanted_body)
+    if isinstance(answer, Reply):
+        if answer.hears_out:
+            await intake.run_out(gateway.settings.deadlines.unwanted_body)
+        await answer.named(passage.request_id).run(sink)
+        passage.status = answer.status
+        return
+    passage.is_delivered = True
     await answer.run(sink)
+    if not passage.is_relayed:
+        passage.status = 200

@@ -14,12 +14,10 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound
-from kirotrio.web import answering, envelope
-from kirotrio.web.bridge import SCOPE_INTAKE
-from kirotrio.web.connection import SCOPE_AIMLESS, SCOPE_HEAD_SIZE, PushResponse, RelayConnection
+from kirotrio.web import answering
+from kirotrio.web.connection import SCOPE_AIMLESS, SCOPE_HEAD_SIZE, SCOPE_INCOMING, PushResponse, RelayConnection
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Endpoint, Incoming, Reply
-from kirotrio.web.naming import SCOPE_ACCOUNT
 from kirotrio.web.routes import all_routes
 from kirotrio.web.websocket import RefusedWebsocket
 
@@ -69,7 +67,7 @@ def create_app(gateway: Gateway) -> RelayApp:
 
     @app.errorhandler(Exception)
     async def refuse_unexpected(error: Exception) -> PushResponse:
-        return PushResponse(answering.fault(gateway, error, request.path, request.headers.get("anthropic-version")))
+        return PushResponse(answering.fault(gateway, error, _incoming()))
 
     for route in all_routes():
         name = f"{route.method} {route.path}".replace(".", "")
@@ -86,14 +84,9 @@ def _view(gateway: Gateway, endpoint: Endpoint) -> Callable[..., Awaitable[PushR
 
 def _incoming() -> Incoming:
     """The present request."""
-    scope = cast(dict[str, Any], request.scope)
-    fields = [(name.lower(), value) for name, value in request.headers.items()]
-    query = request.query_string.decode("latin-1")
-    client = scope.get("client")
-    peer = client[0] if client else ""
-    return Incoming(request.path, scope[SCOPE_ACCOUNT], dict(fields), fields, query, scope[SCOPE_INTAKE], peer)
+    return cast(Incoming, cast(dict[str, Any], request.scope)[SCOPE_INCOMING])
 
 
 def _refusal(error: KirotrioError) -> Reply:
     """An error in answer to the present request."""
-    return envelope.refusal(error, request.path, request.headers.get("anthropic-version"))
+    return answering.refuse(_incoming(), error)

@@ -18,13 +18,15 @@ from quart_trio.wrappers import TrioResponse
 
 from kirotrio.web.answering import deliver
 from kirotrio.web.bridge import SCOPE_INTAKE
+from kirotrio.web.finishing import finish
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.incoming import Reply, Runs
+from kirotrio.web.incoming import Incoming, Reply, Runs
 from kirotrio.web.intake import BodyIntake
-from kirotrio.web.naming import with_account
+from kirotrio.web.naming import SCOPE_ACCOUNT, with_account
 from kirotrio.web.targets import origin_form
 
 SCOPE_HEAD_SIZE = "kirotrio.head"
+SCOPE_INCOMING = "kirotrio.incoming"
 SCOPE_AIMLESS = "kirotrio.aimless"
 """Whether the request names no path, so that the guard refuses it."""
 
@@ -76,6 +78,7 @@ class RelayConnection(TrioASGIHTTPConnection):
             declared = next((value for name, value in headers if name.lower() == b"content-length"), None)
             intake = gateway.intake(int(declared) if declared is not None and declared.isdigit() else None)
             scope[SCOPE_INTAKE] = intake
+        incoming = scope[SCOPE_INCOMING] = _incoming(scope)
         patience = gateway.settings.deadlines.client_write + 1.0
 
         async def shielded_send(message: Any) -> None:
@@ -91,6 +94,7 @@ class RelayConnection(TrioASGIHTTPConnection):
         try:
             await super().__call__(receive, shielded_send)
         finally:
+            finish(gateway, incoming)
             gateway.requests.remove(self)
             intake.release()
 
@@ -121,7 +125,16 @@ class RelayConnection(TrioASGIHTTPConnection):
         else:  # the framework's own, of which there should be none
             headers = {name.lower(): value for name, value in response.headers.items()}
             answer = Reply(await response.get_data(as_text=False), response.status_code, headers)
-        await deliver(self._gateway, answer, self._intake, AsgiSink(send))
+        passage = cast(Incoming, cast(dict[str, Any], self.scope)[SCOPE_INCOMING]).passage
+        await deliver(self._gateway, answer, self._intake, AsgiSink(send), passage)
+
+
+def _incoming(scope: dict[str, Any]) -> Incoming:
+    fields = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
+    query = scope["query_string"].decode("latin-1")
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    return Incoming(scope["path"], scope[SCOPE_ACCOUNT], dict(fields), fields, query, scope[SCOPE_INTAKE], peer)
 
 
 def _aimed(scope: dict[str, Any]) -> dict[str, Any]:

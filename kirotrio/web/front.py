@@ -16,6 +16,7 @@ import trio
 from kirotrio.web import answering, bridge
 from kirotrio.web.answering import ask, deliver, refused, turned_away
 from kirotrio.web.exchange import Exchange
+from kirotrio.web.finishing import finish
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.http1 import Malformed, RequestHead
 from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs
@@ -57,23 +58,32 @@ class GatewayFront:
         gateway, head, intake = self._gateway, exchange.head, exchange.intake
         account, path = account_of(head.path)
         incoming = Incoming(path, account, head.headers, head.fields, head.query, intake, exchange.peer)
-        if (away := turned_away(gateway, incoming)) is not None:
-            exchange.closes = exchange.closes or not intake.complete
-            await away.run(exchange)
-            return
-        # Ahead of all else: what has been taken before a stop is answered to its end.
-        answer: Runs | None = refused(gateway, incoming, head.size)
-        if answer is None:
-            endpoint = self._endpoints.get((head.method, path))
-            if endpoint is None and surface_of(path) in self._unloaded:
-                await self._load(surface_of(path))
-                endpoint = self._endpoints.get((head.method, path))
-            if endpoint is None:
-                await bridge.call(await self.application(), exchange)
+        ending: Incoming | None = incoming
+        try:
+            if (away := turned_away(gateway, incoming)) is not None:
+                exchange.closes = exchange.closes or not intake.complete
+                await deliver(gateway, away, intake, exchange, incoming.passage)
                 return
-            answer = await ask(gateway, endpoint, incoming)
-        del incoming  # and with it all that only the endpoint has read
-        await deliver(gateway, answer, intake, exchange)
+            # Ahead of all else: what has been taken before a stop is answered to its end.
+            answer: Runs | None = refused(gateway, incoming, head.size)
+            passage = incoming.passage
+            if answer is None:
+                endpoint = self._endpoints.get((head.method, path))
+                if endpoint is None and surface_of(path) in self._unloaded:
+                    await self._load(surface_of(path))
+                    endpoint = self._endpoints.get((head.method, path))
+                if endpoint is None:
+                    ending = None
+                    await bridge.call(await self.application(), exchange)
+                    return
+                answer = await ask(gateway, endpoint, incoming)
+            if passage.is_relayed:
+                ending = None  # the relay's
+            del incoming  # and with it all that only the endpoint has read, if nobody is to tell of it
+            await deliver(gateway, answer, intake, exchange, passage)
+        finally:
+            if ending is not None:
+                finish(gateway, ending)
 
     async def _load(self, surface: str) -> None:
         async with self._loading:  # or each of the first requests would wait in a thread of its own

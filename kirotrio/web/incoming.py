@@ -6,21 +6,21 @@ response 300 µs of a request.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 from urllib.parse import parse_qs
 
 import orjson
-from attrs import field
+from attrs import evolve, field
 
 from kirotrio.classes import frozen
 from kirotrio.relay.ports import Sink
 from kirotrio.web.intake import BodyIntake
+from kirotrio.web.passage import Passage, new_request_id
 
+__all__ = ["Endpoint", "Incoming", "Reply", "Route", "Runs", "json_reply", "new_request_id"]
 
-def new_request_id() -> str:
-    return "req_" + secrets.token_hex(12)
+_KEPT = 200
 
 
 @frozen
@@ -39,9 +39,16 @@ class Incoming:
     peer: str = ""
     """The address of the connection's other end, which may be a proxy's (`Gateway.client_address`); "" where it has
     none."""
+    passage: Passage = field(factory=Passage, repr=False)
 
     def all(self, name: str) -> list[str]:
         return [value for named, value in self.fields if named == name]
+
+    @property
+    def agent(self) -> str:
+        """The client's User-Agent, as far as a record keeps it: nothing that could steer whatever shows it."""
+        text = self.headers.get("user-agent", "")[:_KEPT]
+        return text if text.isascii() and text.isprintable() else "".join(filter(str.isprintable, text))
 
     @property
     def arguments(self) -> dict[str, list[str]]:
@@ -66,6 +73,12 @@ class Reply:
     """Whether what there is of a body has a moment to arrive ahead of it."""
     cookies: Sequence[str] = field(default=(), repr=False)
     """Set-Cookie fields."""
+
+    def named(self, request_id: str) -> Reply:
+        """The same with the request's id, unless it names one."""
+        if "request-id" in self.headers:
+            return self
+        return evolve(self, headers={**self.headers, "request-id": request_id, "x-request-id": request_id})
 
     async def run(self, sink: Sink) -> None:
         headers = {"content-type": "application/json", **self.headers, "content-length": str(len(self.body))}

@@ -82,6 +82,7 @@ async def cancel(gateway: Gateway, request_id: str) -> bool:
 def answer_colleagues(gateway: Gateway) -> None:
     """From now on this worker tells the others what it runs, and ends it where they ask for that."""
     if gateway.seat is not None:
+        gateway.seat.answers["metrics"] = lambda _: gateway.relay.metrics.snapshot()
         gateway.seat.answers["live"] = lambda _: _part(gateway)
         gateway.seat.answers["cancel"] = lambda request_id: _end(gateway, str(request_id))
 

@@ -20,12 +20,11 @@ from kirotrio.relay.answer import Answer
 from kirotrio.relay.ports import Dialect
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.incoming import Incoming, new_request_id
+from kirotrio.web.incoming import Incoming
 from kirotrio.web.routes import surface_of
 
 _T = TypeVar("_T")
 
-_KEPT = 200
 _ALIASES = 5
 """Aliases that may hide each other."""
 _SESSION = ("session-id", "session_id", "x-session-id")
@@ -34,6 +33,7 @@ _SESSION = ("session-id", "session_id", "x-session-id")
 async def admit(gateway: Gateway, incoming: Incoming) -> Grant:
     """The caller's grant. Raises AuthenticationFailed, PermissionDenied, RateLimited, StoreUnavailable."""
     grant = await gateway.keyring.admit(incoming.headers)
+    incoming.passage.key_id = grant.key_id
     if grant.key is not None:
         _check(gateway, incoming, grant.key)
     seat = gateway.seat
@@ -61,7 +61,10 @@ class Asked:
     grant: Grant
     incoming: Incoming
     body: bytes = field(repr=False)
-    request_id: str = field(factory=new_request_id)
+
+    @property
+    def request_id(self) -> str:
+        return self.incoming.passage.request_id
 
     async def work(self, decode: Callable[[], _T]) -> _T:
         """Run what looks at the whole body: a large one in a thread, so that it keeps nobody else waiting.
@@ -109,12 +112,6 @@ def granted_model(gateway: Gateway, grant: Grant, account: str, name: str) -> st
     return meant.id
 
 
-def shown(text: str) -> str:
-    """What a client says of itself, as far as a record keeps it: nothing that could steer whatever shows it."""
-    text = text[:_KEPT]
-    return text if text.isascii() and text.isprintable() else "".join(filter(str.isprintable, text))
-
-
 def session_header(incoming: Incoming) -> str | None:
     """The session that an OpenAI client names beside its body: Codex and those that took its name for it."""
     return next((value for name in _SESSION if (value := incoming.headers.get(name))), None)
@@ -149,11 +146,13 @@ def answer(
         grant.key_id,
         size,
         surface,
-        client=shown(incoming.headers.get("user-agent", "")),
+        client=incoming.agent,
         address=gateway.client_address(incoming),
         traceparent=incoming.headers.get("traceparent", ""),
         spending=grant.spending(gateway.counting, asked.request_id),
+        taken_at=incoming.passage.began_at,
     )
+    incoming.passage.is_relayed = True
     if gateway.recording is not None:
         return gateway.recording.answer(gateway.relay, wanted, dialect, incoming, asked.body)
     return Answer(gateway.relay, wanted, dialect)

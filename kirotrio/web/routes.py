@@ -36,9 +36,9 @@ def _models() -> Routes:
 
 
 def _operations() -> Routes:
-    from kirotrio.web.api import live, operations
+    from kirotrio.web.api import live, metrics, operations
 
-    return operations.ROUTES + live.ROUTES
+    return operations.ROUTES + live.ROUTES + metrics.ROUTES
 
 
 def _console() -> Routes:

@@ -131,6 +131,12 @@ async def serve_gateway(
                 if listen is None
                 else listen(server.connections)
             )
+            for name, value in (
+                ("live", relay.streams.__len__),
+                ("connections", server.connections.__len__),
+                ("records_dropped", lambda: records.dropped),
+            ):
+                relay.metrics.watch(name, value)
             # Application-wide tasks (ARCHITECTURE, rule 1) are these, and the refreshes that accounts run.
             own_tasks.start_soon(transport.run)
             own_tasks.start_soon(keep_in_step, pool)

@@ -39,6 +39,10 @@ ROUNDS = 100
 """Questions to all workers that may be open; beyond, the oldest is answered with what is there."""
 
 
+COUNTED = 1000
+"""Processes whose counts are remembered once they are gone."""
+
+
 @define(eq=False)
 class _Stay:
     """One request's hold on a place, from the moment when it was asked for."""
@@ -65,6 +69,7 @@ class _Round:
     asker: _Visitor
     number: int
     missing: set[_Visitor]
+    what: str = ""
     answers: list[Any] = field(factory=list)
 
 
@@ -80,6 +85,8 @@ class Desk:
         self._responses = ResponseMemory(kept.max_memory, kept.keep, trio.current_time)
         self._visitors: set[_Visitor] = set()
         self._rounds: dict[int, _Round] = {}
+        self._counted: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        """What each worker counted, as it was last told."""
         self._round = 0
         self._verbs: dict[str, Callable[..., None]] = {
             "enter": self._enter,
@@ -228,7 +235,7 @@ class Desk:
         """Ask every worker, the asker among them; the answers go back as one list once all have answered. One that
         hangs is not waited for here: the asker's own patience ends."""
         self._round += 1
-        self._rounds[self._round] = _Round(visitor, number, set(self._visitors))
+        self._rounds[self._round] = _Round(visitor, number, set(self._visitors), what)
         if len(self._rounds) > ROUNDS:
             self._close(next(iter(self._rounds)))
         for one in self._visitors:
@@ -240,12 +247,24 @@ class Desk:
             return
         if visitor in asked.missing and answer is not None:
             asked.answers.append(answer)
+            if asked.what == "metrics":
+                self._remember(answer)
         asked.missing.discard(visitor)
         if not asked.missing:
             self._close(number)
 
+    def _remember(self, counted: dict[str, Any]) -> None:
+        """What a process has counted stays counted when it is gone: a sum must not fall."""
+        self._counted[counted["process"]] = {**counted, "gone": True}
+        self._counted.move_to_end(counted["process"])
+        if len(self._counted) > COUNTED:
+            self._counted.popitem(last=False)
+
     def _close(self, number: int) -> None:
         asked = self._rounds.pop(number)
+        if asked.what == "metrics":
+            here = {answer["process"] for answer in asked.answers}
+            asked.answers += [counted for process, counted in self._counted.items() if process not in here]
         asked.asker.link.say(asked.number, asked.answers)
 
     # Responses
