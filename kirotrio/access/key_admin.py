@@ -154,6 +154,20 @@ class Keys:
 
         return await self._database.read(named)
 
+    async def user_id(self, name: str) -> str:
+        """The id of the user of this name, for `owner_id`. Raises SettingsError."""
+
+        def find(connection: Connection) -> str | None:
+            from kirotrio.store import user_rows
+
+            user = user_rows.named(connection, name)
+            return user.id if user is not None else None
+
+        user_id = await self._database.read(find)
+        if user_id is None:
+            raise SettingsError(f"there is no user {name!r}; `kirotrio users list` shows those there are")
+        return user_id
+
     async def list(self, listing: Listing, *, of: str | None = None) -> Listed[KeyRecord]:
         """A page of them (`key_rows.page` says what it sorts and filters by)."""
         if of is not None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kirotrio.cli.first_run import DEFAULT_MODEL, PREFIX, reachable
+from kirotrio.access.keys import PREFIX
+from kirotrio.cli.first_run import DEFAULT_MODEL, reachable
 from kirotrio.cli.greeting import ready_line
 from kirotrio.cli.options import LOGGING, assignments, flags, log_of, overrides
 from kirotrio.cli.programs import own_command

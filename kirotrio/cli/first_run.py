@@ -16,12 +16,12 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from kirotrio.access.keys import PREFIX
 from kirotrio.cli.programs import for_shell, own_command
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import SettingsError
 
 KEY_FILE = "client-key"
-PREFIX = "sk-kt-"
 SHORTEST_KEY = 16
 DEFAULT_MODEL = "claude-sonnet-4.5"
 """Every plan has it (KIRO_PROTOCOL 7); used where the account's own list is not at hand."""

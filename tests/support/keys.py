@@ -1,0 +1,29 @@
+"""Keys given out by a running gateway, and what they have used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from support.stack import Stack
+
+from kirotrio.access.audit import Actor
+from kirotrio.access.key_admin import MadeKey
+from kirotrio.access.key_terms import budget_from, read_limit
+
+ACTOR = Actor("", "a test")
+
+
+async def give_out(stack: Stack, name: str = "ci", *limits: str, **terms: Any) -> MadeKey:
+    """A key with these limits (`day:requests=5`)."""
+    return await stack.gateway.keys.create(ACTOR, name, budget=budget_from(map(read_limit, limits)), **terms)
+
+
+def client_of(stack: Stack, made: MadeKey) -> httpx.AsyncClient:
+    return stack.client(headers={"x-api-key": made.secret}, limits=httpx.Limits(max_connections=200))
+
+
+async def used(stack: Stack, made: MadeKey) -> dict[str, tuple[int, int, float]]:
+    """Requests, tokens and credits by window, of those that something is limited in."""
+    uses = await stack.gateway.keys.usage(made.record.id)
+    return {use.window.value: (use.used.requests, use.used.tokens, use.used.credits) for use in uses}
