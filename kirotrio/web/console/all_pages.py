@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from kirotrio.errors import NotFound
-from kirotrio.web.console import announcements, assets, elsewhere, joining, me, mode, overview, preferences, signing
+from kirotrio.web.console import (
+    announcements,
+    assets,
+    audit,
+    elsewhere,
+    invitations,
+    joining,
+    me,
+    mode,
+    overview,
+    preferences,
+    signing,
+    users,
+)
 from kirotrio.web.console.guarding import ANYBODY, reads
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.gateway import Gateway
@@ -21,6 +34,9 @@ def routes() -> tuple[Route, ...]:
         *joining.ROUTES,
         *me.ROUTES,
         *elsewhere.ROUTES,
+        *users.ROUTES,
+        *invitations.ROUTES,
+        *audit.ROUTES,
         *announcements.ROUTES,
         *mode.ROUTES,
         *preferences.ROUTES,

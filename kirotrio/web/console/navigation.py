@@ -16,14 +16,19 @@ class Place:
     path: str
     name: str
     roles: frozenset[str]
+    more: tuple[str, ...] = ()
+    """Pages that belong to it, and stand elsewhere."""
 
     def holds(self, path: str) -> bool:
         """Whether the page at `path` is this one, or belongs to it."""
-        return path == self.path or (self.path != "/console" and path.startswith(self.path + "/"))
+        beneath = self.path != "/console" and path.startswith(self.path + "/")
+        return path == self.path or beneath or path in self.more
 
 
 PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
+    Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",)),
+    Place("/console/audit", N_("Audit log"), OPERATOR),
     Place("/console/announcements", N_("Announcements"), OPERATOR),
     Place("/console/mode", N_("Mode"), OPERATOR),
 )

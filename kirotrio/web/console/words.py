@@ -9,6 +9,12 @@ from kirotrio.web.console.languages import N_
 
 ROLES: Final[Mapping[str, str]] = {"operator": N_("Operator"), "member": N_("Member"), "viewer": N_("Viewer")}
 
+USER_STATES: Final[Mapping[str, str]] = {
+    "active": N_("Active"),
+    "waiting": N_("Waits for approval"),
+    "disabled": N_("Disabled"),
+}
+
 FROM_BELOW: Final = (
     N_("an operator has to approve this sign-in first"),
     N_("give your password once more for this"),
@@ -20,6 +26,8 @@ FROM_BELOW: Final = (
     N_("this is not the gateway's key; `kirotrio keys show` prints it"),
     N_("this page is from an earlier sign-in; load it again and repeat what you did"),
     N_("this password is too easily guessed; choose another one"),
+    N_("there is no such user any more"),
+    N_("this is the last operator who can sign in; make another user one first (`kirotrio users set-role`)"),
     N_("your role does not include this"),
 )
 """What errors say: `pages.said` looks them up. Nothing here is ever said in English by this list."""
