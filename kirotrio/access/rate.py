@@ -27,13 +27,16 @@ class RatePerMinute:
         """Count one request. Raises RateLimited, with the time until one more is allowed; then nothing is counted."""
         if self.limit <= 0:
             return
-        now = trio.current_time()
-        times = self._times.setdefault(key_id, deque())
-        while times and now - times[0] >= _MINUTE:
-            times.popleft()
-        if len(times) >= self.limit:
-            raise RateLimited(
-                f"this key has made {self.limit} requests within a minute, which is its limit (server.rate_per_minute)",
-                retry_after=times[0] + _MINUTE - now,
-            )
-        times.append(now)
+        count(self._times.setdefault(key_id, deque()), self.limit, trio.current_time())
+
+
+def count(times: deque[float], limit: int, now: float) -> None:
+    """One request more beside those of these times. Raises RateLimited, with the time until one more is allowed."""
+    while times and now - times[0] >= _MINUTE:
+        times.popleft()
+    if len(times) >= limit:
+        raise RateLimited(
+            f"this key has made {limit} requests within a minute, which is its limit (server.rate_per_minute)",
+            retry_after=times[0] + _MINUTE - now,
+        )
+    times.append(now)

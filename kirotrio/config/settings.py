@@ -280,6 +280,12 @@ class StoreSettings:
     look_every: float = setting(
         2.0, "between two looks at whether accounts were changed elsewhere", unit="seconds", above=0
     )
+    gateway_lapse: float = setting(
+        15.0,
+        "until one of several gateways that is not heard of counts as gone, and what it held is free",
+        unit="seconds",
+        least=3,
+    )
     max_pending: int = setting(
         1000, "records of requests that wait to be written; beyond, the oldest is dropped", unit="records", least=1
     )

@@ -14,13 +14,22 @@ def new_holder() -> str:
     return f"{_host()}:{os.getpid()}:{secrets.token_hex(8)}"
 
 
-def is_dead(holder: str, ours: str) -> bool:
-    """Whether `holder` was a process of this machine that no longer runs. `ours`: our own name (`new_holder`)."""
+def same_machine() -> str:
+    """What all processes have in common that `is_dead` could tell to be dead, and no others."""
+    return _host()
+
+
+def is_dead(holder: str, ours: str, *, others_alone: bool = False) -> bool:
+    """Whether `holder` was a process of this machine that no longer runs. `ours`: our own name (`new_holder`).
+
+    One of our own process id was an earlier process, or with `others_alone` perhaps another gateway in this one."""
     host, pid, nonce = _parts(holder)
     our_host, our_pid, our_nonce = _parts(ours)
     if not pid or host != our_host:
         return False
-    return nonce != our_nonce if pid == our_pid else not _runs(int(pid))
+    if pid == our_pid:
+        return nonce != our_nonce and not others_alone
+    return not _runs(int(pid))
 
 
 def _parts(holder: str) -> tuple[str, str, str]:

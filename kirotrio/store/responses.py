@@ -72,7 +72,7 @@ class ResponseMemory:
         self._drop((owner, response_id))
         if len(payload) > self._max_bytes:
             return False
-        ids = tuple(item["id"] for item in _items(stored) if isinstance(item.get("id"), str))
+        ids = tuple(item["id"] for item in items_of(stored) if isinstance(item.get("id"), str))
         self._entries[owner, response_id] = _Entry(payload, stored.previous, ids, self._clock())
         self._items.update(dict.fromkeys(((owner, item_id) for item_id in ids), response_id))
         self.size += len(payload)
@@ -102,7 +102,7 @@ class ResponseMemory:
                 raise ResponseMissing(following)
             links.append(stored)
             following = stored.previous
-        return [item for stored in reversed(links) for item in _items(stored)]
+        return [item for stored in reversed(links) for item in items_of(stored)]
 
     def items(self, owner: str, wanted: Sequence[str]) -> Mapping[str, dict[str, Any]]:
         """Those of the wanted items that are there, by id."""
@@ -111,7 +111,7 @@ class ResponseMemory:
             holder = self._items.get((owner, item_id))
             if item_id in found or holder is None or (stored := self.get(owner, holder)) is None:
                 continue
-            for item in _items(stored):
+            for item in items_of(stored):
                 if isinstance(item.get("id"), str):
                     found.setdefault(item["id"], item)
         return {item_id: found[item_id] for item_id in wanted if item_id in found}
@@ -180,5 +180,6 @@ class OwnResponses:
         return self.memory.items(owner, wanted)
 
 
-def _items(stored: StoredResponse) -> list[dict[str, Any]]:
+def items_of(stored: StoredResponse) -> list[dict[str, Any]]:
+    """Of this one request and its answer."""
     return [*stored.input_items, *(stored.response.get("output") or ())]

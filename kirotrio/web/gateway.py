@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kirotrio.access.people import People
     from kirotrio.web.elsewhere import Elsewhere
     from kirotrio.web.recording import Recording
+    from kirotrio.web.several.several import Several
     from kirotrio.web.workers.seat import Seat
 
 
@@ -43,6 +44,8 @@ class Gateway:
     log: Log
     seat: Seat | None = None
     """Where several processes are this gateway, what they share."""
+    several: Several | None = None
+    """Where several gateways are on one database, what they share; a seat is then for what is of workers alone."""
     counting: Counting | None = None
     """Of what keys with limits use; None where no keys are given out."""
     recording: Recording | None = None
@@ -79,7 +82,7 @@ class Gateway:
 
     @stored_responses.default
     def _default_stored_responses(self) -> ResponseStore:
-        return OwnResponses(self.responses) if self.seat is None else self.seat
+        return self.several or self.seat or OwnResponses(self.responses)
 
     @rate.default
     def _default_rate(self) -> RatePerMinute:

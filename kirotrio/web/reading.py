@@ -36,11 +36,11 @@ async def admit(gateway: Gateway, incoming: Incoming) -> Grant:
     incoming.passage.key_id = grant.key_id
     if grant.key is not None:
         _check(gateway, incoming, grant.key)
-    seat = gateway.seat
-    if seat is None:
+    others = gateway.several or gateway.seat
+    if others is None:
         gateway.rate.admit(grant.key_id)
-    elif seat.counts_requests:
-        await seat.admit(grant.key_id)
+    elif others.counts_requests:
+        await others.admit(grant.key_id)
     return grant
 
 

@@ -36,6 +36,8 @@ from kirotrio.web.live import answer_colleagues
 from kirotrio.web.server import Listener, Server, base_url, open_listeners
 
 if TYPE_CHECKING:
+    from kirotrio.accounts.shared import Shared
+    from kirotrio.web.several.several import Several
     from kirotrio.web.workers.seat import Seat
 
 
@@ -105,7 +107,10 @@ async def serve_gateway(
         async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as own_tasks:
             if seat is not None:
                 await own_tasks.start(seat.run)
-            pool = open_pool(settings, transport, log, own_tasks, shared, surroundings.places, colleagues=seat)
+            several = None if shared.database.is_sqlite else await _join_others(settings, shared, log, own_tasks)
+            pool = open_pool(
+                settings, transport, log, own_tasks, shared, surroundings.places, colleagues=several or seat
+            )
             await pool.look()
             estimator = TokenEstimator(
                 corrections=await trio.to_thread.run_sync(load_corrections, folder),
@@ -118,7 +123,7 @@ async def serve_gateway(
             counting = Counting(shared.database, log, settings.deadlines.store)
             book = Book(shared.database, log, settings.store.look_every, changed=counting.forget_refusals)
             keyring = Keyring(surroundings.keys, book)
-            gateway = Gateway(settings, relay, pool, keyring, log, seat, modes=modes, counting=counting)
+            gateway = Gateway(settings, relay, pool, keyring, log, seat, several, modes=modes, counting=counting)
             answer_colleagues(gateway)
             if settings.recorder.requests:
                 from kirotrio.web.recording import open_recording
@@ -157,6 +162,15 @@ async def serve_gateway(
         if pool is not None:
             await finish(pool)
         shared.database.close()
+
+
+async def _join_others(settings: Settings, shared: Shared, log: Log, own_tasks: trio.Nursery) -> Several:
+    """Be one of several gateways, as any on a PostgreSQL may be. Workers of one are gateways like others then."""
+    from kirotrio.web.several.several import Several
+
+    several = await trio.to_thread.run_sync(Several, settings, shared, log)  # it loads what only they need
+    await own_tasks.start(several.run)
+    return several
 
 
 async def _keep_known(pool: Pool, log: Log, worker: int) -> None:

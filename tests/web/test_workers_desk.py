@@ -16,10 +16,11 @@ from support.workers import office
 
 from kirotrio.accounts.cooldowns import Cooldown, Cooldowns, News
 from kirotrio.accounts.lending.gate import GateLimits
+from kirotrio.accounts.told import news_of, told_of
 from kirotrio.config.settings import AccountSettings, Settings
 from kirotrio.errors import Blame, Overloaded, RateLimited, Recovery
 from kirotrio.store.responses import ResponseMissing, StoredResponse
-from kirotrio.web.workers.seat import Seat, _news_of, told_of
+from kirotrio.web.workers.seat import Seat
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="workers share a Unix socket")
 
@@ -364,7 +365,7 @@ async def test_where_the_desk_dies_workers_come_back_to_the_next_one() -> None:
 def test_news_arrive_as_they_were_told(news: News) -> None:
     if news.cooldown is not None:
         news = attrs.evolve(news, cooldown=attrs.evolve(news.cooldown, model=news.model))
-    assert _news_of(told_of(news)) == news
+    assert news_of(told_of(news)) == news
 
 
 async def test_a_question_to_all_workers_is_answered_by_each_that_is_there() -> None:

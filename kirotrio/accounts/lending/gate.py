@@ -3,32 +3,26 @@
 Kiro takes bursts for abuse and locks accounts for them (USER_DEMANDS 31, 32), so whoever comes too early waits here,
 in the order of coming, and who could not come to his turn in time is told so at once.
 
-The pace is kept by two windows that slide: no more than `per_minute` starts within any 60 seconds, which is what the
-setting promises, and no more than `BURST` within their share of a minute, so that the whole minute is never spent in
-its first second. A token bucket would need one window less, but lets through a burst more than the limit in its first
-minute, or, made smaller, never reaches the limit.
-
-Each gateway has its own gates: several of them allow an account several times as much. The workers of one gateway share
-theirs (`web/workers/desk.py`).
+The pace is `pacing`'s. The gates of one process are its own; workers of one gateway share theirs
+(`web/workers/desk.py`), and so do gateways on one PostgreSQL (`ledger.py`).
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
 from types import TracebackType
 from typing import final
 
 import trio
 from attrs import field
 
-from kirotrio.classes import define, frozen
-from kirotrio.errors import RateLimited, Recovery
+from kirotrio.accounts.lending import pacing
+from kirotrio.accounts.lending.pacing import BURST as BURST
+from kirotrio.accounts.lending.pacing import GateLimits as GateLimits
+from kirotrio.classes import define
+from kirotrio.errors import RateLimited
 
-BURST = 5
-"""Starts that may follow each other without a pause: as many subagents as a coding agent sends off together."""
-_MINUTE = 60.0
 _UNTOLD = 5.0
 """Seconds after which to ask again, while nobody knows how long this account's answers take."""
 _SHARE = 0.2
@@ -40,16 +34,6 @@ class Place:
     """What a request holds. One that is given back without being `used` leaves its start to the next."""
 
     used: bool = True
-
-
-@frozen
-class GateLimits:
-    """`max_concurrent` requests at one time and `per_minute` generations begun a minute, 0 for any number;
-    `max_queue` requests may wait for a place."""
-
-    max_concurrent: int = 0
-    per_minute: int = 0
-    max_queue: int = 64
 
 
 @define(eq=False)
@@ -119,7 +103,7 @@ class Gate:
     def is_free(self) -> bool:
         """Whether a place would be had at once."""
         now = trio.current_time()
-        return not self._places and self._has_place() and self._earliest(self._starts, now) <= now
+        return not self._places and self._has_place() and self._earliest(now) <= now
 
     @property
     def limits(self) -> GateLimits:
@@ -151,7 +135,7 @@ class Gate:
         await trio.lowlevel.checkpoint_if_cancelled()
         now = trio.current_time()
         nobody_is_ahead = not (self._places or self._paces)
-        if nobody_is_ahead and (self._has_place() or not wants_place) and self._earliest(self._starts, now) <= now:
+        if nobody_is_ahead and (self._has_place() or not wants_place) and self._earliest(now) <= now:
             self._taken += wants_place
             self._note_start(now)
             return now
@@ -213,7 +197,7 @@ class Gate:
         if not (self._places or self._paces):
             return
         now = trio.current_time()
-        while (waiter := self._next()) and self._earliest(self._starts, now) <= now:
+        while (waiter := self._next()) and self._earliest(now) <= now:
             self._queue_of(waiter).popleft()
             self._taken += waiter.wants_place
             self._note_start(now)
@@ -229,7 +213,7 @@ class Gate:
     def _set_alarms(self, now: float) -> None:
         """The next one looks again when the pace allows a start; all others are woken by what they wait for."""
         if waiter := self._next():
-            waiter.scope.deadline = min(waiter.latest, self._earliest(self._starts, now))
+            waiter.scope.deadline = min(waiter.latest, self._earliest(now))
 
     def _queue_of(self, waiter: _Waiter) -> deque[_Waiter]:
         return self._places if waiter.wants_place else self._paces
@@ -246,58 +230,32 @@ class Gate:
         while len(self._starts) > limit:
             self._starts.popleft()
 
-    def _earliest(self, starts: Sequence[float], now: float) -> float:
-        """When a start may follow on these."""
-        limit = self._limits.per_minute
-        if limit <= 0:
-            return now
-        burst = min(BURST, limit)
-        windows = ((limit, _MINUTE), (burst, _MINUTE * burst / limit))
-        return max([now, *(starts[-most] + seconds for most, seconds in windows if len(starts) >= most)])
+    def _earliest(self, now: float) -> float:
+        """When the next start may be."""
+        return pacing.earliest(self._limits, self._starts, now)
 
     def _turn(self, waiter: _Waiter, now: float) -> float:
-        """The earliest time at which this one could come in, if nobody ahead of it gives up. When a place comes free
-        nobody knows, so places are taken to be free."""
+        """The earliest time at which this one could come in, if nobody ahead of it gives up."""
         if self._limits.per_minute <= 0:
             return now
-        ahead = [other for other in (*self._paces, *self._places) if other.number < waiter.number]
-        if not waiter.wants_place:
-            free = self._limits.max_concurrent - self._taken if self._limits.max_concurrent > 0 else len(ahead)
-            places = [other for other in ahead if other.wants_place][: max(free, 0)]
-            ahead = [other for other in ahead if not other.wants_place] + places
-        starts = list(self._starts)
-        for _ in ahead:
-            starts.append(self._earliest(starts, now))
-        return self._earliest(starts, now)
+        ahead = [other.wants_place for other in (*self._paces, *self._places) if other.number < waiter.number]
+        return pacing.turn(self._limits, self._starts, self._taken, ahead, now, wants_place=waiter.wants_place)
 
     # Refusals
 
     def _full(self) -> RateLimited:
-        return self._refusal(
-            f"{len(self._places) - 1} requests wait for {self._who} already (accounts.max_queue)", self._next_place(1)
-        )
+        return pacing.full(self._who, len(self._places) - 1, self._next_place(1))
 
     def _late(self, pace: float) -> RateLimited:
-        limits = self._limits
         if pace > 0:
-            return self._refusal(
-                f"{self._who} begins {limits.per_minute} answers a minute at most (accounts.per_minute)", pace
-            )
-        at_once = f"{self._who} answers {limits.max_concurrent} requests at one time (accounts.max_concurrent)"
-        return self._refusal(f"{at_once}, and none of them ended in time", self._next_place(len(self._places)))
+            return pacing.too_fast(self._who, self._limits, pace)
+        return pacing.too_many(self._who, self._limits, self._next_place(len(self._places)))
 
     def _next_place(self, position: int) -> float:
         """Seconds until somebody at this position of the queue may expect to be let in."""
         now = trio.current_time()
-        pace = self._earliest(self._starts, now) - now
+        pace = self._earliest(now) - now
         if self._limits.max_concurrent <= 0:
             return max(pace, 1.0)
         mean = _UNTOLD if self._mean is None else self._mean
         return max(pace, mean * position / self._limits.max_concurrent, 1.0)
-
-    def _refusal(self, what: str, wait: float) -> RateLimited:
-        return RateLimited(
-            f"{what[:1].upper()}{what[1:]}. Ask again in {math.ceil(wait)} s.",
-            recovery=Recovery.SWITCH_ACCOUNT,
-            retry_after=wait,
-        )

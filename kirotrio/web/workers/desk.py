@@ -218,7 +218,7 @@ class Desk:
             self._homes.popitem(last=False)
 
     def _pause(self, visitor: _Visitor, *told: Any) -> None:
-        """Tell all others at once, and whoever starts later (`seat.told_of` has the order of the values)."""
+        """Tell all others at once, and whoever starts later (`accounts.told.told_of` has the order of the values)."""
         account, model, blame, *_, ended_before, _ = told
         if blame is not None or ended_before is not None:
             self._pauses[account, model] = list(told)

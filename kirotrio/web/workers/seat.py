@@ -6,7 +6,6 @@ Where the desk is gone for a moment, whoever needs it waits, and is told to ask 
 from __future__ import annotations
 
 import contextlib
-import math
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -18,11 +17,12 @@ import orjson
 import trio
 from attrs import field
 
-from kirotrio.accounts.cooldowns import Cooldown, News
+from kirotrio.accounts.cooldowns import News
 from kirotrio.accounts.lending.gate import GateLimits, Place
+from kirotrio.accounts.told import news_of, told_of
 from kirotrio.classes import define
 from kirotrio.config.settings import Settings
-from kirotrio.errors import Blame, KirotrioError, Overloaded, RateLimited, Recovery
+from kirotrio.errors import KirotrioError, Overloaded, RateLimited, Recovery
 from kirotrio.store.responses import ResponseMissing, StoredResponse
 from kirotrio.telemetry.log import Log
 from kirotrio.web.workers.link import Link
@@ -104,7 +104,7 @@ class Seat:
         if number < 0:
             self._answer(*answer)
         elif not number:
-            news = _news_of(answer)
+            news = news_of(answer)
             if self._hear is None:
                 self._unheard.append(news)
             else:
@@ -299,31 +299,6 @@ class SharedGate:
         finally:
             self._waiting -= wants_place
         return number
-
-
-def told_of(news: News) -> list[Any]:
-    """As it travels: account, model, blame, reason, began at, until, strikes, ended before, forgiven before. JSON has
-    no infinity; None stands for it."""
-    cooldown = news.cooldown
-    of = [None] * 4 if cooldown is None else [cooldown.blame.value, cooldown.reason, cooldown.began_at, cooldown.until]
-    times = [None if isinstance(one, float) and math.isinf(one) else one for one in of]
-    befores = [None if math.isinf(one) else one for one in (news.ended_before, news.forgiven_before)]
-    return [news.account, news.model, *times, news.strikes, *befores]
-
-
-def _news_of(told: list[Any]) -> News:
-    account, model, blame, reason, began_at, until, strikes, ended, forgiven = told
-    cooldown = None
-    if blame is not None:
-        cooldown = Cooldown(Blame(blame), reason, began_at, math.inf if until is None else until, model)
-    return News(
-        account,
-        model,
-        cooldown,
-        -math.inf if ended is None else ended,
-        -math.inf if forgiven is None else forgiven,
-        strikes,
-    )
 
 
 def _lost() -> KirotrioError:
