@@ -26,6 +26,9 @@ _VERBS = (
     "users",
     "mode",
     "launch",
+    "top",
+    "replay",
+    "report",
     "settings",
     "backup",
     "restore",
@@ -90,6 +93,18 @@ class Program(click.Group):
                 from kirotrio.cli.launch import launch
 
                 return launch
+            case "top":
+                from kirotrio.cli.top import top
+
+                return top
+            case "replay":
+                from kirotrio.cli.replay import replay
+
+                return replay
+            case "report":
+                from kirotrio.cli.report import report
+
+                return report
             case "settings":
                 from kirotrio.cli.settings import settings
 

@@ -37,6 +37,25 @@ class Look:
     deadline_models: float
     certificates: str
 
+    async def live(self) -> dict[str, Any]:
+        """What the gateway does right now. Raises GatewayAbsent, and KirotrioError where it does not tell.
+
+        Cancellation closes the connection.
+        """
+        async with self._transport() as http:
+            status, body = await self._get(http, "/live", self.deadline_models)
+        self._check(status, body, "what it does")
+        if not isinstance(body, dict) or not isinstance(body.get("answers"), list):
+            raise GatewayAbsent(f"what answers at {self.url} is no kirotrio, or one that tells nothing of what it does")
+        return body
+
+    def _transport(self) -> Transport:
+        # A proxy of the environment is for what lies beyond this machine.
+        local = is_loopback(urlsplit(self.url).hostname or "")
+        proxy, excepted = ("", "") if local else _proxy_of_the_environment(urlsplit(self.url).scheme)
+        upstream = UpstreamSettings(proxy_url=proxy, no_proxy=excepted, certificates=self.certificates)
+        return Transport(upstream, DeadlineSettings(connect=self.deadline_models))
+
     async def models(self, wanted: str = "") -> tuple[ListedModel, ...]:
         """The models that the gateway lists, and `wanted` as it resolves it. The key is sent only to what answers like
         a gateway.
@@ -44,11 +63,7 @@ class Look:
         Raises GatewayAbsent, and KirotrioError where the key is refused or there is no model `wanted` (an alias is
         one). Cancellation closes the connection.
         """
-        # A proxy of the environment is for what lies beyond this machine.
-        local = is_loopback(urlsplit(self.url).hostname or "")
-        proxy, excepted = ("", "") if local else _proxy_of_the_environment(urlsplit(self.url).scheme)
-        upstream = UpstreamSettings(proxy_url=proxy, no_proxy=excepted, certificates=self.certificates)
-        async with Transport(upstream, DeadlineSettings(connect=self.deadline_models)) as http:
+        async with self._transport() as http:
             status, body = await self._get(http, "/health", self.deadline_health, key=False)
             if status != 200 or not isinstance(body, Mapping) or "status" not in body:
                 raise GatewayAbsent(
@@ -89,8 +104,8 @@ class Look:
         except orjson.JSONDecodeError:
             return status, None
 
-    def _check(self, status: int, body: Any) -> None:
-        if status in (401, 403):
+    def _check(self, status: int, body: Any, what: str = "its models") -> None:
+        if status == 401 or (status == 403 and what == "its models"):
             raise KirotrioError(
                 f"the gateway at {self.url} refuses the key ({self.key_origin}); give the one that it was started "
                 "with, in KIROTRIO_API_KEY or with --api-key"
@@ -99,8 +114,7 @@ class Look:
             said = body.get("error", {}) if isinstance(body, Mapping) else {}
             reason = said.get("message") if isinstance(said, Mapping) else None
             raise KirotrioError(
-                f"the gateway at {self.url} does not tell its models (status {status}): "
-                f"{reason or 'look at what it logs'}"
+                f"the gateway at {self.url} does not tell {what} (status {status}): {reason or 'look at what it logs'}"
             )
 
 

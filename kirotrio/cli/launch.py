@@ -100,8 +100,8 @@ def launch(
     """
     if client is None:
         return _list()
-    root, prefix = _address(loaded, url, buffered=buffered)
-    key = _key(loaded, root)
+    root, prefix = gateway_address(loaded, url, buffered=buffered)
+    key = gateway_key(loaded, root)
     models = _models(loaded, root, key, model, needed=not printed)
     target = Target(root + prefix, key.value, model or best_model(tuple(listed.id for listed in models)), models)
     if printed:
@@ -135,7 +135,7 @@ def _how(client: Client) -> str:
     return f"install it with `{client.install}`"
 
 
-def _address(loaded: LoadedSettings, url: str | None, *, buffered: bool) -> tuple[str, str]:
+def gateway_address(loaded: LoadedSettings, url: str | None, *, buffered: bool) -> tuple[str, str]:
     """The gateway's address without a path of ours, and the prefix of the mode. Raises click.UsageError."""
     if url is None:
         server = loaded.settings.server
@@ -158,7 +158,7 @@ def _address(loaded: LoadedSettings, url: str | None, *, buffered: bool) -> tupl
     return reachable(root), "/cc" if buffered else ""
 
 
-def _key(loaded: LoadedSettings, root: str) -> Key:
+def gateway_key(loaded: LoadedSettings, root: str) -> Key:
     """The configured key, else the one made on first run, which is this machine's gateway's and is sent to no other.
     Raises SettingsError."""
     if configured := loaded.settings.server.api_key:
