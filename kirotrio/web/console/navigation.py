@@ -6,7 +6,7 @@ from typing import Final
 
 from kirotrio.classes import frozen
 from kirotrio.web.console.languages import N_
-from kirotrio.web.console.visit import EVERYONE, OPERATOR, Visit
+from kirotrio.web.console.visit import EVERYONE, OPERATOR, OWNERS, Visit
 
 
 @frozen
@@ -27,6 +27,7 @@ class Place:
 
 PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
+    Place("/console/keys", N_("Keys"), OWNERS),
     Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",)),
     Place("/console/audit", N_("Audit log"), OPERATOR),
     Place("/console/announcements", N_("Announcements"), OPERATOR),

@@ -19,6 +19,7 @@
   function prepare(within) {
     localise(within);
     for (const element of within.querySelectorAll("[data-needs-script]")) element.hidden = false;
+    for (const dialog of within.querySelectorAll("dialog[data-begins-open]")) dialog.showModal();
   }
 
   const menu = document.querySelector("button.menu");

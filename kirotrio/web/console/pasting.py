@@ -1,0 +1,47 @@
+"""Lines that tell a client of this gateway, to be pasted. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from kirotrio.classes import frozen
+from kirotrio.web.console.visit import Visit
+
+_HOST: Final = re.compile(r"[-.\w]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?", re.ASCII)
+_MODEL: Final = "claude-sonnet-4.5"
+"""Every plan has it (KIRO_PROTOCOL 7)."""
+
+
+@frozen
+class Pasted:
+    name: str
+    text: str
+
+
+def lines_to_paste(visit: Visit, key: str) -> Sequence[Pasted]:
+    """For Claude Code and the SDKs. The address is the one under which the page was asked for."""
+    base = base_url(visit)
+    shell = (
+        f"export ANTHROPIC_BASE_URL={base}",
+        f"export ANTHROPIC_AUTH_TOKEN={key}",
+        f"export ANTHROPIC_MODEL={_MODEL}",
+    )
+    anthropic = (
+        "from anthropic import Anthropic",
+        f'client = Anthropic(base_url="{base}", api_key="{key}")',
+        f'client.messages.create(model="{_MODEL}", max_tokens=1024, messages=[{{"role": "user", "content": "Hello"}}])',
+    )
+    openai = ("from openai import OpenAI", f'client = OpenAI(base_url="{base}/v1", api_key="{key}")')
+    return (
+        Pasted("Claude Code", "\n".join((*shell, "claude"))),
+        Pasted("Python: anthropic", "\n".join(anthropic)),
+        Pasted("Python: openai", "\n".join(openai)),
+    )
+
+
+def base_url(visit: Visit) -> str:
+    host = visit.incoming.headers.get("host", "")
+    known = host if _HOST.fullmatch(host) else "127.0.0.1:8000"
+    return f"{'https' if visit.secure else 'http'}://{known}"

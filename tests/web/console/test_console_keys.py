@@ -1,0 +1,179 @@
+"""Keys in the console: made with all their terms, shown once, changed, rotated, revoked, by whom they belong to."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+from support.console import PASSWORD, Browser, browser, notice
+from support.stack import Stack, question
+
+from kirotrio.access.audit import Actor
+from kirotrio.store.listing import Listing
+from kirotrio.store.user_record import Role
+
+TERMS = {
+    "name": "laptop",
+    "expires": "2090-12-31",
+    "models": "claude-*\ngpt-*",
+    "surfaces": ["messages", "chat"],
+    "networks": "127.0.0.0/8, ::1",
+    "max_concurrent": "3",
+    "limit-day-requests": "10",
+    "limit-month-credits": "2.5",
+}
+SCRIPT = "<script>alert(1)</script>"
+
+
+def secret_of(answer: httpx.Response) -> str:
+    found = re.search(r'id="secret">(sk-kt-\w+)<', answer.text)
+    assert found, answer.text
+    return found[1]
+
+
+async def operator(stack: Stack) -> Browser:
+    someone = browser(stack)
+    await someone.set_up("anna")
+    await someone.open("/console/keys")
+    return someone
+
+
+async def member(stack: Stack, name: str, role: Role = Role.MEMBER) -> Browser:
+    await stack.gateway.people.create_user(Actor("", "test"), name, PASSWORD, role)
+    someone = browser(stack)
+    assert (await someone.sign_in(name)).status_code == 303
+    return someone
+
+
+async def only_id(stack: Stack) -> str:
+    (record,) = (await stack.gateway.keys.list(Listing())).rows
+    return record.id
+
+
+async def asks(stack: Stack, key: str) -> int:
+    async with stack.client(headers={"x-api-key": key}) as http:
+        return (await http.post("/v1/messages", json=question())).status_code
+
+
+async def test_a_key_with_all_its_terms_is_made_and_shown_once(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        made = await someone.send("/console/keys", TERMS)
+        assert made.status_code == 200
+        secret = secret_of(made)
+        assert made.text.count(secret) >= 3  # itself, and the lines to paste
+        assert made.headers["cache-control"] == "no-store"
+        assert await asks(s, secret) == 200
+        key_id = await only_id(s)
+        for path in ("/console/keys", f"/console/keys/{key_id}"):
+            page = await someone.open(path)
+            assert page.status_code == 200
+            assert secret not in page.text
+            assert secret[:12] in page.text
+        for shown in ('value="2090-12-31"', "claude-*\ngpt-*", "127.0.0.0/8\n::1/128", 'value="10"', 'value="2.5"'):
+            assert shown in page.text
+        assert page.text.count("checked") == 2
+
+
+async def test_what_cannot_be_is_said_and_what_was_entered_stays(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        for name, value, said in [
+            ("networks", "not-a-network", "no network"),
+            ("expires", "yesterday", "must be a day"),
+            ("expires", "2001-01-01", "this moment is over"),
+            ("max_concurrent", "-1", "must be a whole number"),
+            ("limit-day-tokens", "many", "must be a whole number"),
+            ("account", "nobody", "there is no account"),
+            ("name", "", "a key is called by"),
+        ]:
+            answer = await someone.send("/console/keys", {**TERMS, name: value})
+            assert answer.status_code == 400, name
+            assert said in answer.text
+            assert "claude-*\ngpt-*" in answer.text
+        assert not (await s.gateway.keys.list(Listing())).rows
+
+
+async def test_a_key_is_changed_rotated_and_revoked(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        first = secret_of(await someone.send("/console/keys", {"name": "laptop"}))
+        key_id = await only_id(s)
+        own = f"/console/keys/{key_id}"
+        await someone.open(own)
+        changed = await someone.send(own, {"name": "laptop", "surfaces": "chat"})
+        assert changed.headers["location"] == own
+        assert await asks(s, first) == 403
+        await someone.send(own, {"name": "laptop"})
+        second = secret_of(await someone.send(f"{own}/rotate"))
+        assert (await asks(s, first), await asks(s, second)) == (401, 200)
+        await someone.send(f"{own}/revoke")
+        assert notice(await someone.open("/console/keys")) == "The key laptop was revoked."
+        assert await asks(s, second) == 401
+
+
+async def test_a_member_sees_and_changes_their_own_keys_alone(stack):
+    async with stack() as s:
+        anna = await operator(s)
+        await anna.send("/console/keys", {"name": "annas"})
+        annas = await only_id(s)
+        bert = await member(s, "bert")
+        page = await bert.open("/console/keys")
+        assert "annas" not in page.text
+        for path in ("", "/rotate", "/revoke"):
+            assert (await bert.send(f"/console/keys/{annas}{path}", {"name": "mine"})).status_code == 404
+        assert (await bert.open(f"/console/keys/{annas}")).status_code == 404
+        assert (await bert.send("/console/keys", {"name": "stolen", "owner": "gateway"})).status_code == 400
+        assert secret_of(await bert.send("/console/keys", {"name": "berts"}))
+        page = await bert.open("/console/keys")
+        assert "berts" in page.text
+        assert "berts" in (await anna.open("/console/keys?search=BERT")).text
+        assert "berts" not in (await anna.open("/console/keys?search=anna")).text
+
+
+async def test_a_viewer_has_no_keys(stack):
+    async with stack() as s:
+        await operator(s)
+        someone = await member(s, "vera", Role.VIEWER)
+        await someone.open("/console")
+        assert (await someone.open("/console/keys")).status_code == 403
+        assert (await someone.send("/console/keys", {"name": "x"})).status_code == 403
+
+
+async def test_a_list_is_sorted_sought_and_paged_in_its_address(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        for number in range(5):
+            await s.gateway.keys.create(Actor("", "test"), f"key-{number}")
+        page = await someone.open("/console/keys?sort=name&order=down&size=2&page=2")
+        assert re.findall(r">(key-\d)</a>", page.text) == ["key-2", "key-1"]
+        assert "3 to 4 of 5" in page.text
+        assert 'aria-sort="descending"' in page.text
+        assert 'rel="next" href="/console/keys?sort=name&amp;order=down&amp;size=2&amp;page=3"' in page.text
+        for odd in ("page=x", "size=-1", "sort=digest", "sort=;drop", "page=999999999", "search=%25", "order=sideways"):
+            assert (await someone.open(f"/console/keys?{odd}")).status_code == 200
+        assert not re.findall(r">key-\d<", (await someone.open("/console/keys?search=%25")).text)
+
+
+async def test_a_keys_name_is_text_wherever_it_is_shown(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        made = await someone.send("/console/keys", {"name": SCRIPT, "models": SCRIPT})
+        await someone.open("/console/keys")
+        key_id = await only_id(s)
+        own = await someone.open(f"/console/keys/{key_id}")
+        gone = await someone.send(f"/console/keys/{key_id}/revoke")
+        after = await someone.open(gone.headers["location"])
+        sought = await someone.open(f"/console/keys?search={SCRIPT}&state={SCRIPT}&sort={SCRIPT}")
+        for page in (made, own, after, sought):
+            assert SCRIPT not in page.text
+            assert "&lt;script&gt;" in page.text
+
+
+async def test_the_last_step_of_the_setup_makes_a_key(stack):
+    async with stack() as s:
+        someone = browser(s)
+        await someone.set_up("anna")
+        await someone.open("/console/setup/key")
+        secret = secret_of(await someone.send("/console/setup/key", {"name": "claude-code"}))
+        assert await asks(s, secret) == 200
