@@ -16,6 +16,7 @@ from kirotrio.web.console import (
     overview,
     preferences,
     signing,
+    streams,
     users,
 )
 from kirotrio.web.console.guarding import ANYBODY, reads
@@ -31,6 +32,7 @@ async def nowhere(gateway: Gateway, visit: Visit, rest: str) -> Runs:
 def routes() -> tuple[Route, ...]:
     return (
         *overview.ROUTES,
+        *streams.ROUTES,
         *signing.ROUTES,
         *joining.ROUTES,
         *keys.ROUTES,

@@ -30,6 +30,7 @@ _THINGS: Mapping[str, str] = {
     "identity": N_("Sign-ins elsewhere"),
     "key": N_("Keys"),
     "account": N_("Accounts"),
+    "answer": N_("Running answers"),
     "announcement": N_("Announcements"),
     "mode": N_("Modes"),
     "setting": N_("Settings"),

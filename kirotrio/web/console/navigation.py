@@ -28,6 +28,7 @@ class Place:
 PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
     Place("/console/keys", N_("Keys"), OWNERS),
+    Place("/console/streams", N_("Running answers"), OPERATOR),
     Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",)),
     Place("/console/audit", N_("Audit log"), OPERATOR),
     Place("/console/announcements", N_("Announcements"), OPERATOR),

@@ -1,0 +1,85 @@
+"""The answers that run right now, for operators: they change while one looks, and one of them can be ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kirotrio.relay.streams import LiveRow
+from kirotrio.store.audit_entry import Entry
+from kirotrio.web import live
+from kirotrio.web.console.forms import Form
+from kirotrio.web.console.guarding import changes, reads
+from kirotrio.web.console.languages import N_
+from kirotrio.web.console.live import Live
+from kirotrio.web.console.pages import environment, page, redirect
+from kirotrio.web.console.visit import OPERATOR, Visit
+from kirotrio.web.gateway import Gateway
+from kirotrio.web.incoming import Runs
+
+STREAMS: Final = "/console/streams"
+_MOST: Final = 200
+"""Answers that are shown; of more, how many there are."""
+
+_STATES: Final[Mapping[str, str]] = {
+    "queued": N_("Waits for a place"),
+    "preparing": N_("Prepares"),
+    "asked": N_("Has asked"),
+    "accepted": N_("Taken on"),
+    "answering": N_("Answers"),
+    "finishing": N_("Finishes"),
+    "ending": N_("Is being ended"),
+}
+
+
+async def show(gateway: Gateway, visit: Visit) -> Runs:
+    return page(gateway, visit, "streams.html", answers=await _answers(gateway, visit))
+
+
+async def events(gateway: Gateway, visit: Visit) -> Runs:
+    async def tell() -> dict[str, str]:
+        return {"answers": await _answers(gateway, visit)}
+
+    return Live(gateway, visit, tell)
+
+
+async def end(gateway: Gateway, visit: Visit, form: Form, request_id: str) -> Runs:
+    if await live.cancel(gateway, request_id):
+        entry = visit.actor.entry("answer.cancel", request_id, time.time())
+        await gateway.accounts.shared.database.write(lambda connection: _note(connection, entry))
+        visit.tell(N_("The answer was ended."))
+    else:
+        visit.tell(N_("This answer had come to its end already."))
+    return redirect(visit, STREAMS)
+
+
+def _note(connection: Any, entry: Entry) -> None:
+    from kirotrio.store.audit_rows import note
+
+    note(connection, entry)
+
+
+async def _answers(gateway: Gateway, visit: Visit) -> Any:
+    """The part of the page that changes, as markup. Raises Overloaded where the other processes do not answer."""
+    from markupsafe import Markup
+
+    rows = await live.live_rows(gateway)
+    template = environment().get_template("streams_rows.html")
+    shown = template.render(
+        _=visit.speech, rows=rows[:_MOST], more=max(0, len(rows) - _MOST), states=_STATES, age=age, csrf=visit.csrf
+    )
+    return Markup(shown)  # noqa: S704 - what the template has escaped
+
+
+def age(row: LiveRow) -> str:
+    """Minutes and seconds."""
+    minutes, seconds = divmod(int(row.age), 60)
+    return f"{minutes}:{seconds:02}"
+
+
+ROUTES = (
+    reads(STREAMS, show, OPERATOR),
+    reads(f"{STREAMS}/events", events, OPERATOR),
+    changes(f"{STREAMS}/<request_id>/cancel", end, OPERATOR),
+)
