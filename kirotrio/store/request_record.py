@@ -39,3 +39,12 @@ class RequestRecord:
     tries: str = ""
     client: str = ""
     address: str = ""
+
+
+@frozen
+class ShownRequest:
+    """A request as a list has it. `key`: the name of the key that it came with, "" for one that is no more, or the
+    gateway's own."""
+
+    record: RequestRecord
+    key: str = ""

@@ -4,17 +4,79 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Row, Select, delete, func, select
 
-from kirotrio.store.columns import fitting, insertion
-from kirotrio.store.request_record import RequestRecord
-from kirotrio.store.schema import requests
+from kirotrio.store.columns import as_text, fitting, insertion
+from kirotrio.store.listing import Listed, Listing
+from kirotrio.store.listing_rows import listed
+from kirotrio.store.request_record import RequestRecord, ShownRequest
+from kirotrio.store.schema import keys, requests
 
 
 def recent(connection: Connection, limit: int = 100) -> list[RequestRecord]:
     """The newest first."""
     newest = select(requests).order_by(requests.c.at.desc(), requests.c.id).limit(limit)
     return [RequestRecord(**row._mapping) for row in connection.execute(newest)]
+
+
+def page(connection: Connection, listing: Listing, owner_id: str | None = None) -> Listed[ShownRequest]:
+    """The newest first. `owner_id`: only those that came with keys of this user; None for all.
+
+    Sorted by `at`, `key`, `account`, `model`, `seconds`, `first`, `input`, `output` or `credits`; sought in ids,
+    models, accounts, keys, clients and errors; filtered by `account`, `key`, `model` and `result` (`finished` or
+    `failed`).
+    """
+    return listed(
+        connection,
+        _shown(owner_id),
+        listing,
+        _request,
+        sorts={
+            "at": requests.c.at,
+            "key": keys.c.name,
+            "account": requests.c.account,
+            "model": requests.c.model,
+            "seconds": requests.c.seconds,
+            "first": requests.c.first_event_seconds,
+            "input": requests.c.input_tokens,
+            "output": requests.c.output_tokens,
+            "credits": requests.c.credits,
+        },
+        order=(requests.c.at.desc(), requests.c.id),
+        searched=(
+            requests.c.id,
+            requests.c.upstream_id,
+            requests.c.model,
+            requests.c.account,
+            keys.c.name,
+            requests.c.client,
+            requests.c.error,
+        ),
+        filters={
+            "account": lambda value: requests.c.account == value,
+            "key": lambda value: keys.c.name == value,
+            "model": lambda value: requests.c.model == value,
+            "result": lambda value: requests.c.error != "" if value == "failed" else requests.c.error == "",
+        },
+    )
+
+
+def find(connection: Connection, request_id: str, owner_id: str | None = None) -> ShownRequest | None:
+    """One of those that `page` has."""
+    wanted = _shown(owner_id).where(requests.c.id == as_text(request_id))
+    row = connection.execute(wanted).one_or_none()
+    return _request(row) if row is not None else None
+
+
+def _shown(owner_id: str | None) -> Select[Any]:
+    rows = select(requests, keys.c.name.label("key")).outerjoin(keys, keys.c.id == requests.c.key_id)
+    return rows if owner_id is None else rows.where(keys.c.owner_id == owner_id)
+
+
+def _request(row: Row[Any]) -> ShownRequest:
+    values = row._asdict()
+    key = values.pop("key")
+    return ShownRequest(RequestRecord(**values), key or "")
 
 
 def last_used(connection: Connection) -> dict[str, float]:

@@ -15,6 +15,7 @@ from kirotrio.web.console import (
     mode,
     overview,
     preferences,
+    requests,
     signing,
     streams,
     users,
@@ -44,6 +45,7 @@ def routes() -> tuple[Route, ...]:
         *announcements.ROUTES,
         *mode.ROUTES,
         *preferences.ROUTES,
+        *requests.ROUTES,
         *assets.routes(),
         reads("/console/<path:rest>", nowhere, ANYBODY),
     )

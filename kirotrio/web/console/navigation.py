@@ -31,6 +31,7 @@ PLACES: Final = (
     Place("/console/streams", N_("Running answers"), OPERATOR),
     Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",)),
     Place("/console/audit", N_("Audit log"), OPERATOR),
+    Place("/console/requests", N_("Requests"), OWNERS),
     Place("/console/announcements", N_("Announcements"), OPERATOR),
     Place("/console/mode", N_("Mode"), OPERATOR),
 )

@@ -1,0 +1,114 @@
+"""The page of requests, and of one: its course in time, its attempts, whose it is."""
+
+from __future__ import annotations
+
+import attrs
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+from support.console import PASSWORD, browser
+from support.stack import question
+
+from kirotrio.access.audit import Actor
+from kirotrio.store import request_rows
+from kirotrio.store.request_record import RequestRecord
+from kirotrio.store.user_record import Role
+from kirotrio.web.console.requests import WIDTH, course_of, tries_of
+
+SCRIPT = "<script>alert(1)</script>"
+ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
+SECONDS = st.none() | st.floats(min_value=0, max_value=2000)
+
+
+def record(**values):
+    return RequestRecord(**{"id": "req_1", "at": 1000.0, "outcome": "end_turn", "seconds": 4.0, **values})
+
+
+def test_the_course_of_a_request_is_told_part_by_part():
+    parts = course_of(record(queue_seconds=1.0, connect_seconds=0.5, first_event_seconds=2.0))
+    assert [(one.kind, one.begin, one.end) for one in parts] == [
+        ("queue", 0.0, 1.0),
+        ("connect", 1.0, 1.5),
+        ("first", 1.5, 2.0),
+        ("stream", 2.0, 4.0),
+    ]
+    assert [(one.x, one.width) for one in parts] == [(0.0, 250.0), (250.0, 125.0), (375.0, 125.0), (500.0, 500.0)]
+
+
+def test_a_request_that_did_not_come_so_far_has_no_later_parts():
+    assert [one.kind for one in course_of(record(queue_seconds=1.0))] == ["queue"]
+    assert course_of(record()) == ()
+
+
+@given(SECONDS, SECONDS, SECONDS, st.floats(min_value=0, max_value=2000))
+def test_the_parts_lie_one_after_the_other_within_the_whole(queue, connect, first, seconds):
+    parts = course_of(record(queue_seconds=queue, connect_seconds=connect, first_event_seconds=first, seconds=seconds))
+    at = 0.0
+    for one in parts:
+        assert one.begin == at
+        assert one.begin <= one.end <= max(seconds, 0.001)
+        assert 0 <= one.x <= WIDTH
+        assert one.width >= 2
+        at = one.end
+
+
+def test_attempts_that_cannot_be_read_are_none():
+    for text in ("", "{", "{}", "3", '["x"]'):
+        assert tries_of(record(tries=text)) == ()
+    assert tries_of(record(tries='[{"account": "work"}]')) == ({"account": "work"},)
+
+
+async def test_what_a_stranger_wrote_is_shown_as_text(stack):
+    async with stack() as s:
+        someone = browser(s)
+        await someone.set_up()
+        odd = record(
+            **dict.fromkeys(("model", "account", "client", "error", "address", "upstream_id", "surface"), SCRIPT),
+            tries=orjson.dumps([{"account": SCRIPT, "outcome": SCRIPT}]).decode(),
+            queue_seconds=0.5, first_event_seconds=1.0,
+        )  # fmt: skip
+        database = s.gateway.people.database
+        await database.write(lambda link: request_rows.insert(link, [attrs.asdict(odd)]))
+        for path in ("/console/requests", "/console/requests/req_1", f"/console/requests?search={SCRIPT}"):
+            page = await someone.open(path)
+            assert page.status_code == 200, page.text
+            assert SCRIPT not in page.text
+            assert " style=" not in page.text
+        page = await someone.open("/console/requests/req_1")
+        assert page.text.count(ESCAPED) >= 7
+        assert '<rect class="first"' in page.text
+
+
+async def test_a_request_stands_on_the_page_once_it_is_done(stack):
+    async with stack() as s:
+        someone = browser(s)
+        await someone.set_up()
+        async with s.client() as http:
+            answer = await http.post("/v1/messages", json=question())
+            assert answer.status_code == 200
+        asked = answer.headers["request-id"]
+        for _ in range(200):
+            page = await someone.open(f"/console/requests/{asked}")
+            if page.status_code == 200:  # records are written from beside
+                break
+        assert "<rect" in page.text
+        assert "claude-sonnet-4" in page.text
+        assert asked in (await someone.open("/console/requests")).text
+
+
+async def test_a_member_sees_no_request_of_others_and_a_viewer_none(stack):
+    async with stack() as s:
+        boss, people = browser(s), s.gateway.people
+        await boss.set_up()
+        await people.database.write(lambda link: request_rows.insert(link, [attrs.asdict(record())]))
+        for name, role in (("mia", Role.MEMBER), ("vera", Role.VIEWER)):
+            await people.create_user(Actor("", "command line", ""), name, PASSWORD, role)
+        assert (await boss.open("/console/requests/req_1")).status_code == 200
+        member, viewer = browser(s), browser(s)
+        await member.sign_in("mia")
+        await viewer.sign_in("vera")
+        assert "req_1" not in (await member.open("/console/requests")).text
+        assert (await member.open("/console/requests/req_1")).status_code == 404
+        assert (await viewer.open("/console/requests")).status_code == 403
+        assert (await viewer.open("/console/requests/req_1")).status_code == 403
+        assert (await browser(s).open("/console/requests")).status_code == 303
