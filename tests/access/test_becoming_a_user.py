@@ -21,7 +21,7 @@ from kirotrio.access.members.outcomes import (
 from kirotrio.access.people import CONFIRMED
 from kirotrio.access.tidying import tidy
 from kirotrio.errors import KirotrioError, SettingsError
-from kirotrio.store import accounts
+from kirotrio.store import accounts, key_rows
 from kirotrio.store.account_record import AccountRecord, Secrets
 from kirotrio.store.database import Database
 from kirotrio.store.listing import Listing
@@ -267,6 +267,22 @@ async def test_accounts_that_a_removed_user_brought_go_along(database: Database)
     assert database.reading(accounts.names) == ["the-gateways"]
     with pytest.raises(UserGone):
         await house.people.disable(OPERATOR, bert.id)
+
+
+async def test_gateways_read_keys_again_when_their_owner_may_do_something_else(database: Database) -> None:
+    house = House.on(database)
+    await house.add("anna")
+    bert = await house.add("bert", Role.MEMBER)
+    seen = [database.reading(key_rows.revision)]
+    for change in (
+        house.people.disable(OPERATOR, bert.id),
+        house.people.enable(OPERATOR, bert.id),
+        house.people.set_role(OPERATOR, bert.id, Role.VIEWER),
+        house.people.remove_user(OPERATOR, bert.id),
+    ):
+        await change
+        seen.append(database.reading(key_rows.revision))
+    assert sorted(set(seen)) == seen
 
 
 async def test_every_change_is_in_the_audit_log_with_its_actor(database: Database) -> None:

@@ -14,7 +14,7 @@ from kirotrio.access.members.joining import Joining
 from kirotrio.access.members.outcomes import refused
 from kirotrio.errors import SettingsError
 from kirotrio.store import accounts as account_rows
-from kirotrio.store import audit_rows, sign_in_rows, user_rows
+from kirotrio.store import audit_rows, key_rows, sign_in_rows, user_rows
 from kirotrio.store.listing import Listed, Listing
 from kirotrio.store.revisions import begin_change
 from kirotrio.store.schema import accounts
@@ -76,6 +76,7 @@ class Team(Factors, Joining):
             for row in brought.all():
                 account_rows.remove(connection, row.id)
                 taken.append(row.name)
+            _tell_of_keys(connection)
             detail = {"role": gone.role.value, **({"accounts": sorted(taken)} if taken else {})}
             audit_rows.note(connection, actor.entry("user.remove", gone.name, self.now(), detail))
             return gone
@@ -216,8 +217,15 @@ class Team(Factors, Joining):
                 raise SettingsError(f"{before.name} is {before.state.value}, not {wanted.value}")
             after = user_rows.change(connection, user_id, self.now(), voids=True, **values)
             sign_in_rows.remove_of(connection, user_id)
+            _tell_of_keys(connection)
             told = {**(detail or {}), "was": before.role.value if "role" in values else before.state.value}
             audit_rows.note(connection, actor.entry(action, after.name, self.now(), told))
             return after
 
         return await self._change(work)
+
+
+def _tell_of_keys(connection: Connection) -> None:
+    """What a user may do is what their keys may: gateways read those again."""
+    key_rows.begin_change(connection)
+    key_rows.bump(connection)

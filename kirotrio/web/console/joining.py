@@ -15,6 +15,7 @@ from kirotrio.web.incoming import Runs
 
 SET_UP_ACCOUNT = SET_UP + "/account"
 _INVITATION = "/console/invitation/<token>"
+ASK = "/console/ask"
 
 
 async def set_up(gateway: Gateway, visit: Visit) -> Runs:
@@ -69,6 +70,28 @@ def _invitation_page(gateway: Gateway, visit: Visit, name: str, problem: str, st
     return page(gateway, visit, "invitation.html", status=status, name=name, problem=problem, least=_least(gateway))
 
 
+async def ask(gateway: Gateway, visit: Visit) -> Runs:
+    if gateway.settings.users.registration != "approval":
+        raise NotFound("nobody can ask to become a user here; ask the operator for an invitation")
+    return _asking_page(gateway, visit, "", "")
+
+
+async def take_asking(gateway: Gateway, visit: Visit, form: Form) -> Runs:
+    people, name = await people_of(gateway), form("name", most=200)
+    if form.raw("password") != form.raw("again"):
+        return _asking_page(gateway, visit, name, visit.speech("The two passwords are not the same."), 400)
+    try:
+        await people.register(name, form.raw("password"), visit.address)
+    except (SignInRefused, SettingsError) as error:
+        return _asking_page(gateway, visit, name, said(visit.speech, error.message), status_of(error))
+    visit.tell("You have asked. You can sign in once an operator has approved, if the name was free.", "note")
+    return redirect(visit, SIGN_IN)
+
+
+def _asking_page(gateway: Gateway, visit: Visit, name: str, problem: str, status: int = 200) -> Runs:
+    return page(gateway, visit, "asking.html", status=status, name=name, problem=problem, least=_least(gateway))
+
+
 def _least(gateway: Gateway) -> int:
     """Characters of a password."""
     return gateway.settings.users.password_length
@@ -80,4 +103,6 @@ ROUTES = (
     reads(SET_UP_ACCOUNT, set_up_account, OPERATOR),
     reads(_INVITATION, invitation, ANYBODY),
     changes(_INVITATION, accept, ANYBODY),
+    reads(ASK, ask, ANYBODY),
+    changes(ASK, take_asking, ANYBODY),
 )

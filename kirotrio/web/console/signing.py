@@ -21,7 +21,7 @@ async def sign_in(gateway: Gateway, visit: Visit) -> Runs:
         return redirect(visit, next_of(visit))
     if not await (await people_of(gateway)).has_operator():
         return redirect(visit, SET_UP)
-    return page(gateway, visit, "sign_in.html", next=next_of(visit), name="", problem="")
+    return _sign_in_page(gateway, visit, next_of(visit))
 
 
 async def take_password(gateway: Gateway, visit: Visit, form: Form) -> Runs:
@@ -29,16 +29,16 @@ async def take_password(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         entered = await people.sign_in(name, form.raw("password"), visit.address, visit.agent)
     except SignInRefused as error:
-        return page(
-            gateway,
-            visit,
-            "sign_in.html",
-            status=status_of(error),
-            next=local(form("next")),
-            name=name,
-            problem=said(visit.speech, error.message),
-        )
+        problem = said(visit.speech, error.message)
+        return _sign_in_page(gateway, visit, local(form("next")), name, problem, status_of(error))
     return enter(gateway, visit, entered, form("next"))
+
+
+def _sign_in_page(
+    gateway: Gateway, visit: Visit, address: str, name: str = "", problem: str = "", status: int = 200
+) -> Runs:
+    asking = gateway.settings.users.registration == "approval"
+    return page(gateway, visit, "sign_in.html", status=status, next=address, name=name, problem=problem, asking=asking)
 
 
 def enter(gateway: Gateway, visit: Visit, entered: Entered, address: str = HOME) -> Runs:

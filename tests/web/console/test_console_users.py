@@ -151,3 +151,23 @@ async def test_a_script_in_whatever_a_stranger_can_set_is_shown_as_text(stack):
             assert SCRIPT not in text, path
             if path in (place, "/console/me"):
                 assert SCRIPT in unescape(text)
+
+
+async def test_who_asks_is_let_in_by_an_operator(stack):
+    async with stack(users={"registration": "approval"}) as s:
+        anna, bert = browser(s), browser(s)
+        await anna.set_up()
+        assert "/console/ask" in (await bert.open("/console/sign-in")).text
+        await bert.open("/console/ask")
+        wrong = await bert.send("/console/ask", {"name": "a b", "password": PASSWORD, "again": PASSWORD})
+        assert wrong.status_code == 400
+        asked = await bert.send("/console/ask", {"name": "bert", "password": PASSWORD, "again": PASSWORD})
+        assert asked.headers["location"] == "/console/sign-in"
+        assert notice(await bert.open("/console/sign-in")).startswith("You have asked.")
+        assert (await bert.sign_in("bert")).status_code == 401
+        place = address_of((await anna.open("/console/users?state=waiting")).text, "bert")
+        await anna.open(place)
+        await anna.send(place, {"do": "approve"})
+        assert (await bert.sign_in("bert")).status_code == 303
+    async with stack() as s:
+        assert (await browser(s).open("/console/ask")).status_code == 404
