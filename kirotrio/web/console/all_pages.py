@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kirotrio.errors import NotFound
 from kirotrio.web.console import (
+    accounts,
     announcements,
     assets,
     audit,
@@ -39,6 +40,7 @@ def routes() -> tuple[Route, ...]:
         *keys.ROUTES,
         *me.ROUTES,
         *elsewhere.ROUTES,
+        *accounts.ROUTES,
         *users.ROUTES,
         *invitations.ROUTES,
         *audit.ROUTES,

@@ -27,6 +27,7 @@ class Place:
 
 PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
+    Place("/console/accounts", N_("Accounts"), EVERYONE),
     Place("/console/keys", N_("Keys"), OWNERS),
     Place("/console/streams", N_("Running answers"), OPERATOR),
     Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",)),

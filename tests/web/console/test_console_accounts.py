@@ -1,0 +1,161 @@
+"""The page of accounts: what it shows, what may be changed there, and by whom."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+import trio
+from support.console import PASSWORD, browser, notice
+from support.several import kept
+from support.stack import question
+
+from kirotrio.access.audit import COMMAND_LINE
+from kirotrio.access.audit import entries as audit_entries
+from kirotrio.store.listing import Listing
+from kirotrio.store.user_record import Role
+
+LIST = "/console/accounts"
+
+
+def cards(page: str) -> dict[str, str]:
+    """What the page says of each account, as text."""
+    found = re.findall(r'<section class="card".*?</section>', page, re.DOTALL)
+    texts = [re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", card))).strip() for card in found]
+    return {text.split(" ")[0]: text for text in texts}
+
+
+async def test_each_account_tells_its_state_and_what_it_has_left(stack):
+    async with stack([kept("main"), kept("spare", row={"enabled": False, "priority": 5})]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        member = s.member("main")
+        usage = await s.gateway.accounts.usage.refresh("main", member.account.credentials)
+        page = await anna.open(LIST)
+    told = cards(page.text)
+    assert list(told) == ["spare", "main"], "in their order"
+    assert "Disabled" in told["spare"]
+    assert "Ready" in told["main"]
+    assert usage.plan in told["main"]
+    assert f"of {usage.limit:,.2f} used" in told["main"]
+    assert "<meter" in page.text
+    assert "Reset" in told["main"]
+
+
+async def test_an_account_is_disabled_and_serves_again(stack):
+    async with stack([kept("main")]) as s, s.client() as http:
+        anna = browser(s)
+        await anna.set_up()
+        member = s.member("main")
+        await anna.open(LIST)
+        assert (await anna.send(f"{LIST}/{member.key}/disable")).status_code == 303
+        assert notice(await anna.open(LIST)) == "main is disabled."
+        assert (await http.post("/v1/messages", json=question())).status_code == 503
+        await anna.send(f"{LIST}/{member.key}/enable")
+        assert (await http.post("/v1/messages", json=question())).status_code == 200
+        noted = (await audit_entries(s.gateway.people.database, Listing(filters={"action": "account"}))).rows
+    assert [(entry.action, entry.subject, entry.actor, entry.address) for entry in noted] == [
+        ("account.enable", "main", "anna", "127.0.0.1"),
+        ("account.disable", "main", "anna", "127.0.0.1"),
+    ]
+
+
+async def test_a_pause_shows_its_reason_and_a_person_ends_it_for_all_gateways(stack):
+    async with stack([kept("main")], store={"look_every": 0.05}, relay={"attempts": 1}) as s, s.client() as http:
+        other = await s.another()
+        anna = browser(s)
+        await anna.set_up()
+        await http.post("/v1/messages", json=question("[[status=TEMPORARILY_SUSPENDED]] x"))
+        member = s.member("main")
+        assert s.pauses("main")
+        told = cards((await anna.open(LIST)).text)["main"]
+        assert "Suspended" in told
+        assert s.pauses("main")[0].reason in told
+        await anna.send(f"{LIST}/{member.key}/enable")
+        assert "Ready" in cards((await anna.open(LIST)).text)["main"]
+        with trio.fail_after(10):
+            while other.pauses("main"):  # noqa: ASYNC110 - the other one looks by itself
+                await trio.sleep(0.01)
+        await s.gateway.accounts.write()
+        await s.gateway.accounts.look()
+        assert not s.pauses("main"), "the next look at the store does not bring it back"
+
+
+async def test_the_order_is_changed_and_nonsense_is_refused(stack):
+    async with stack([kept("main"), kept("spare")]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        member = s.member("spare")
+        await anna.open(LIST)
+        await anna.send(f"{LIST}/{member.key}/order", {"priority": "1"})
+        assert list(cards((await anna.open(LIST)).text)) == ["spare", "main"]
+        for nonsense in ("", "-1", "x", "1000001"):
+            assert (await anna.send(f"{LIST}/{member.key}/order", {"priority": nonsense})).status_code == 400
+        assert s.member("spare").priority == 1
+
+
+async def test_a_test_asks_kiro_and_tells_what_came_of_it(stack):
+    async with stack([kept("main")]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open(LIST)
+        before = len(await s.requests())
+        await anna.send(f"{LIST}/{s.member('main').key}/test")
+        assert len(await s.requests()) > before
+        assert notice(await anna.open(LIST)) == "main answers; its sign-in is good."
+
+
+async def test_members_see_and_change_their_own_accounts_alone(stack):
+    async with stack([kept("ours"), kept("mine", row={"owner_id": "", "lent": True})]) as s:
+        anna, ben = browser(s), browser(s)
+        await anna.set_up()
+        user = await s.gateway.people.create_user(COMMAND_LINE, "ben", PASSWORD, Role.MEMBER)
+        await _give(s, "mine", user.id)
+        ours, mine = s.member("ours").key, s.member("mine").key
+        await ben.sign_in("ben")
+        assert list(cards((await ben.open(LIST)).text)) == ["mine"]
+        for verb in ("enable", "disable", "order", "lend", "test"):
+            assert (await ben.send(f"{LIST}/{ours}/{verb}", {"priority": "1"})).status_code == 404
+        assert s.member("ours").enabled
+        await ben.send(f"{LIST}/{mine}/lend")
+        assert not s.member("mine").record.lent
+        await ben.send(f"{LIST}/{mine}/lend", {"lent": "yes"})
+        assert s.member("mine").record.lent
+        noted = (await audit_entries(s.gateway.people.database, Listing(filters={"action": "account"}))).rows
+    assert [(entry.action, entry.actor) for entry in noted] == [("account.lend", "ben"), ("account.keep", "ben")]
+
+
+async def test_viewers_see_all_accounts_and_change_none(stack):
+    async with stack([kept("main")]) as s:
+        await browser(s).set_up()
+        await s.gateway.people.create_user(COMMAND_LINE, "cleo", PASSWORD, Role.VIEWER)
+        cleo = browser(s)
+        await cleo.sign_in("cleo")
+        page = await cleo.open(LIST)
+        assert list(cards(page.text)) == ["main"]
+        assert "/disable" not in page.text
+        assert (await cleo.send(f"{LIST}/{s.member('main').key}/disable")).status_code == 403
+        assert s.member("main").enabled
+
+
+@pytest.mark.parametrize("verb", ["enable", "disable", "lend", "test"])
+async def test_an_account_that_is_gone_is_not_found(stack, verb):
+    async with stack() as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open(LIST)
+        assert (await anna.send(f"{LIST}/gone/{verb}")).status_code == 404
+
+
+async def _give(s, name: str, owner: str) -> None:
+    """Make the account one that this user has brought."""
+    pool = s.gateway.accounts
+
+    def give(connection) -> None:
+        from kirotrio.store import accounts
+
+        accounts.update(connection, pool.shared.sealer, s.member(name).key, owner_id=owner)
+
+    await pool.shared.database.write(give)
+    await pool.look()
