@@ -8,16 +8,20 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 from store.faulty import Killed, Steps, faults, run_killed
 from store.keyrings import Keyring, vault_in
 from support.engines import Place
 
+from kirotrio.store import user_rows
 from kirotrio.store.accounts import AccountRecord, Secrets, add, all_accounts, rotate, update
 from kirotrio.store.backup import key_ids_in
 from kirotrio.store.database import Database
+from kirotrio.store.glance import glance
 from kirotrio.store.rekeying import _retire, drop_retired, forget_secrets, retired, rotate_key
-from kirotrio.store.sealing import KeyMissing, key_named
+from kirotrio.store.sealing import KeyMissing, key_named, purpose_of, seal_in
 from kirotrio.store.secret_keys import KeyFile, SecretKey
+from kirotrio.store.user_record import Role, User
 from kirotrio.store.vault import KEY_FILE, Vault
 
 TOKENS = {"home": "token-of-home", "work": "token-of-work"}
@@ -219,3 +223,31 @@ def test_secrets_without_a_key_can_be_given_up(database: Database, place: Place)
     secrets = Secrets(refresh_token="new")
     database.writing(lambda connection: update(connection, vault, "home", secrets=secrets))
     assert tokens(database, vault_in(place.data_dir))["home"] == "new"
+
+
+def test_second_factors_are_sealed_anew_too_and_given_up_with_a_lost_key(database: Database, place: Place) -> None:
+    purpose = purpose_of("users", "anna")
+
+    def put(connection: Connection) -> None:
+        user = User(id="anna", name="anna", role=Role.OPERATOR, second_factor_at=1.0)
+        user_rows.add(connection, user, "")
+        user_rows.keep_sealed(connection, "anna", seal_in(connection, vault_in(place.data_dir), b"codes", purpose))
+
+    database.writing(put)
+    before = database.reading(key_named)
+    assert database.reading(key_ids_in) == (before,)
+    done = rotate_key(database, vault_in(place.data_dir))
+    assert (done.old_ids, done.resealed) == ((before,), 1)
+    sealed = database.reading(lambda connection: user_rows.sealed_of(connection, "anna"))
+    assert sealed
+    assert vault_in(place.data_dir).open(sealed, purpose) == b"codes"
+    if place.is_sqlite:
+        seen = glance(place.data_dir / "kirotrio.db", 0.0)
+        assert seen
+        assert seen.holds_secrets
+    (place.data_dir / KEY_FILE).unlink()
+    forget_secrets(database)
+    after = database.reading(lambda connection: user_rows.find(connection, "anna"))
+    assert after
+    assert after.second_factor_at is None
+    assert database.reading(key_ids_in) == ()
