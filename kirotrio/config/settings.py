@@ -319,6 +319,23 @@ class UserSettings:
 
 
 @frozen
+class TelemetrySettings:
+    otlp_endpoint: str = setting(
+        "", "address of an OpenTelemetry collector for traces (OTLP over HTTP); empty: none are made", form="url"
+    )
+    otlp_headers: str = setting("", "fields that it wants to be sent, as name=value, separated by commas", secret=True)
+    otlp_sample: float = setting(
+        100.0, "of the requests that are traced, where the client does not say", unit="percent", least=0, most=100
+    )
+    otlp_every: float = setting(5.0, "how long traces are gathered before they are sent", unit="seconds", above=0)
+    otlp_deadline: float = setting(10.0, "for one call to the collector", unit="seconds", above=0)
+    max_traces: int = setting(
+        2000, "traces that wait to be sent; beyond, the oldest is dropped", unit="requests", least=1
+    )
+    service_name: str = setting("kirotrio", "what this gateway is called in traces")
+
+
+@frozen
 class LogSettings:
     level: str = setting("info", "least severe level to log", choices=("debug", "info", "warning", "error"))
     format: str = setting("auto", "console, json, or auto (console on a terminal)", choices=("auto", "console", "json"))
@@ -407,6 +424,7 @@ class Settings:
     store: StoreSettings = field(factory=StoreSettings)
     users: UserSettings = field(factory=UserSettings)
     log: LogSettings = field(factory=LogSettings)
+    telemetry: TelemetrySettings = field(factory=TelemetrySettings)
     recorder: RecorderSettings = field(factory=RecorderSettings)
     sign_in: SignInSettings = field(factory=SignInSettings)
     simulator: SimulatorSettings = field(factory=SimulatorSettings)

@@ -80,6 +80,10 @@ def tell(
     relay.streams.tally.put(record)
     _count(relay, record, attempts)
     _log(relay, record, attempts, usage)
+    if relay.traces is not None:
+        from kirotrio.relay.tracing import trace
+
+        trace(relay.traces, request, record, attempts, course, now, failed=bool(record.error))
 
 
 def usage_of(end: Finish | Failed | None, attempts: Attempts | None) -> Usage | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 from attrs import field
@@ -24,6 +25,9 @@ from kirotrio.relay.streams import Streams
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.log import Log
 from kirotrio.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from kirotrio.telemetry.traces import Traces
 
 LARGE = 2 * 1024 * 1024
 """Bytes of a body from which on work on the whole of it belongs in a thread, so that it keeps nobody else waiting.
@@ -95,6 +99,8 @@ class Relay:
     """Takes what happened to each request; never waits."""
     metrics: Metrics = field(factory=Metrics)
     """What is counted of all requests."""
+    traces: Traces | None = None
+    """Takes the spans of each request, where they are wanted; never waits."""
     streams: Streams = field(factory=Streams)
     extraction: trio.CapacityLimiter = field(factory=partial(trio.CapacityLimiter, 2))
     """Documents that are read at one time, each in a process of its own."""

@@ -49,7 +49,7 @@ _GAUGES: Final = {
 }
 _DROPPED: Final = {
     "records_dropped": ("kirotrio_records_dropped", "Records of requests that were lost."),
-    "spans_dropped": ("kirotrio_spans_dropped", "Spans of traces that were lost."),
+    "traces_dropped": ("kirotrio_traces_dropped", "Traces of requests that were lost."),
 }
 
 

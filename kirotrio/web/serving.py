@@ -34,6 +34,7 @@ from kirotrio.web.front import GatewayFront
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.live import answer_colleagues
 from kirotrio.web.server import Listener, Server, base_url, open_listeners
+from kirotrio.web.tracing import open_traces
 
 if TYPE_CHECKING:
     from kirotrio.accounts.shared import Shared
@@ -117,7 +118,8 @@ async def serve_gateway(
                 tell=lambda problem: log.error("tokens are estimated from characters", problem=problem),
             )
             records = RecordWriter(shared.database, settings, log)
-            relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put)
+            traces = open_traces(settings, log, 1 if seat is None else seat.worker)
+            relay = Relay(settings, transport, Lending(pool), pool.models, estimator, log, records.put, traces=traces)
             modes = Modes(shared.database)
             await modes.begin(shared.mode)
             counting = Counting(shared.database, log, settings.deadlines.store)
@@ -150,6 +152,9 @@ async def serve_gateway(
             if seat is None or seat.worker == 1:  # of one file; the others learn for as long as they run
                 own_tasks.start_soon(keep_corrections, folder, estimator, log)
             own_tasks.start_soon(records.run)
+            if traces is not None:
+                relay.metrics.watch("traces_dropped", lambda: traces.dropped)
+                own_tasks.start_soon(traces.run)
             own_tasks.start_soon(modes.follow, settings.store.look_every, log)
             if seat is None or seat.worker == 1:
                 own_tasks.start_soon(keep_tidy, shared.database, settings.users)
