@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pyotp
 import pytest
 from support.openid_process import OpenIdProcess, free_port, openid_process
 from support.stack import KEY, Stack, changed, running
@@ -213,6 +214,37 @@ async def test_an_identity_of_somebody_else_is_not_attached(provider: OpenIdProc
             page = await olaf.go(f"{START}?attach={link}")
             assert "belongs to another user" in page.text
         assert len(await people.identities_of(owner.id)) == 1
+
+
+async def test_an_identity_is_attached_to_nobody_but_who_asked_for_it(provider: OpenIdProcess, tmp_path: Path) -> None:
+    async with gate(provider, tmp_path) as stack:
+        people = stack.gateway.people
+        first, second = await member(people, "quinn"), await member(people, "rosa")
+        async with Visitor(stack.url, "quinn-1") as shared:
+            await shared.sign_in("quinn")
+            page = await shared.go("/console/me/identities")
+            link = page.text.partition(f'href="{START}?attach=')[2].partition('"')[0]
+            back = (await shared.go(f"{START}?attach={link}", until=CALLBACK)).headers["location"]
+            await shared.send("/console/sign-out", "/console/me")
+            await shared.sign_in("rosa")
+            assert (await shared.go(back)).status_code == 400
+        assert not [*await people.identities_of(first.id), *await people.identities_of(second.id)]
+
+
+async def test_a_second_factor_is_asked_for_here_too(provider: OpenIdProcess, tmp_path: Path) -> None:
+    async with gate(provider, tmp_path) as stack:
+        people = stack.gateway.people
+        token = await people.invite(BOSS, Role.OPERATOR)
+        async with Visitor(stack.url, "sam-1") as sam:
+            await sam.go(f"{START}?invitation={token}")
+            session = await people.session(sam.http.cookies["kirotrio-session"])
+            assert session is not None
+            secret = (await people.start_second_factor(session)).secret
+            await people.enable_second_factor(session, pyotp.TOTP(secret).now())
+        async with Visitor(stack.url, "sam-1") as again:
+            page = await again.go(f"{START}?next=/console/me")
+            assert page.url.path == "/console/sign-in/code"
+            assert await again.user(people) is None
 
 
 async def test_nobody_is_sent_on_to_another_site(provider: OpenIdProcess, tmp_path: Path) -> None:
