@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, func, select, text, update
 
 from kirotrio.store.columns import fitted, insertion, upsert
 from kirotrio.store.holders import is_dead
-from kirotrio.store.schema import gateways, homes, ledgers, news
+from kirotrio.store.schema import gateways, homes, leases, ledgers, news
 
 _NEWS = "news"
 """The ledger whose lock puts news in the order of their commits."""
@@ -50,9 +50,14 @@ def renew(connection: Connection, holder: str, now: float, seconds: float) -> bo
 
 
 def bury(connection: Connection, holder: str, now: float) -> list[str]:
-    """Remove the gateways that are gone: not renewed in time, or processes of this machine that no longer run."""
+    """Remove the gateways that are gone: not renewed in time, or processes of this machine that no longer run.
+
+    Leases of the latter are given back; of the former nobody knows whether they run."""
     rows = connection.execute(select(gateways.c.holder, gateways.c.until)).all()
-    gone = sorted(row.holder for row in rows if row.until <= now or is_dead(row.holder, holder, others_alone=True))
+    dead = sorted(row.holder for row in rows if is_dead(row.holder, holder, others_alone=True))
+    gone = sorted({*dead, *(row.holder for row in rows if row.until <= now)})
+    if dead:
+        connection.execute(delete(leases).where(leases.c.holder.in_(dead)))
     if gone:
         connection.execute(delete(gateways).where(gateways.c.holder.in_(gone)))
     return gone

@@ -120,6 +120,7 @@ async def test_the_queue_is_one_and_whoever_finds_it_full_is_refused(place: Plac
                     async with other.place(30.0):
                         raise AssertionError("the queue was full")
                 nursery.cancel_scope.cancel()
+        await here.members[0].several.home("s")  # by then it has been told who left
         async with other.place(5.0):
             pass
 
