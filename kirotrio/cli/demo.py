@@ -60,7 +60,7 @@ async def _demonstrate(loaded: LoadedSettings, folder: Path, log: Log, stop: Sto
         upstream = await simulation.start(simulator.serve, "127.0.0.1", 0)
         addresses = {"upstream.url": upstream, "upstream.auth_url": upstream, "upstream.portal_url": upstream}
         settings = loaded.replaced({**addresses, "accounts.refresh_token": DEMO_REFRESH_TOKEN}, "demo").settings
-        surroundings = Surroundings({"demo": settings.server.api_key}, folder, Places(folder / "home"))
+        surroundings = Surroundings({"demo": settings.server.api_key}, folder, Places(folder / "home"), loaded.origins)
         async with trio.open_nursery() as gateway:
             serving = await gateway.start(functools.partial(serve_gateway, settings, surroundings, log, stop=stop))
             say(ready_line(serving.base_url))

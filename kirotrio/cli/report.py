@@ -129,8 +129,7 @@ def _versions() -> str:
 def _settings(loaded: LoadedSettings) -> str:
     import json
 
-    from kirotrio.cli.settings import shown
-    from kirotrio.config.options import options, value_of
+    from kirotrio.config.options import options, shown, value_of
 
     told = {
         option.name: {

@@ -47,7 +47,8 @@ async def _serve(loaded: LoadedSettings, log: Log, stop: Stop) -> None:
     from kirotrio.web.serving import Surroundings, serve_gateway
 
     settings = loaded.settings
-    surroundings = Surroundings({"default": settings.server.api_key}, open_data_folder(loaded), places_of_user())
+    keys, folder = {"default": settings.server.api_key}, open_data_folder(loaded)
+    surroundings = Surroundings(keys, folder, places_of_user(), loaded.origins)
     async with trio.open_nursery() as nursery:
         serving = await nursery.start(functools.partial(serve_gateway, settings, surroundings, log, stop=stop))
         say(ready_line(serving.base_url))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import click
 from kirotrio.cli.options import ACCOUNT, DATA, LOGGING, SERVING, with_settings
 from kirotrio.config import LoadedSettings
 from kirotrio.config.loading import CONFIG_FILE
-from kirotrio.config.options import Option, options, value_of
+from kirotrio.config.options import Option, options, shown, value_of
 from kirotrio.config.process import wants_colour
 from kirotrio.config.sources import near_miss
 
@@ -67,21 +66,6 @@ def _described(option: Option, loaded: LoadedSettings) -> dict[str, Any]:
         "meaning": option.help,
         "secret": option.secret,
     }
-
-
-def shown(option: Option, value: object) -> str:
-    """A value as the table has it. Of a secret, only whether it is set."""
-    if option.secret:
-        return "(set)" if value else "(not set)"
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return format(Decimal(repr(value)), "f").removesuffix(".0")
-    if isinstance(value, dict):
-        return ", ".join(f"{alias}={model}" for alias, model in value.items()) or "-"
-    return str(value)
 
 
 def _print_table(chosen: list[Option], loaded: LoadedSettings, *, meaning: bool) -> None:

@@ -70,7 +70,8 @@ def be_worker(
             nursery.start_soon(_watch_signal, stop)
 
     async def serve(stop: Stop) -> None:
-        surroundings = Surroundings({"default": settings.server.api_key}, open_data_folder(loaded), places_of_user())
+        keys, folder = {"default": settings.server.api_key}, open_data_folder(loaded)
+        surroundings = Surroundings(keys, folder, places_of_user(), loaded.origins)
 
         def listen(held: Sized) -> list[SharedListener]:
             return [SharedListener(one, load, number, held) for one in listening]

@@ -69,6 +69,23 @@ def with_values(settings: Settings, values: Mapping[str, Any]) -> Settings:
     )
 
 
+def shown(option: Option, value: object) -> str:
+    """A value as a table has it. Of a secret, only whether it is set."""
+    if option.secret:
+        return "(set)" if value else "(not set)"
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        from decimal import Decimal
+
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    if isinstance(value, dict):
+        return ", ".join(f"{alias}={model}" for alias, model in value.items()) or "-"
+    return str(value)
+
+
 def _plain(hint: Any) -> type:
     """`dict[str, str]` and `Path | None` are to the loader a dict and a Path."""
     arguments = [part for part in typing.get_args(hint) if part is not type(None)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -68,6 +69,8 @@ class Gateway:
     """Every request that has been taken and not been answered to its end."""
     draining: trio.Event = field(factory=trio.Event)
     """Set once the gateway is asked to stop: nothing new is taken."""
+    origins: Mapping[str, str] = field(factory=dict)
+    """Where each setting came from, by its name, for the page that shows them."""
     _people: People | None = field(default=None, init=False, repr=False)
     _elsewhere: Elsewhere | None = field(default=None, init=False, repr=False)
 

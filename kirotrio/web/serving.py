@@ -67,11 +67,13 @@ class Surroundings:
     """What a gateway is told of the world beside its settings, so that it looks at nothing by itself.
 
     `keys`: key id to gateway key. `data_dir`: where our own files go. `places`: where other programs keep a sign-in.
+    `origins`: where each setting came from, by its name.
     """
 
     keys: Mapping[str, str] = field(repr=False)
     data_dir: Path
     places: Places
+    origins: Mapping[str, str] = field(factory=dict)
 
 
 @frozen
@@ -126,6 +128,7 @@ async def serve_gateway(
             book = Book(shared.database, log, settings.store.look_every, changed=counting.forget_refusals)
             keyring = Keyring(surroundings.keys, book)
             gateway = Gateway(settings, relay, pool, keyring, log, seat, several, modes=modes, counting=counting)
+            gateway.origins = surroundings.origins
             answer_colleagues(gateway)
             if settings.recorder.requests:
                 from kirotrio.web.recording import open_recording

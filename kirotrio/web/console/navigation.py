@@ -27,14 +27,15 @@ class Place:
 
 PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
+    Place("/console/streams", N_("Running answers"), OPERATOR),
+    Place("/console/requests", N_("Requests"), OWNERS),
     Place("/console/accounts", N_("Accounts"), EVERYONE),
     Place("/console/keys", N_("Keys"), OWNERS),
-    Place("/console/streams", N_("Running answers"), OPERATOR),
     Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",)),
-    Place("/console/audit", N_("Audit log"), OPERATOR),
-    Place("/console/requests", N_("Requests"), OWNERS),
     Place("/console/announcements", N_("Announcements"), OPERATOR),
     Place("/console/mode", N_("Mode"), OPERATOR),
+    Place("/console/settings", N_("Settings"), OPERATOR),
+    Place("/console/audit", N_("Audit log"), OPERATOR),
 )
 
 
