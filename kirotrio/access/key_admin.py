@@ -6,6 +6,7 @@ Every change notes itself in the audit log in its own transaction, and holds in 
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from kirotrio.access.key_terms import checked
 from kirotrio.access.keys import SHOWN, digest_of, new_key
 from kirotrio.access.windows import Window
 from kirotrio.classes import frozen
-from kirotrio.errors import SettingsError
+from kirotrio.errors import SettingsError, StoreUnavailable
 from kirotrio.store.database import Database
 from kirotrio.store.key_record import KeyRecord
 from kirotrio.store.listing import Listed, Listing
@@ -221,7 +222,9 @@ class Keys:
     async def _write(self, work: Callable[[Connection], KeyRecord]) -> KeyRecord:
         record = await self._database.write(work)
         if self._book is not None:
-            await self._book.look()
+            # It has happened: a secret that was made may not be lost because a look at it failed.
+            with contextlib.suppress(StoreUnavailable):
+                await self._book.look()
         return record
 
 
