@@ -15,7 +15,9 @@ _MODES = ("open", "self-use", "maintenance")
 
 @click.command(short_help="Say or change for whom the gateway works.")
 @click.argument("mode", required=False, type=click.Choice(_MODES), metavar="[open|self-use|maintenance]")
-@click.option("--message", metavar="TEXT", help="What those who are refused read. Default: a sentence that says why.")
+@click.option(
+    "--message", metavar="SENTENCE", help="What those who are refused read. Default: a sentence that says why."
+)
 @with_settings(*DATA)
 def mode(loaded: LoadedSettings, mode: str | None, message: str | None) -> int:
     """Say for whom the gateway works, or change it: open (all keys), self-use (the gateway's own key and those of its
