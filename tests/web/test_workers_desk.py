@@ -406,3 +406,29 @@ async def test_a_look_that_fails_parts_no_worker_from_the_others() -> None:
         assert await second.everyone("who") == [2]
         assert "a question of another worker failed" in o.log.events("error")
         assert await second.everyone("who") == [2]
+
+
+async def test_what_a_worker_that_is_gone_has_counted_stays_counted() -> None:
+    async with office() as o:
+        seats = [await o.seat(number) for number in (1, 2)]
+        await settle()
+        counted = {1: 5, 2: 7}
+        for seat in seats:
+            seat.answers["metrics"] = lambda _, worker=seat.worker: {
+                "process": f"process-{worker}",
+                "counters": counted[worker],
+            }
+
+        async def told() -> list[tuple[int, bool]]:
+            found = await seats[0].everyone("metrics")
+            return sorted((one["counters"], one.get("gone", False)) for one in found)
+
+        assert await told() == [(5, False), (7, False)]
+        counted[1] = 6
+        o.leave(2)
+        await settle()
+        assert await told() == [(6, False), (7, True)]
+        again = await o.seat(2)
+        again.answers["metrics"] = lambda _: {"process": "process-3", "counters": 1}
+        await settle()
+        assert await told() == [(1, False), (6, False), (7, True)], "a new process counts from the beginning"

@@ -369,3 +369,20 @@ async def test_the_live_view_has_every_workers_answers_and_ends_them_whoever_is_
         assert [answer.status_code for answer in ended] == [403] * 6
         while (await told())["answers"]:  # noqa: ASYNC110 - see above
             await trio.sleep(0.01)
+
+
+async def test_a_scrape_is_of_all_workers_whichever_is_asked(tmp_path: Path, nest: Nest) -> None:
+    async with world(tmp_path, kept("work")) as here:
+        await here.keep(kept("work"))
+        gateway = here.start(nest, options=WORKERS)
+        url = await ready(gateway)
+        asked = await until_all_answer(gateway, url)
+        seen: set[str] = set()
+        for _ in range(6):  # each on a connection of its own, and so by either
+            async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
+                text = (await http.get(f"{url}/metrics")).text
+            found = [line for line in text.splitlines() if 'surface="messages"' in line and "requests_total" in line]
+            seen |= set(found)
+            assert "kirotrio_processes 2.0" in text
+        assert len(seen) == 1, "one sum, and it is the same from both"
+        assert seen.pop().endswith(f" {float(asked)}")
