@@ -143,3 +143,14 @@ async def test_what_waits_is_written_when_the_gateway_stops(tmp_path: Path) -> N
             await http.post("/v1/messages", json=question())
         stack.stop.ask()
         await recordings(stack, 1)
+
+
+async def test_a_web_search_plays_again_without_searching(tmp_path: Path) -> None:
+    async with running(tmp_path, recorder={"requests": 9, "texts": "keep"}) as stack, stack.client() as http:
+        tools = [{"type": "web_search_20250305", "name": "web_search"}]
+        body = question("[[scenario=web-search]] search for it", tools=tools)
+        answer = await http.post("/v1/messages", json=body)
+        (recording,) = await recordings(stack, 1)
+    assert len(recording["upstream"]) > 1
+    today = await replay(recording, RecordingLog())
+    assert difference(answer.text, today.body.decode(), masked=False) == []
