@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import attrs
 import pytest
 import trio
-from support.engines import Place, PlainSealer
+from support.engines import Place, PlainSealer, PostgresServer
 from support.gateways import until
 
 from kirotrio.accounts.cooldowns import Cooldown, News
 from kirotrio.accounts.lending.pacing import GateLimits
 from kirotrio.accounts.shared import Shared
 from kirotrio.config.settings import ServerSettings, Settings, StoreSettings
-from kirotrio.errors import Blame, RateLimited
+from kirotrio.errors import Blame, RateLimited, StoreUnavailable
 from kirotrio.store.database import Database
 from kirotrio.store.holders import same_machine
 from kirotrio.store.responses import ResponseMissing, StoredResponse
@@ -285,3 +286,42 @@ async def test_responses_are_continued_wherever_the_client_comes(place: Place) -
         with pytest.raises(ResponseMissing) as caught:
             await one.chain("k", "r2")
         assert caught.value.missing == "r1"
+
+
+async def test_without_the_database_limits_hold_in_each_and_for_all_once_it_is_back(
+    tmp_path: Path, postgresql: PostgresServer
+) -> None:
+    async with house(Place("postgresql", postgresql.migrated_database(), tmp_path)) as here:
+        one, other = await here.open(), await here.open()
+        limits = GateLimits(2, 0, 10)
+        async with one.several.gate(ONE, limits, "a").place(5.0):
+            await trio.to_thread.run_sync(postgresql.stop)
+            try:
+                mine, theirs = (member.several.gate(ONE, limits, "a") for member in (one, other))
+                async with mine.place(5.0), theirs.place(5.0):
+                    assert one.several.is_alone
+                    assert other.several.is_alone
+                    with pytest.raises(RateLimited):
+                        async with mine.place(0.1):
+                            raise AssertionError("its own limit holds")
+                    assert await one.several.home("s") == "", "nobody can say"
+                    one.several.tell(News(ONE, "", Cooldown(Blame.RATE, "so", 1.0, 1e12)))
+                    one.several.put("k", StoredResponse({"id": "r1", "output": []}))
+                    assert await one.several.get("k", "r1") is not None
+                    with pytest.raises(StoreUnavailable):
+                        await other.several.get("k", "r1")
+                    await trio.to_thread.run_sync(postgresql.start)
+                    await until(lambda: not one.several.is_alone and not other.several.is_alone)
+                    # Three run by now, and two may.
+                    with pytest.raises(RateLimited):
+                        async with theirs.place(0.5):
+                            raise AssertionError("the limits hold for all again")
+                    await until(lambda: other.heard)
+            finally:
+                await trio.to_thread.run_sync(postgresql.start)
+            told = [line[1] for line in one.log.lines]
+            assert told.count("limits hold for this gateway alone for now") == 1, "it is said once"
+            assert "limits hold for all gateways again" in told
+            with trio.fail_after(10):
+                while await other.several.get("k", "r1") is None:
+                    pass
