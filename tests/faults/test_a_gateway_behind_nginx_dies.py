@@ -236,3 +236,33 @@ def ada(connection: Connection) -> str:
 
 def opened(url: str) -> Database:
     return Database(database_url(url, Path()), deadline=5.0)
+
+
+async def test_workers_on_a_postgresql_share_what_gateways_share(
+    tmp_path: Path, postgresql: PostgresServer, nest: Nest
+) -> None:
+    ada = kept("ada")
+    async with world(tmp_path / "data", ada, url=postgresql.migrated_database(), accounts={"max_concurrent": 1}) as w:
+        await w.keep(ada)
+        base = await ready(w.start(nest, options=["--workers", "2"]))
+        most, statuses = 0, list[int]()
+
+        async def ask() -> None:
+            async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as http:
+                body = question("[[events=3 gap_ms=30]] x")
+                statuses.append((await http.post("/v1/messages", json=body, headers={"x-api-key": KEY})).status_code)
+
+        async def watch() -> None:
+            nonlocal most
+            while True:
+                most = max(most, sum(stream.state is State.OPEN for stream in w.simulator.streams))
+                await trio.sleep(0.005)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch)
+            async with trio.open_nursery() as clients:
+                for _ in range(8):
+                    clients.start_soon(ask)
+            nursery.cancel_scope.cancel()
+        assert statuses == [200] * 8
+        assert most == 1
