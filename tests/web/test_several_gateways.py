@@ -202,6 +202,7 @@ async def test_a_gateway_that_was_taken_for_gone_joins_again_with_what_it_holds(
             other.database.writing(lambda connection: rows.leave(connection, f"{same_machine()}:1:0"))
             await until(lambda: one.log.lines)
             assert "took this gateway for gone" in one.log.lines[0][1]
+            await one.several.home("s")  # by then it has joined
             with pytest.raises(RateLimited):
                 async with other.several.gate(ONE, GateLimits(1, 0, 10), "a").place(0.2):
                     pass
