@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from kirotrio.config.settings import UserSettings
+from kirotrio.config.team import UserSettings
 from kirotrio.errors import StoreUnavailable
 from kirotrio.store.database import Database
 

@@ -23,7 +23,7 @@ from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError, without_frames
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.conduit import Conduit
-from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live, open_spool
+from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live
 from kirotrio.relay.estimate import Estimate, estimate_at_once, estimate_input
 from kirotrio.relay.generation import shortest_patience
 from kirotrio.relay.outcome import Course, tell, usage_of
@@ -31,6 +31,7 @@ from kirotrio.relay.ports import Dialect, Loan, Sink
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay
 from kirotrio.relay.rounds import with_rounds
+from kirotrio.relay.spools import open_spool
 from kirotrio.relay.streams import Glance, LiveAnswer, LiveState
 from kirotrio.relay.watch import Look, Progress, Silence, watch
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from kirotrio.classes import frozen
 from kirotrio.config.networks import Address, Network, read_address, read_networks, within
-from kirotrio.config.settings import AccessSettings
+from kirotrio.config.team import AccessSettings
 from kirotrio.errors import PermissionDenied
 
 Fields = Sequence[tuple[str, str]]

@@ -15,7 +15,7 @@ from kirotrio.access.elsewhere.journey import PURPOSE, Journey, packed, plain, u
 from kirotrio.access.elsewhere.provider import Provider
 from kirotrio.access.elsewhere.providers import providers_of
 from kirotrio.classes import define
-from kirotrio.config.settings import SignInSettings
+from kirotrio.config.team import SignInSettings
 from kirotrio.errors import NotFound, Overloaded
 from kirotrio.kiro.client import Transport
 from kirotrio.store.database import Database

@@ -120,7 +120,7 @@ def test_every_long_spelling_is_unique_and_works() -> None:
     for option in options().values():
         good = {
             bool: "yes",
-            int: str(round(max(7, option.least or 0))),
+            int: str(round(min(max(7, option.least or 0), option.most or 7))),
             float: "7.5",
             Path: "/tmp/x",
             dict: "fast=claude-haiku-4.5",

@@ -39,7 +39,7 @@ from kirotrio.dialects.anthropic.encode import MessageBody, MessageStream
 from kirotrio.dialects.openai_chat.encode import ChatBody, ChatStream
 from kirotrio.dialects.openai_responses.echo import ResponseEcho
 from kirotrio.dialects.openai_responses.encode import ResponseBody, ResponseStream
-from kirotrio.relay.drain import _size
+from kirotrio.relay.spools import _size
 
 pieces = (
     st.text(min_size=1, max_size=5)

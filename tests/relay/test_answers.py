@@ -24,8 +24,8 @@ from support.sse import events_of, names_of, text_of
 
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.errors import AccountUnavailable, Overloaded
-from kirotrio.relay.drain import StreamSpool
 from kirotrio.relay.request import Mode
+from kirotrio.relay.spools import StreamSpool
 
 GOOD = answering(text("whole"), tail())
 LISTED = {"models": [{"modelId": "claude-sonnet-4.5", "tokenLimits": {"maxInputTokens": 50_000}}]}

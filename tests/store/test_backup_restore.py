@@ -311,6 +311,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "b", folder / "two"
 
 
+@pytest.mark.timeout(400)  # half a minute on an idle machine: every statement of a restoration is a step
 def test_stopped_at_any_step_the_state_is_the_old_one_or_the_new(
     pair: tuple[Path, Path], database: Database, vault: Vault, place: Place
 ) -> None:

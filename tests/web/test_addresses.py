@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kirotrio.config.networks import Address, read_address, read_networks
-from kirotrio.config.settings import AccessSettings
+from kirotrio.config.team import AccessSettings
 from kirotrio.errors import PermissionDenied
 from kirotrio.web.addresses import AddressRules, forwarded_elements
 

@@ -16,7 +16,7 @@ from kirotrio.access.elsewhere.linuxdo import PUBLIC as LINUXDO
 from kirotrio.access.elsewhere.linuxdo import LinuxDo
 from kirotrio.access.elsewhere.openid import OpenIdProvider
 from kirotrio.access.elsewhere.provider import Provider
-from kirotrio.config.settings import SignInSettings
+from kirotrio.config.team import SignInSettings
 
 
 def providers_of(settings: SignInSettings, now: Callable[[], float]) -> Mapping[str, Provider]:

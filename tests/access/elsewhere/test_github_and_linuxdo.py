@@ -15,7 +15,7 @@ from kirotrio.access.elsewhere.identity import ElsewhereFailed, Identity, Troubl
 from kirotrio.access.elsewhere.journey import Journey
 from kirotrio.access.elsewhere.linuxdo import LinuxDo
 from kirotrio.access.elsewhere.providers import providers_of
-from kirotrio.config.settings import SignInSettings
+from kirotrio.config.team import SignInSettings
 
 GITHUB = GitHub(Client("app", "s3cret", SCOPE))
 LINUXDO = LinuxDo(Client("app", "s3cret"))
