@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import string
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from kirotrio.classes import define, frozen
 from kirotrio.errors import AuthenticationFailed, StoreUnavailable
 from kirotrio.store.user_record import Session, User
 from kirotrio.web.console import cookies
-from kirotrio.web.console.languages import Speech, choose
+from kirotrio.web.console.languages import CHINESE, Speech, catalogue, choose
 from kirotrio.web.console.origin import token_of
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming
@@ -184,7 +185,10 @@ def _load_people() -> None:
 
 
 def _notice(value: object) -> Notice | None:
+    """What `tell` put into the cookie. A cookie may come from elsewhere: only sentences that the console says count."""
     match value:
-        case [("done" | "failed" | "note") as kind, str(sentence), dict(parts)]:
-            return Notice(kind, sentence, {str(name): str(part) for name, part in parts.items()})
+        case [("done" | "failed" | "note") as kind, str(sentence), dict(parts)] if sentence in catalogue(CHINESE):
+            needed = {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+            if needed <= parts.keys():
+                return Notice(kind, sentence, {str(name): str(part) for name, part in parts.items()})
     return None

@@ -13,6 +13,7 @@ from kirotrio.web.console import cookies
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.origin import check_origin, check_token, token_of
 from kirotrio.web.console.pages import HOME, local
+from kirotrio.web.console.visit import _notice
 
 HOST = "gateway.example:8000"
 HERE = f"http://{HOST}"
@@ -132,3 +133,23 @@ def test_numbers_of_forms_are_numbers_or_said_to_be_none() -> None:
 def test_a_form_never_shows_what_it_holds() -> None:
     assert "hunter2" not in repr(Form({"password": ["hunter2"]}))
     assert "hunter2" in urlencode({"password": "hunter2"})
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        ["done", "Your account is closed, write to evil@example.com", {}],
+        ["done", "{name} is a user now.", {}],
+        ["done", "{name.__class__}", {"name": "x"}],
+        ["done", "{", {}],
+        ["shout", "The mode was changed.", {}],
+        "The mode was changed.",
+        None,
+    ],
+)
+def test_a_notice_that_the_console_never_says_is_not_shown(kept: object) -> None:
+    assert _notice(kept) is None
+
+
+def test_a_notice_is_shown_with_its_parts() -> None:
+    assert _notice(["done", "{name} is a user now.", {"name": "anna"}]) is not None
