@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kirotrio.classes import frozen
 from kirotrio.cli.first_run import open_data_folder
@@ -44,6 +45,14 @@ class Stores:
     def writing(self, work: Callable[[Connection], _T]) -> _T:
         """Blocking; all of it or nothing. Raises StoreUnavailable."""
         return self.database.writing(work)
+
+    def noted(self, connection: Connection, action: str, names: Iterable[str], **detail: Any) -> None:
+        """Have the audit log say, with the change that the connection makes, that the command line did this to them."""
+        from kirotrio.access.audit import COMMAND_LINE
+        from kirotrio.store.audit_rows import note
+
+        for name in names:
+            note(connection, COMMAND_LINE.entry(action, name, time.time(), detail))
 
     def prepare(self) -> None:
         """Prove that a secret can be kept, before somebody signs in for nothing. Makes the key if there is none.

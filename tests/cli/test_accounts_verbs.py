@@ -357,3 +357,50 @@ def test_the_table_of_an_import_is_not_too_wide_without_a_terminal(run: Run, sto
     done = run("accounts", "import", "--dry-run", "--no-check", str(document))
     assert max(map(len, done.stdout.splitlines())) <= 140
     assert "whole of" in " ".join(done.stdout.split()), "a part of the reason is missing"
+
+
+def test_every_change_is_in_the_audit_log_without_its_secrets(run: Run, stores: Stores) -> None:
+    from kirotrio.store.audit_rows import entries
+    from kirotrio.store.listing import Listing
+
+    kept(stores, "work")
+    changes: list[tuple[str, ...]] = [
+        ("set", "work", "--priority", "3", "--proxy", "http://me:hunter2@box:8080"),
+        ("set", "work", "--private"),
+        ("disable", "work"),
+        ("enable", "work"),
+        ("rename", "work", "office"),
+        ("remove", "office", "--yes"),
+    ]
+    for change in changes:
+        done = run("accounts", *change)
+        assert done.exit_code == 0, done.output
+    log = stores.reading(lambda connection: entries(connection, Listing())).rows
+    assert sorted((entry.action, entry.subject) for entry in log) == [
+        ("account.change", "work"),
+        ("account.change", "work"),
+        ("account.disable", "work"),
+        ("account.enable", "work"),
+        ("account.remove", "office"),
+        ("account.rename", "office"),
+    ]
+    assert {entry.actor for entry in log} == {"command line"}
+    assert "hunter2" not in repr(log), "a proxy's password is no one's to read"
+
+
+def test_an_account_is_a_users_or_the_gateways_own_and_lent_or_not(run: Run, stores: Stores) -> None:
+    record = kept(stores, "work")
+    made = run("users", "create", "anna", "--role", "member", stdin=b"a long passphrase\n")
+    assert made.exit_code == 0, made.output
+    done = run("accounts", "set", "work", "--owner", "anna", "--private")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.strip() == "work: lending, owner changed"
+    owned = stores.account("work")
+    assert owned.owner_id
+    assert owned.owner_id != record.owner_id
+    assert not owned.lent
+    refused = run("accounts", "set", "work", "--owner", "bert")
+    assert refused.exit_code == 1
+    assert "there is no user bert" in refused.output
+    assert run("accounts", "set", "work", "--owner", "none", "--lent").exit_code == 0
+    assert (stores.account("work").owner_id, stores.account("work").lent) == ("", True)

@@ -114,9 +114,19 @@ class Priority(click.ParamType[int]):
     metavar="NUMBER|default",
     help="Answers that it begins in a minute; 0: any number.",
 )
+@click.option("--owner", metavar="USER|none", help="The user whose account it is; none: the gateway's own.")
+@click.option("--lent/--private", default=None, help="Whether others than its owner may use it, too.")
 @with_settings(*DATA)
 @click.argument("name", metavar="NAME")
-def set_(loaded: LoadedSettings, name: str, proxy: str | None, priority: int | None, **own: Own | None) -> int:
+def set_(
+    loaded: LoadedSettings,
+    name: str,
+    proxy: str | None,
+    priority: int | None,
+    owner: str | None,
+    lent: bool | None,
+    **own: Own | None,
+) -> int:
     """Change what holds for the account NAME alone.
 
     The word default gives a value back to the settings. A gateway that is running takes the change up by itself.
@@ -124,11 +134,14 @@ def set_(loaded: LoadedSettings, name: str, proxy: str | None, priority: int | N
     changes: dict[str, Any] = {option: value.value for option, value in own.items() if value is not None}
     if priority is not None:
         changes["priority"] = priority
-    if not changes and proxy is None:
+    if lent is not None:
+        changes["lent"] = lent
+    if not changes and proxy is None and owner is None:
         raise click.UsageError("say what to change, like --region eu-central-1")
     with with_store(loaded) as stores:
-        _change(stores, name, changes, proxy)
-    changed = [*(option.replace("_", "-") for option in changes), *(["proxy"] if proxy is not None else [])]
+        _change(stores, name, changes, proxy, owner)
+    others = {"proxy": proxy, "owner": owner}
+    changed = [*(_called(option) for option in changes), *(option for option in others if others[option] is not None)]
     click.echo(f"{name}: {', '.join(changed)} changed")
     return 0
 
@@ -143,7 +156,12 @@ def rename(loaded: LoadedSettings, old: str, new: str) -> int:
 
     with with_store(loaded) as stores:
         record = stores.account(old)
-        stores.writing(lambda connection: rows.rename(connection, record.id, new))
+
+        def work(connection: Connection) -> None:
+            rows.rename(connection, record.id, new)
+            stores.noted(connection, "account.rename", [new], before=old)
+
+        stores.writing(work)
     click.echo(f"{old} is called {new} now")
     return 0
 
@@ -169,6 +187,7 @@ def enable(loaded: LoadedSettings, names: tuple[str, ...]) -> int:
                 rows.clear_mark(connection, record.id)
                 rows.set_enabled(connection, record.id, True)
                 cooldowns.remove_of(connection, record.id)
+            stores.noted(connection, "account.enable", [record.name for record in records])
             return paused
 
         paused = stores.writing(work)
@@ -188,7 +207,13 @@ def disable(loaded: LoadedSettings, names: tuple[str, ...]) -> int:
 
     with with_store(loaded) as stores:
         records = stores.named(names)
-        stores.writing(lambda connection: [rows.set_enabled(connection, record.id, False) for record in records])
+
+        def work(connection: Connection) -> None:
+            for record in records:
+                rows.set_enabled(connection, record.id, False)
+            stores.noted(connection, "account.disable", [record.name for record in records])
+
+        stores.writing(work)
         for record in records:
             click.echo(f"{record.name} is disabled")
     return 0
@@ -210,7 +235,13 @@ def remove(loaded: LoadedSettings, names: tuple[str, ...], yes: bool) -> int:
         if not yes and not _agreed(records):
             click.echo("nothing was removed")
             return 0
-        stores.writing(lambda connection: [rows.remove(connection, record.id) for record in records])
+
+        def work(connection: Connection) -> None:
+            for record in records:
+                rows.remove(connection, record.id)
+            stores.noted(connection, "account.remove", [record.name for record in records])
+
+        stores.writing(work)
         for record in records:
             rest = (
                 "its tokens stay with the program that it followed" if record.follows else "its sign-in at Kiro remains"
@@ -231,7 +262,11 @@ def _agreed(records: Iterable[AccountRecord]) -> bool:
     return click.confirm(f"Remove {named}?")
 
 
-def _change(stores: Stores, name: str, changes: dict[str, Any], proxy: str | None) -> None:
+def _called(option: str) -> str:
+    return {"lent": "lending"}.get(option, option.replace("_", "-"))
+
+
+def _change(stores: Stores, name: str, changes: dict[str, Any], proxy: str | None, owner: str | None) -> None:
     from kirotrio.store import accounts as rows
     from kirotrio.store.revisions import begin_change
 
@@ -240,7 +275,25 @@ def _change(stores: Stores, name: str, changes: dict[str, Any], proxy: str | Non
         record = rows.find(connection, stores.vault, name)
         if record is None or record.name != name:
             raise SettingsError(unknown_account(name, rows.names(connection)))
-        secrets: dict[str, Any] = {} if proxy is None else {"secrets": attrs.evolve(record.secrets, proxy_url=proxy)}
-        rows.update(connection, stores.vault, record.id, **changes, **secrets)
+        made = dict(changes)
+        if proxy is not None:
+            made["secrets"] = attrs.evolve(record.secrets, proxy_url=proxy)
+        if owner is not None:
+            made["owner_id"] = _user_id(connection, owner)
+        rows.update(connection, stores.vault, record.id, **made)
+        # A proxy's address may have a password in it.
+        told = {**changes, **({"proxy": "changed"} if proxy is not None else {}), **({"owner": owner} if owner else {})}
+        stores.noted(connection, "account.change", [name], **told)
 
     stores.writing(work)
+
+
+def _user_id(connection: Connection, name: str) -> str:
+    from kirotrio.store import user_rows
+
+    if name == "none":
+        return ""
+    user = user_rows.named(connection, name)
+    if user is None:
+        raise SettingsError(f"there is no user {name}; `kirotrio users` lists all")
+    return user.id
