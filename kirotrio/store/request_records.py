@@ -71,8 +71,11 @@ class RecordWriter:
                 nursery.start_soon(self._prune)
                 await self._write_all()
         finally:
-            with trio.move_on_after(self._flush_within, shield=True):
+            with trio.move_on_after(self._flush_within, shield=True) as patience:
                 await self._flush()
+            if patience.cancelled_caught:
+                late = f"the database did not take them within {self._flush_within:g} s"
+                self._log.warning("records of requests are lost", waiting=len(self), error=late)
             self.dropped += len(self._waiting)
             self._waiting.clear()
             self._tell()

@@ -5,6 +5,7 @@ What the relay answers it also tells of (`relay.outcome`); this is for all the r
 
 from __future__ import annotations
 
+import math
 import secrets
 from typing import Final
 
@@ -48,7 +49,7 @@ class Ration:
     """How many refused requests may be recorded: whoever has a key must not be able to fill the table with nothing."""
 
     _left: float = _BURST
-    _at: float = field(factory=trio.current_time)
+    _at: float = -math.inf
 
     def take(self) -> bool:
         """Whether there may be one more."""
