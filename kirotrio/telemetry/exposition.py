@@ -157,7 +157,7 @@ def _processes(pids: Sequence[int]) -> Iterator[Metric]:
 
     found: dict[str, Any] = {}
     for pid in pids:
-        for metric in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
+        for metric in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]  # theirs
             if (before := found.get(metric.name)) is None:
                 found[metric.name] = metric
                 continue

@@ -15,7 +15,7 @@ from kirotrio.classes import frozen
 from kirotrio.errors import RateLimited, Recovery
 
 BURST = 5
-"""Starts that may follow each other without a pause: as many subagents as a coding agent sends off together."""
+"""Starts that may follow each other without a pause: as many requests as a coding agent sends off together."""
 MINUTE = 60.0
 
 

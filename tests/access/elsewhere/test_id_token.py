@@ -117,7 +117,7 @@ def test_a_token_without_signature_is_refused(name: str, named: tuple[str, ...])
 def test_the_public_key_as_a_shared_secret_is_refused(form: str) -> None:
     secret = {
         "pem": GOOD.as_pem(private=False),  # type: ignore[union-attr] - it is an RSA key
-        "der": GOOD.as_der(private=False),  # type: ignore[union-attr]
+        "der": GOOD.as_der(private=False),  # type: ignore[union-attr] - the same
         "jwk": json.dumps(public(GOOD)).encode(),
         "n": str(public(GOOD)["n"]).encode(),
     }[form]
