@@ -20,6 +20,7 @@ from kirotrio.access.keys import PREFIX
 from kirotrio.cli.programs import for_shell, own_command
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import SettingsError
+from kirotrio.web.first_lines import anthropic_lines, openai_lines, variables
 
 KEY_FILE = "client-key"
 SHORTEST_KEY = 16
@@ -171,13 +172,9 @@ def welcome(
     lines = [
         *("", "Claude Code:", *_shell_lines(reach, shell_key, model)),
         *("", "Anthropic's Python SDK:", *imports),
-        "  from anthropic import Anthropic",
-        f'  client = Anthropic(base_url="{reach}", api_key={python_key})',
-        f'  client.messages.create(model="{model}", max_tokens=1024,'
-        ' messages=[{"role": "user", "content": "Hello"}])',
+        *(f"  {line}" for line in anthropic_lines(reach, python_key, model)),
         *("", "OpenAI's Python SDK (Chat Completions, Responses):", *imports),
-        "  from openai import OpenAI",
-        f'  client = OpenAI(base_url="{reach}/v1", api_key={python_key})',
+        *(f"  {line}" for line in openai_lines(reach, python_key)),
         "",
     ]
     if is_loopback(urlsplit(reach).hostname or ""):  # `launch` takes the kept key nowhere else
@@ -188,9 +185,8 @@ def welcome(
 
 
 def _shell_lines(reach: str, key: str, model: str) -> list[str]:
-    variables = {"ANTHROPIC_BASE_URL": reach, "ANTHROPIC_AUTH_TOKEN": key, "ANTHROPIC_MODEL": model}
     word = "set" if sys.platform == "win32" else "export"
-    return [f"  {word} {name}={value}" for name, value in variables.items()] + ["  claude"]
+    return [f"  {word} {name}={value}" for name, value in variables(reach, key, model).items()] + ["  claude"]
 
 
 def reachable(base_url: str) -> str:

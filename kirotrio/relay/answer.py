@@ -23,10 +23,11 @@ from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError, without_frames
 from kirotrio.relay.attempts import Attempts, Outlet
 from kirotrio.relay.conduit import Conduit
+from kirotrio.relay.course import Course
 from kirotrio.relay.drain import Item, Outgoing, Restart, drain_held, drain_live
 from kirotrio.relay.estimate import Estimate, estimate_at_once, estimate_input
 from kirotrio.relay.generation import shortest_patience
-from kirotrio.relay.outcome import Course, tell, usage_of
+from kirotrio.relay.outcome import tell, usage_of
 from kirotrio.relay.ports import Dialect, Loan, Sink
 from kirotrio.relay.prepare import prepare
 from kirotrio.relay.request import AnswerRequest, Mode, Relay

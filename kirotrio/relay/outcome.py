@@ -10,10 +10,10 @@ import time
 import orjson
 import trio
 
-from kirotrio.classes import frozen
 from kirotrio.conversation.events import Failed, Finish, Usage
 from kirotrio.errors import Cancelled
 from kirotrio.relay.attempts import AttemptRecord, Attempts
+from kirotrio.relay.course import Course
 from kirotrio.relay.drain import usage_kind
 from kirotrio.relay.request import AnswerRequest, Relay
 from kirotrio.store.request_record import RequestRecord
@@ -22,18 +22,6 @@ from kirotrio.telemetry.metrics import Finished
 _MOST_TRIES = 40
 """Attempts that a record tells of: server tools may make many."""
 STOPPED, CLIENT_GONE = "stopped", "client gone"
-
-
-@frozen
-class Course:
-    """The moments of one answer, in Trio's time; None for what it did not come to. `status`: of the head that the
-    client got."""
-
-    began_at: float
-    lent_at: float | None
-    prepared_at: float | None
-    first_sent_at: float | None
-    status: int | None
 
 
 def tell(

@@ -14,7 +14,7 @@ from kirotrio.telemetry.traces import Span, Trace, Traces
 
 if TYPE_CHECKING:
     from kirotrio.relay.attempts import Attempts
-    from kirotrio.relay.outcome import Course
+    from kirotrio.relay.course import Course
 
 _MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/\[\]-]{0,63}")
 

@@ -17,7 +17,7 @@ from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.metrics import Finished
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming
-from kirotrio.web.routes import surface_of
+from kirotrio.web.naming import surface_of
 
 _SHOWN: Final = 200
 """Characters of what a stranger sent that a line shows."""

@@ -21,8 +21,8 @@ from kirotrio.web.gateway import Gateway
 from kirotrio.web.http1 import Malformed, RequestHead
 from kirotrio.web.incoming import Endpoint, Incoming, Reply, Runs
 from kirotrio.web.intake import BodyIntake
-from kirotrio.web.naming import account_of
-from kirotrio.web.routes import SURFACES, surface_of
+from kirotrio.web.naming import account_of, surface_of
+from kirotrio.web.routes import SURFACES
 
 if TYPE_CHECKING:
     from kirotrio.web.app import RelayApp

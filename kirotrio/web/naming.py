@@ -1,4 +1,4 @@
-"""`/a/NAME/…`: the account that a path names, ahead of any other path there is."""
+"""What a path names: its surface, and (`/a/NAME/…`, ahead of any other path there is) the account."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ SCOPE_ACCOUNT = "kirotrio.account"
 
 _NAMED = re.compile(r"/a/([^/]+)(/.*)?", re.DOTALL)
 """Whatever stands there is meant as a name; which there are, the pool knows."""
+
+
+def surface_of(path: str) -> str:
+    """The surface that a path would belong to, whether that has it or not."""
+    if path == "/console" or path.startswith("/console/"):
+        return "console"
+    bare = path.removeprefix("/cc")
+    return bare[4:].partition("/")[0] if bare.startswith("/v1/") else ""
 
 
 def account_of(path: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from kirotrio.relay.ports import Dialect
 from kirotrio.relay.request import LARGE, AnswerRequest, Mode
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming
-from kirotrio.web.routes import surface_of
+from kirotrio.web.naming import surface_of
 
 _T = TypeVar("_T")
 

@@ -58,13 +58,5 @@ SURFACES: Final[Mapping[str, Callable[[], Routes]]] = {
 """What loads the routes of a surface, by its name; "" has all that stands outside `/v1`."""
 
 
-def surface_of(path: str) -> str:
-    """The surface that a path would belong to, whether that has it or not."""
-    if path == "/console" or path.startswith("/console/"):
-        return "console"
-    bare = path.removeprefix("/cc")
-    return bare[4:].partition("/")[0] if bare.startswith("/v1/") else ""
-
-
 def all_routes() -> Routes:
     return tuple(route for load in SURFACES.values() for route in load())

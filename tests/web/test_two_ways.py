@@ -13,7 +13,8 @@ import trio.testing
 from support.stack import KEY, question
 
 from kirotrio.web.app import create_app
-from kirotrio.web.routes import SURFACES, all_routes, surface_of
+from kirotrio.web.naming import surface_of
+from kirotrio.web.routes import SURFACES, all_routes
 
 LOADED = """
 import sys

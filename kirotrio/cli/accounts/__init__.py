@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import click
 
-_VERBS = ("list", "add", "import", "test", "usage", "models", "set", "rename", "enable", "disable", "remove")
-"""In the order of the help text."""
-_GROUP_OPTIONS = ("--help", "-h")
+from kirotrio.cli.verbs import Verbs
 
 
-class AccountVerbs(click.Group):
-    """A group whose bare call is `list`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+class AccountVerbs(Verbs):
+    verbs = ("list", "add", "import", "test", "usage", "models", "set", "rename", "enable", "disable", "remove")
+    bare = "list"
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        # Plain import statements, because the program that makes the executable reads them.
         match cmd_name:
             case "list":
                 from kirotrio.cli.accounts.listing import list_
@@ -63,12 +58,6 @@ class AccountVerbs(click.Group):
 
                 return remove
         return None
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """`kirotrio accounts --json` is `kirotrio accounts list --json`."""
-        if not args or (args[0].startswith("-") and args[0] not in _GROUP_OPTIONS):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
 
 
 @click.group(

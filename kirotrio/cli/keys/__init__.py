@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import click
 
-_VERBS = ("create", "list", "show", "set", "rotate", "revoke")
-"""In the order of the help text."""
+from kirotrio.cli.verbs import Verbs
 
 
-class KeyVerbs(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+class KeyVerbs(Verbs):
+    verbs = ("create", "list", "show", "set", "rotate", "revoke")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        # Plain import statements, because the program that makes the executable reads them.
         match cmd_name:
             case "create":
                 from kirotrio.cli.keys.making import create

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import click
 
-_VERBS = (
-    "list",
-    "create",
-    "invite",
-    "approve",
-    "disable",
-    "enable",
-    "set-password",
-    "set-role",
-    "reset-second-factor",
-    "remove",
-    "sessions",
-    "sign-out",
-)
-"""In the order of the help text."""
-_GROUP_OPTIONS = ("--help", "-h")
+from kirotrio.cli.verbs import Verbs
 
 
-class UserVerbs(click.Group):
-    """A group whose bare call is `list`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
+class UserVerbs(Verbs):
+    verbs = (
+        "list",
+        "create",
+        "invite",
+        "approve",
+        "disable",
+        "enable",
+        "set-password",
+        "set-role",
+        "reset-second-factor",
+        "remove",
+        "sessions",
+        "sign-out",
+    )
+    bare = "list"
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        # Plain import statements, because the program that makes the executable reads them.
         match cmd_name:
             case "list":
                 from kirotrio.cli.users.listing import list_
@@ -80,12 +75,6 @@ class UserVerbs(click.Group):
 
                 return sign_out
         return None
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """`kirotrio users --json` is `kirotrio users list --json`."""
-        if not args or (args[0].startswith("-") and args[0] not in _GROUP_OPTIONS):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
 
 
 @click.group(

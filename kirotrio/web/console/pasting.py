@@ -8,6 +8,7 @@ from typing import Final
 
 from kirotrio.classes import frozen
 from kirotrio.web.console.visit import Visit
+from kirotrio.web.first_lines import anthropic_lines, openai_lines, variables
 
 _HOST: Final = re.compile(r"[-.\w]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?", re.ASCII)
 _MODEL: Final = "claude-sonnet-4.5"
@@ -23,21 +24,11 @@ class Pasted:
 def lines_to_paste(visit: Visit, key: str) -> Sequence[Pasted]:
     """For Claude Code and the SDKs. The address is the one under which the page was asked for."""
     base = base_url(visit)
-    shell = (
-        f"export ANTHROPIC_BASE_URL={base}",
-        f"export ANTHROPIC_AUTH_TOKEN={key}",
-        f"export ANTHROPIC_MODEL={_MODEL}",
-    )
-    anthropic = (
-        "from anthropic import Anthropic",
-        f'client = Anthropic(base_url="{base}", api_key="{key}")',
-        f'client.messages.create(model="{_MODEL}", max_tokens=1024, messages=[{{"role": "user", "content": "Hello"}}])',
-    )
-    openai = ("from openai import OpenAI", f'client = OpenAI(base_url="{base}/v1", api_key="{key}")')
+    shell = [f"export {name}={value}" for name, value in variables(base, key, _MODEL).items()]
     return (
         Pasted("Claude Code", "\n".join((*shell, "claude"))),
-        Pasted("Python: anthropic", "\n".join(anthropic)),
-        Pasted("Python: openai", "\n".join(openai)),
+        Pasted("Python: anthropic", "\n".join(anthropic_lines(base, f'"{key}"', _MODEL))),
+        Pasted("Python: openai", "\n".join(openai_lines(base, f'"{key}"'))),
     )
 
 
