@@ -85,3 +85,58 @@ async def test_all_of_it_works_by_keyboard(stack):
             assert page.evaluate("() => document.activeElement.id") == "content"
 
         await browse(work)
+
+
+async def test_the_operators_other_places_open_by_keyboard_one_group_at_a_time(stack):
+    async with stack() as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console")
+            team, system = page.locator("details.group", has_text="Users"), page.locator("details.group").last
+            rows = page.eval_on_selector_all("#places > ul > li", "all => [...new Set(all.map(one => one.offsetTop))]")
+            assert len(rows) == 1, "the navigation takes more than one line"
+            team.locator("summary").focus()
+            page.keyboard.press("Enter")
+            page.get_by_role("link", name="Audit log").wait_for()
+            check_accessible(page)
+            picture(page, "navigation-open")
+            page.keyboard.press("Escape")
+            assert not team.evaluate("one => one.open")
+            assert page.evaluate("() => document.activeElement.textContent") == "Team", "the focus is where it was"
+            page.keyboard.press("Enter")
+            system.locator("summary").click()
+            assert [team.evaluate("one => one.open"), system.evaluate("one => one.open")] == [False, True]
+            page.locator("h1").click()
+            assert not system.evaluate("one => one.open")
+
+        await browse(work)
+
+
+async def test_the_navigation_opens_without_a_script(stack):
+    async with stack() as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console")
+            page.get_by_text("Team", exact=True).click()
+            page.get_by_role("link", name="Users").click()
+            page.wait_for_url("**/console/users")
+
+        await browse(work, java_script_enabled=False)
+
+
+async def test_a_phones_menu_shows_every_place(stack):
+    async with stack() as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console")
+            page.get_by_role("button", name="Menu").click()
+            for name in ("Requests", "Users", "Settings"):
+                page.locator("#places").get_by_role("link", name=name).wait_for()
+            check_accessible(page)
+            check_fits(page)
+            picture(page, "navigation-phone")
+
+        await browse(work, viewport=PHONE)

@@ -1,8 +1,11 @@
-"""The places that the navigation leads to, and who may go there."""
+"""The places that the navigation leads to, and who may go there.
+
+A few stand in the first rank; what is needed less often stands in a group that opens.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from kirotrio.classes import frozen
 from kirotrio.web.console.languages import N_
@@ -18,6 +21,8 @@ class Place:
     roles: frozenset[str]
     more: tuple[str, ...] = ()
     """Pages that belong to it, and stand elsewhere."""
+    group: str = ""
+    """The name of the group that it stands in; "": it stands in the first rank."""
 
     def holds(self, path: str) -> bool:
         """Whether the page at `path` is this one, or belongs to it."""
@@ -25,20 +30,41 @@ class Place:
         return path == self.path or beneath or path in self.more
 
 
+@frozen
+class Group:
+    """Places behind one name, which is English, and in the catalogue."""
+
+    name: str
+    places: tuple[Place, ...]
+
+    def holds(self, path: str) -> bool:
+        return any(place.holds(path) for place in self.places)
+
+
+Rank: TypeAlias = tuple[Place | Group, ...]
+
+TEAM_GROUP: Final = N_("Team")
+SYSTEM_GROUP: Final = N_("System")
+
 PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
     Place("/console/streams", N_("Running answers"), OPERATOR),
     Place("/console/requests", N_("Requests"), OWNERS),
     Place("/console/accounts", N_("Accounts"), EVERYONE),
     Place("/console/keys", N_("Keys"), OWNERS),
-    Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",)),
-    Place("/console/announcements", N_("Announcements"), OPERATOR),
-    Place("/console/mode", N_("Mode"), OPERATOR),
-    Place("/console/settings", N_("Settings"), OPERATOR),
-    Place("/console/audit", N_("Audit log"), OPERATOR),
+    Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",), group=TEAM_GROUP),
+    Place("/console/announcements", N_("Announcements"), OPERATOR, group=TEAM_GROUP),
+    Place("/console/audit", N_("Audit log"), OPERATOR, group=TEAM_GROUP),
+    Place("/console/mode", N_("Mode"), OPERATOR, group=SYSTEM_GROUP),
+    Place("/console/settings", N_("Settings"), OPERATOR, group=SYSTEM_GROUP),
 )
 
 
-def places(visit: Visit) -> tuple[Place, ...]:
-    """Those that this visit may go to."""
-    return tuple(place for place in PLACES if visit.may(place.roles))
+def places(visit: Visit) -> Rank:
+    """Those that this visit may go to, the groups last. Of a group with one place, the place alone."""
+    open_to = [place for place in PLACES if visit.may(place.roles)]
+    first: list[Place | Group] = [place for place in open_to if not place.group]
+    for name in dict.fromkeys(place.group for place in open_to if place.group):
+        inside = tuple(place for place in open_to if place.group == name)
+        first.append(Group(name, inside) if len(inside) > 1 else inside[0])
+    return tuple(first)

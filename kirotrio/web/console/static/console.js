@@ -26,7 +26,27 @@
   if (menu) {
     const places = document.getElementById(menu.getAttribute("aria-controls"));
     const narrow = window.matchMedia("(max-width: 44rem)");
-    const fit = () => { menu.hidden = !narrow.matches; };
+    const groups = [...places.querySelectorAll("details.group")];
+    // On a phone the menu shows all there is; elsewhere a group opens over the page, one at a time.
+    const fit = () => {
+      menu.hidden = !narrow.matches;
+      for (const group of groups) {
+        group.name = narrow.matches ? "" : "group";
+        group.open = narrow.matches;
+        group.querySelector("summary").tabIndex = narrow.matches ? -1 : 0;
+      }
+    };
+    const close = (but, focus) => {
+      for (const group of groups) {
+        if (!narrow.matches && group.open && group !== but) {
+          group.open = false;
+          if (focus) group.querySelector("summary").focus();
+        }
+      }
+    };
+    document.addEventListener("click", (event) => close(event.target.closest?.("details.group"), false));
+    document.addEventListener("focusin", (event) => close(event.target.closest?.("details.group"), false));
+    document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(null, true); });
     narrow.addEventListener("change", fit);
     fit();
     menu.addEventListener("click", () => {
