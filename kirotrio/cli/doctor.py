@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kirotrio.cli import account_checks, checks
+from kirotrio.cli import account_checks, checks, sign_in_checks
 from kirotrio.cli.account_checks import Check
 from kirotrio.cli.checks import Finding
 from kirotrio.cli.options import ACCOUNT, DATA, SERVING, flags, load, sources
@@ -63,6 +63,7 @@ def examine(loaded: LoadedSettings) -> list[Finding]:
         *checks.key(loaded),
         *checks.listening(server.host, server.port),
         *checks.vocabulary(),
+        *sign_in_checks.address(loaded.settings),
     ]
     return findings + trio.run(_beyond, loaded)
 
@@ -102,6 +103,7 @@ async def _beyond(loaded: LoadedSettings) -> list[Finding]:
     except SettingsError as error:
         return [Finding("wrong", "configuration", error.message)]
     async with transport:
+        elsewhere = sign_in_checks.providers(settings, transport, DEADLINE)
         opened = contextlib.ExitStack()
         with opened:
             try:
@@ -110,16 +112,20 @@ async def _beyond(loaded: LoadedSettings) -> list[Finding]:
             except KirotrioError as error:
                 # Without a data folder there is none, which was told before.
                 told = [] if settings.data.dir is None else [Finding("wrong", "store", error.message)]
-                return [*told, *checks.one_clock(await run_checks(_reach(loaded, transport, None, None)))]
+                reached = _reach(loaded, transport, None, None)
+                return [*told, *checks.one_clock(await run_checks(reached | elsewhere))]
             assert known is not None  # noqa: S101 - None is only said of a revision that was seen
             return [
                 *account_checks.store(stores, known),
-                *await _accounts(loaded, stores, known, transport),
+                *await _accounts(loaded, stores, known, transport, elsewhere),
             ]
 
 
-async def _accounts(loaded: LoadedSettings, stores: Stores, known: Known, transport: Transport) -> list[Finding]:
-    """The accounts of the store, or the sign-in that answers in their place, and what they have to reach."""
+async def _accounts(
+    loaded: LoadedSettings, stores: Stores, known: Known, transport: Transport, elsewhere: dict[str, Check]
+) -> list[Finding]:
+    """The accounts of the store, or the sign-in that answers in their place, and what they have to reach; beside
+    these, whatever `elsewhere` asks."""
     import trio
 
     settings = loaded.settings
@@ -146,7 +152,7 @@ async def _accounts(loaded: LoadedSettings, stores: Stores, known: Known, transp
                 findings.append(Finding("note", "accounts", sentence))
         else:
             named |= account_checks.kept(loaded, stores, known, transport, nursery)
-        named |= _reach(loaded, transport, chosen, None if alone else known)
+        named |= _reach(loaded, transport, chosen, None if alone else known) | elsewhere
         findings += checks.one_clock(await run_checks(named))
         nursery.cancel_scope.cancel()
     return findings

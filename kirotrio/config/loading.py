@@ -29,6 +29,7 @@ from kirotrio.config.sources import (
     from_variables,
     read_env_file,
 )
+from kirotrio.config.team import unfinished
 from kirotrio.config.values import Refused, parse
 from kirotrio.errors import SettingsError
 
@@ -105,7 +106,7 @@ def load_settings(
     return LoadedSettings(
         settings,
         MappingProxyType(origins),
-        (*notices, *other_sign_ins, *file_notices, *environment_notices),
+        (*notices, *other_sign_ins, *file_notices, *environment_notices, *unfinished(settings.sign_in)),
         config_file,
     )
 

@@ -76,3 +76,21 @@ class SignInSettings:
         0, "trust level that a LinuxDo user needs, up to 4; 0: any", unit="levels", least=0, most=4
     )
     deadline: float = setting(10.0, "for one call to such a provider", unit="seconds", above=0)
+
+
+def unfinished(settings: SignInSettings) -> list[str]:
+    """A sentence for each provider of which only a part is set, so that nobody can sign in there."""
+    pairs = (
+        ("openid_issuer", "openid_client_id"),
+        ("openid_client_id", "openid_issuer"),
+        ("openid_client_secret", "openid_client_id"),
+        ("github_client_id", "github_client_secret"),
+        ("github_client_secret", "github_client_id"),
+        ("linuxdo_client_id", "linuxdo_client_secret"),
+        ("linuxdo_client_secret", "linuxdo_client_id"),
+    )
+    return [
+        f"sign_in.{named} is set and sign_in.{other} is not, so that nobody can sign in there"
+        for named, other in pairs
+        if getattr(settings, named) and not getattr(settings, other)
+    ]
