@@ -1,7 +1,7 @@
 """A real browser for tests: Debian's Chromium, driven in a thread of its own beside a gateway that runs in Trio.
 
 What Playwright does is blocking and wants an event loop to itself, so that a test's browser part is a plain function,
-run by `trio.to_thread`.
+run by `trio.to_thread`. What every page has to be is in `support.looks`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 AXE = Path(__file__).parent.parent / "browser/vendor/axe/axe.min.js"
 SCREENSHOTS = Path(os.environ.get("KIROTRIO_SCREENSHOTS") or Path(__file__).parents[2] / "build/screenshots")
 """Where pictures are kept: another folder by KIROTRIO_SCREENSHOTS."""
 CHROMIUM = os.environ.get("KIROTRIO_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 PHONE = {"width": 360, "height": 740}
-_DESK = {"width": 1280, "height": 860}
+DESK = {"width": 1280, "height": 860}
+PASSWORD = "a long pass phrase"
 _OPTIONS = [
     "--no-sandbox",
     "--headless",
@@ -43,12 +44,7 @@ async def browse(work: Callable[[Page], None], **context: Any) -> None:
 
 def _browse(work: Callable[[Page], None], context: dict[str, Any]) -> None:
     with opened(**context) as page:
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
         work(page)
-        # A status like 401 is what some tests ask for.
-        assert not [said for said in complaints if "Failed to load resource" not in said], complaints
 
 
 @contextmanager
@@ -58,12 +54,36 @@ def opened(**context: Any) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS)
         try:
-            # The tests' own script (axe) is not of our pages, whose policy would forbid it: it comes by the debugger.
-            page = browser.new_context(**{"viewport": _DESK, "locale": "en", **context}).new_page()
-            page.set_default_timeout(20_000)
-            yield page
+            with _visitor(browser, context) as page:
+                yield page
         finally:
             browser.close()
+
+
+@contextmanager
+def somebody_else(page: Page, **context: Any) -> Iterator[Page]:
+    """Another person beside this one: no cookie is shared."""
+    browser = page.context.browser
+    assert browser is not None
+    with _visitor(browser, context) as other:
+        yield other
+
+
+@contextmanager
+def _visitor(browser: Browser, options: dict[str, Any]) -> Iterator[Page]:
+    context = browser.new_context(**{"viewport": DESK, "locale": "en", **options})
+    complaints: list[str] = []
+    context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    try:
+        # The tests' own script (axe) is not of our pages, whose policy would forbid it: it comes by the debugger.
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        yield page
+    finally:
+        context.close()
+    # A status like 401 is what some tests ask for.
+    assert not [said for said in complaints if "Failed to load resource" not in said], complaints
 
 
 def picture(page: Page, name: str) -> None:
@@ -71,10 +91,14 @@ def picture(page: Page, name: str) -> None:
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
-def check_accessible(page: Page) -> None:
-    """Fails where axe-core finds anything serious or critical."""
-    page.evaluate(AXE.read_text() + ";0")
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+def check_accessible(page: Page, *only: str) -> None:
+    """Fails where axe-core finds anything serious or critical: by all its rules, or by those that are named."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text() + ";0")
+    options: dict[str, Any] = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+    if only:
+        options["runOnly"] = list(only)
+    found = page.evaluate("options => axe.run(document, options)", options)
     grave = [
         f"{one['id']} ({one['impact']}): {one['help']}: {[node['html'][:200] for node in one['nodes']][:5]}"
         for one in found["violations"]
@@ -89,7 +113,7 @@ def check_fits(page: Page) -> None:
     assert wide <= 0, f"{page.url} is {wide} pixels wider than the window"
 
 
-def set_up(page: Page, url: str, key: str, name: str = "anna", password: str = "a long pass phrase") -> None:
+def set_up(page: Page, url: str, key: str, name: str = "anna", password: str = PASSWORD) -> None:
     """Be the first operator, as far as the page about accounts."""
     page.goto(f"{url}/console")
     page.get_by_label("Key of this gateway").fill(key)
@@ -98,3 +122,12 @@ def set_up(page: Page, url: str, key: str, name: str = "anna", password: str = "
     page.get_by_label("The password again").fill(password)
     page.get_by_role("button", name="Go on").click()
     page.wait_for_url("**/console/setup/account")
+
+
+def sign_in(page: Page, url: str, name: str, password: str = PASSWORD) -> None:
+    """Be somebody who is known, as far as the first page (or the second factor)."""
+    page.goto(f"{url}/console/sign-in")
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_function("() => !location.pathname.endsWith('/sign-in')")

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from kirotrio import __version__
 from kirotrio.web.console import cookies
+from kirotrio.web.console.agents import browser_of
 from kirotrio.web.console.assets import asset
 from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
 from kirotrio.web.console.languages import LANGUAGES, Speech
@@ -38,7 +39,7 @@ def page(
     """A template of `templates/`, filled in. Every value is escaped; a name that is not given is an error.
 
     Templates have `_` (translates a sentence), `visit`, `places` (the navigation), `elsewhere` (gives the providers to
-    sign in at), `asset`, `size` and `when`.
+    sign in at), `asset`, and the filters `size`, `when` and `browser`.
     """
     if visit.notice is not None:
         visit.keep(cookies.NOTICE, "", 0)
@@ -98,7 +99,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset, version=__version__, role_names=ROLES)
-    made.filters.update(when=when, size=size)
+    made.filters.update(when=when, size=size, browser=browser_of)
     return made
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from support.console import browser
 
 from kirotrio.config.options import options
+from kirotrio.web.console.languages import CHINESE, catalogue
 
 SECRET = "a-refresh-token-nobody-may-see"
 
@@ -27,3 +28,20 @@ async def test_every_setting_is_shown_and_no_secret_is(stack):
         assert one.text.count('<th scope="row">') == 1
         none = await someone.open("/console/settings?search=<script>alert(1)</script>")
         assert "<script>alert" not in none.text
+
+
+def test_whatever_a_setting_is_counted_in_has_its_chinese():
+    missing = {option.unit for option in options().values() if option.unit} - catalogue(CHINESE).keys()
+    assert not missing, f"units that settings.py of the console does not name: {sorted(missing)}"
+
+
+async def test_a_reader_of_chinese_is_told_values_and_sources_in_chinese(stack):
+    async with stack() as s:
+        s.gateway.origins = {"server.port": "environment KIROTRIO_PORT", "server.host": "command line"}
+        someone = browser(s, **{"accept-language": "zh"})
+        await someone.set_up("anna")
+        page = await someone.open("/console/settings?only=changed")
+        assert "环境变量 KIROTRIO_PORT" in page.text
+        assert "命令行" in page.text
+        assert "command line" not in page.text.replace("The command line", "")
+        assert "秒" in (await someone.open("/console/settings?search=deadlines.login")).text
