@@ -1,15 +1,13 @@
-"""The recordings of a data folder, as the command line finds and reads them."""
+"""The recordings of a data folder, as the command line finds them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import KirotrioError, SettingsError
+from kirotrio.store.recordings import FOLDER
 from kirotrio.store.ring import Entry, entries, named
-
-FOLDER = "recorder"
 
 
 def recorder_folder(loaded: LoadedSettings) -> Path:
@@ -30,16 +28,3 @@ def find(folder: Path, id: str) -> Entry:
     there = len(entries(folder))
     tell = "`kirotrio replay` lists them" if there else "--set recorder.requests=100 makes `kirotrio serve` record"
     raise KirotrioError(f"there is no recording {id!r} among the {there} in {folder}; {tell}")
-
-
-def read(entry: Entry) -> dict[str, Any]:
-    """Raises KirotrioError for what is no recording."""
-    import orjson
-
-    try:
-        told = orjson.loads(entry.path.read_bytes())
-    except orjson.JSONDecodeError:
-        told = None
-    if not isinstance(told, dict) or told.get("format") != 1:
-        raise KirotrioError(f"{entry.path} is no recording that this version of kirotrio reads")
-    return told

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kirotrio.cli.options import DATA, SERVING, with_settings
-from kirotrio.cli.recordings import find, read, recorder_folder
+from kirotrio.cli.recordings import find, recorder_folder
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import KirotrioError
+from kirotrio.store.recordings import read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,10 @@ from kirotrio.config.settings import Settings
 from kirotrio.errors import KirotrioError
 from kirotrio.relay.recording import Exchange, Kept, Sheet
 from kirotrio.relay.told import tell
+from kirotrio.store.recordings import FORMAT
 from kirotrio.telemetry.cover import Cover
 from kirotrio.telemetry.redact import MASK, Redactor
 
-FORMAT: Final = 1
 _SHOWN: Final = frozenset(
     {"accept", "accept-encoding", "accept-language", "anthropic-beta", "anthropic-version", "cache-control"}
     | {"connection", "content-encoding", "content-length", "content-type", "date", "openai-beta", "retry-after"}

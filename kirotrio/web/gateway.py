@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from attrs import field
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from kirotrio.web.workers.seat import Seat
 
 
+_READERS: Final = 2
+
+
 @define
 class Gateway:
     """The long-lived parts of one gateway process."""
@@ -51,6 +55,10 @@ class Gateway:
     """Of what keys with limits use; None where no keys are given out."""
     recording: Recording | None = None
     """What records requests, where that is asked for."""
+    recordings: Path | None = None
+    """The folder where recordings are, or would be."""
+    reading: trio.CapacityLimiter = field(factory=lambda: trio.CapacityLimiter(_READERS))
+    """Of recordings that are read for pages at one time: each may take its size many times over."""
     inflight: Inflight = field()
     rate: RatePerMinute = field()
     addresses: AddressRules = field()

@@ -21,13 +21,13 @@ from kirotrio.relay.ports import Dialect, Sink
 from kirotrio.relay.recorded import document
 from kirotrio.relay.recording import Kept, ListeningSink, ListeningTransport, Sheet
 from kirotrio.relay.request import AnswerRequest, Relay
+from kirotrio.store.recordings import FOLDER
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.store.ring import Ring
 from kirotrio.telemetry.log import Log
 from kirotrio.telemetry.recorder import Recorded, Recorder
 from kirotrio.web.incoming import Incoming
 
-FOLDER: Final = "recorder"
 NAMES: Final = ("message_id", "completion_id", "created", "response_id", "created_at")
 """What the dialects draw by lot or take from the clock, once an answer."""
 

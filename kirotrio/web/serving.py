@@ -28,6 +28,7 @@ from kirotrio.errors import Overloaded
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.learned import keep_corrections, load_corrections
 from kirotrio.relay.request import Relay
+from kirotrio.store.recordings import FOLDER
 from kirotrio.store.request_records import RecordWriter
 from kirotrio.telemetry.log import Log
 from kirotrio.web.front import GatewayFront
@@ -129,6 +130,7 @@ async def serve_gateway(
             keyring = Keyring(surroundings.keys, book)
             gateway = Gateway(settings, relay, pool, keyring, log, seat, several, modes=modes, counting=counting)
             gateway.origins = surroundings.origins
+            gateway.recordings = folder / FOLDER
             answer_colleagues(gateway)
             if settings.recorder.requests:
                 from kirotrio.web.recording import open_recording

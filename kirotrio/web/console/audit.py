@@ -31,6 +31,7 @@ _THINGS: Mapping[str, str] = {
     "key": N_("Keys"),
     "account": N_("Accounts"),
     "answer": N_("Running answers"),
+    "recording": N_("Recordings"),
     "announcement": N_("Announcements"),
     "mode": N_("Modes"),
     "setting": N_("Settings"),

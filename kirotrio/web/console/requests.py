@@ -9,15 +9,18 @@ import orjson
 
 from kirotrio.classes import frozen
 from kirotrio.errors import NotFound
+from kirotrio.store.audit_entry import Entry
 from kirotrio.store.listing import Listed
 from kirotrio.store.request_record import RequestRecord, ShownRequest
-from kirotrio.web.console.guarding import reads
+from kirotrio.web.console.forms import Form
+from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
-from kirotrio.web.console.pages import page
+from kirotrio.web.console.pages import page, page_headers
+from kirotrio.web.console.recorded import recorded_of, whole_of
 from kirotrio.web.console.visit import OPERATOR, OWNERS, Visit, people_of
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.incoming import Runs
+from kirotrio.web.incoming import Reply, Runs
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -116,6 +119,48 @@ async def show_all(gateway: Gateway, visit: Visit) -> Runs:
 
 
 async def show_one(gateway: Gateway, visit: Visit, request_id: str) -> Runs:
+    found = await _found(gateway, visit, request_id)
+    course = course_of(found.record)
+    return page(
+        gateway,
+        visit,
+        "request.html",
+        one=found.record,
+        key=found.key,
+        course=course,
+        tries=tries_of(found.record),
+        width=WIDTH,
+        recorded=await recorded_of(gateway, request_id),
+        kept=gateway.settings.recorder.requests,
+        is_alone=gateway.several is None,
+    )
+
+
+async def download(gateway: Gateway, visit: Visit, form: Form, request_id: str) -> Runs:
+    """The recording, for who has given the password again."""
+    await _found(gateway, visit, request_id)
+    people = await people_of(gateway)
+    people.require_confirmed(visit.signed_in)
+    whole = await whole_of(gateway, request_id, for_operator=visit.may(OPERATOR))
+    entry = visit.actor.entry("recording.download", request_id, people.now(), {"bytes": len(whole)})
+    await people.database.write(partial(_note, entry=entry))
+    headers = {
+        **page_headers(visit.secure),
+        "content-type": "application/json",
+        "content-disposition": f'attachment; filename="{request_id}.json"',
+    }
+    return Reply(whole, headers=headers)
+
+
+def _note(connection: Connection, entry: Entry) -> None:
+    from kirotrio.store.audit_rows import note
+
+    note(connection, entry)
+
+
+async def _found(gateway: Gateway, visit: Visit, request_id: str) -> ShownRequest:
+    """Raises NotFound for a request that is not there, and for somebody else's."""
+
     def work(connection: Connection, owner_id: str | None) -> ShownRequest | None:
         from kirotrio.store import request_rows
 
@@ -124,11 +169,7 @@ async def show_one(gateway: Gateway, visit: Visit, request_id: str) -> Runs:
     found = await (await people_of(gateway)).database.read(partial(work, owner_id=_owner(visit)))
     if found is None:
         raise NotFound("there is no such request; it may be too old to be kept, or not written yet")
-    course = course_of(found.record)
-    return page(
-        gateway, visit, "request.html", one=found.record, key=found.key, course=course, tries=tries_of(found.record),
-        width=WIDTH,
-    )  # fmt: skip
+    return found
 
 
 def _owner(visit: Visit) -> str | None:
@@ -136,4 +177,8 @@ def _owner(visit: Visit) -> str | None:
     return None if visit.may(OPERATOR) else visit.user.id
 
 
-ROUTES = (reads(REQUESTS, show_all, OWNERS), reads(REQUESTS + "/<request_id>", show_one, OWNERS))
+ROUTES = (
+    reads(REQUESTS, show_all, OWNERS),
+    reads(REQUESTS + "/<request_id>", show_one, OWNERS),
+    changes(REQUESTS + "/<request_id>/recording", download, OWNERS),
+)

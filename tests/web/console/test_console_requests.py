@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import attrs
 import orjson
 from hypothesis import given
@@ -21,7 +23,7 @@ SECONDS = st.none() | st.floats(min_value=0, max_value=2000)
 
 
 def record(**values):
-    return RequestRecord(**{"id": "req_1", "at": 1000.0, "outcome": "end_turn", "seconds": 4.0, **values})
+    return RequestRecord(**{"id": "req_1", "at": time.time(), "outcome": "end_turn", "seconds": 4.0, **values})
 
 
 def test_the_course_of_a_request_is_told_part_by_part():

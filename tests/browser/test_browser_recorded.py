@@ -1,0 +1,84 @@
+"""Recorded bodies in a real browser: opened one by one, with what a stranger wrote in them as text, and downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import orjson
+from support.chromium import PHONE, browse, check_accessible, check_fits, picture, set_up
+from support.stack import KEY, question
+
+SCRIPT = "<script>document.title = 'taken'</script>"
+
+
+async def test_an_operator_reads_the_bodies_and_downloads_the_recording(stack, tmp_path):
+    async with stack(recorder={"requests": 5, "texts": "keep"}) as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            body = question(f"Say hi {SCRIPT} " + "wide" * 400, stream=True)
+            with httpx.Client(trust_env=False, timeout=60) as http:
+                answer = http.post(f"{s.url}/v1/messages", json=body, headers={"x-api-key": KEY})
+            name = answer.headers["request-id"]
+            here = f"{s.url}/console/requests/{name}"
+            while True:  # records and recordings are written from beside
+                page.goto(here)
+                if page.get_by_text("What the client sent").count():
+                    break
+            assert not page.locator("details[open]").count(), "what was said is not shown before it is asked for"
+            check_accessible(page)
+            for summary in page.locator("details.body summary").all():
+                summary.focus()
+                page.keyboard.press("Enter")
+            assert page.locator("details.body[open]").count() == 4
+            page.get_by_role("region", name="What the client sent").get_by_text("document.title").wait_for()
+            assert "taken" not in page.title()
+            check_accessible(page)
+            check_fits(page)
+            picture(page, "request-with-bodies")
+            page.get_by_role("button", name="Dark").click()
+            _open(page)
+            check_accessible(page)
+            picture(page, "request-with-bodies-dark")
+            page.get_by_role("button", name="简体中文").click()
+            _open(page)
+            page.get_by_text("客户端发送的内容").first.wait_for()
+            check_accessible(page)
+            picture(page, "request-with-bodies-chinese")
+            page.set_viewport_size(PHONE)
+            check_fits(page)
+            check_accessible(page)
+            picture(page, "request-with-bodies-phone")
+            with page.expect_download() as arriving:
+                page.get_by_role("button", name="下载录制").click()
+            assert arriving.value.suggested_filename == f"{name}.json"
+            taken = tmp_path / "taken.json"
+            arriving.value.save_as(taken)
+            assert orjson.loads(Path(taken).read_bytes())["id"] == name
+            assert page.url == here, "a download leaves the page as it is"
+
+        await browse(work, accept_downloads=True)
+
+
+async def test_a_page_without_a_recording_says_how_to_switch_it_on(stack):
+    async with stack() as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            with httpx.Client(trust_env=False, timeout=60) as http:
+                answer = http.post(f"{s.url}/v1/messages", json=question(), headers={"x-api-key": KEY})
+            while True:
+                page.goto(f"{s.url}/console/requests/{answer.headers['request-id']}")
+                if page.get_by_text("Recording is off").count():
+                    break
+            check_accessible(page)
+            page.set_viewport_size(PHONE)
+            check_fits(page)
+            picture(page, "request-without-recording-phone")
+
+        await browse(work)
+
+
+def _open(page):
+    page.evaluate("() => { for (const one of document.querySelectorAll('details.body')) one.open = true; }")
