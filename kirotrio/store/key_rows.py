@@ -96,6 +96,11 @@ def named(connection: Connection, name: str) -> list[KeyRecord]:
     return [_record(row) for row in connection.execute(_select().where(fits).order_by(keys.c.created_at))]
 
 
+def ids_of(connection: Connection, owner_id: str) -> set[str]:
+    """The ids of all keys of this user, revoked ones too."""
+    return set(connection.execute(select(keys.c.id).where(keys.c.owner_id == owner_id)).scalars())
+
+
 def is_taken(connection: Connection, name: str, owner_id: str, *, but: str = "") -> bool:
     """Whether this owner has another key of that name that is not revoked. `but`: the id of one that does not count."""
     of_owner = keys.c.owner_id == owner_id if owner_id else keys.c.owner_id.is_(None)

@@ -26,8 +26,8 @@ class By(enum.Enum):
 @frozen(kw_only=True)
 class Sums:
     """What some requests came to. `failures`: those that ended in an error, and those that a stop of the gateway cut.
-    `first_p50` and `first_p95`: seconds to the first token, of which half and 95 of 100 were no slower; None where none
-    came to one. `seconds_p50` and `seconds_p95`: until the end, likewise."""
+    `first_p50` and `first_p95`: seconds to the first token, rounded to two digits, of which half and 95 of 100 were no
+    slower; None where none came to one."""
 
     requests: int = 0
     failures: int = 0
@@ -36,8 +36,6 @@ class Sums:
     credits: float = 0.0
     first_p50: float | None = None
     first_p95: float | None = None
-    seconds_p50: float | None = None
-    seconds_p95: float | None = None
 
 
 @frozen

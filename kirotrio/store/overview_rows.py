@@ -2,13 +2,20 @@
 
 One statement for each of these, the same for both engines. What is looked at is found by an index: of a span of time
 by `at`, of one key or user by `key_id` and `at`, of one account by `account` and `at`.
+
+Of a large span most of the time goes where rows are sorted one by one. So the engine counts requests by their time to
+the first token, rounded to two digits, and ranks are taken here, from those counts: rounding keeps an order, so that a
+rank's value is what rounding the exact one gives.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, case, cast, func, literal, select
+from attrs import evolve
+from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, case, cast, func, select
 
 from kirotrio.errors import Cause
 from kirotrio.store.columns import as_text
@@ -23,80 +30,103 @@ _SHARES = 20
 
 def overview(connection: Connection, chosen: Chosen, shares: int = _SHARES) -> Overview:
     """All that the console's first page shows of the past. `shares`: how many of each kind at most."""
+    steps = _counted(connection, chosen, _step(connection, chosen))
     return Overview(
-        total(connection, chosen),
-        over_time(connection, chosen),
+        _added(steps),
+        _points(chosen, steps),
         shares_of(connection, chosen, By.MODEL, shares),
         shares_of(connection, chosen, By.ACCOUNT, shares),
         shares_of(connection, chosen, By.KEY, shares),
     )
 
 
-def total(connection: Connection, chosen: Chosen) -> Sums:
-    """The sums of all of them."""
-    for row in connection.execute(_sums(chosen, literal(0))):
-        return _read(row)
-    return Sums()
-
-
 def over_time(connection: Connection, chosen: Chosen) -> list[Point]:
     """The sums of each step, in order; of a step without a request as well."""
-    at = requests.c.at / chosen.step
-    # A cast of PostgreSQL's rounds, and not every SQLite has a floor; its cast cuts off.
-    number = cast(at if connection.dialect.name == "sqlite" else func.floor(at), Integer)
-    found = {row.what * chosen.step: _read(row) for row in connection.execute(_sums(chosen, number))}
-    return [Point(at, found.get(at, Sums())) for at in chosen.steps]
+    return _points(chosen, _counted(connection, chosen, _step(connection, chosen)))
 
 
 def shares_of(connection: Connection, chosen: Chosen, by: By, most: int = _SHARES) -> list[Share]:
     """The sums of each model, account, key or surface; `most` of them, those with most requests first."""
-    sums = _sums(chosen, requests.c[by.value])
-    rows = connection.execute(sums.order_by(sums.selected_columns.requests.desc(), "what").limit(most)).all()
-    names = _names(connection, [row.what for row in rows]) if by is By.KEY else {}
-    return [Share(row.what, names.get(row.what, row.what), _read(row)) for row in rows]
+    each = _each(_counted(connection, chosen, requests.c[by.value]))
+    first = sorted(each.items(), key=lambda one: (-one[1].requests, one[0]))[:most]
+    names = _names(connection, [what for what, _ in first]) if by is By.KEY else {}
+    return [Share(what, names.get(what, what), sums) for what, sums in first]
 
 
-def _sums(chosen: Chosen, what: ColumnElement[Any]) -> Select[Any]:
-    """A row of sums for each value of `what`."""
+def choices(connection: Connection, chosen: Chosen, by: By, most: int = 200) -> list[tuple[str, str]]:
+    """Ids and names of what there is of a kind (model, account or key), those with most requests first: what one may
+    choose to look at alone. What is chosen of this kind already does not count."""
+    changes: dict[str, Any] = {by.name.lower(): ""}
+    chosen = evolve(chosen, **changes)
+    what = requests.c[by.value]
+    counted = _where(select(what.label("what")), chosen).group_by(what).order_by(func.count().desc(), what)
+    found = [row.what for row in connection.execute(counted.limit(most)) if row.what]
+    names = _names(connection, found) if by is By.KEY else {}
+    return [(one, names.get(one, one)) for one in found]
+
+
+def any_at_all(connection: Connection, owner: str | None = None) -> bool:
+    """Whether there is one request, of whatever time; `owner` as in `Chosen`."""
+    found = select(requests.c.id)
+    if owner is not None:
+        found = found.where(requests.c.key_id.in_(_keys_of(owner)))
+    return connection.execute(found.limit(1)).first() is not None
+
+
+def _step(connection: Connection, chosen: Chosen) -> ColumnElement[Any]:
+    """The number of the step that a request falls into."""
+    return _whole(connection, requests.c.at / chosen.step)
+
+
+def _counted(connection: Connection, chosen: Chosen, what: ColumnElement[Any]) -> Sequence[Row[Any]]:
+    """A row of sums for each value of `what` and each rounded time to the first token."""
+    return connection.execute(_counts(connection, chosen, what)).all()
+
+
+def _counts(connection: Connection, chosen: Chosen, what: ColumnElement[Any]) -> Select[Any]:
     table = requests.c
-    columns = [what.label("what"), table.outcome, table.input_tokens, table.output_tokens, table.credits]
-    for name in ("first_event_seconds", "seconds"):
-        # Those without one are ranked apart: the engines do not agree on which end of an order they stand at.
-        value = table[name]
-        columns += [
-            value,
-            func.row_number().over(partition_by=(what, value.is_(None)), order_by=value).label(f"{name}_rank"),
-            func.count(value).over(partition_by=what).label(f"{name}_count"),
-        ]
-    each = _where(select(*columns), chosen).subquery().c
-
-    def percentile(name: str, part: float) -> ColumnElement[Any]:
-        reached = each[f"{name}_rank"] >= part * each[f"{name}_count"]
-        return func.min(case((reached, each[name])))
-
+    columns = what.label("what"), _first(connection).label("first"), table.outcome
+    # Apart, so that each expression, which has values bound to it, stands in the statement once.
+    one = _where(select(*columns, table.input_tokens, table.output_tokens, table.credits), chosen).subquery().c
     return select(
-        each.what,
+        one.what,
+        one.first,
         func.count().label("requests"),
-        func.sum(case((each.outcome.in_(FAILED), 1), else_=0)).label("failures"),
-        func.coalesce(func.sum(each.input_tokens), 0).label("input_tokens"),
-        func.coalesce(func.sum(each.output_tokens), 0).label("output_tokens"),
-        func.coalesce(func.sum(each.credits), 0.0).label("credits"),
-        percentile("first_event_seconds", 0.5).label("first_p50"),
-        percentile("first_event_seconds", 0.95).label("first_p95"),
-        percentile("seconds", 0.5).label("seconds_p50"),
-        percentile("seconds", 0.95).label("seconds_p95"),
-    ).group_by(each.what)
+        func.sum(case((one.outcome.in_(FAILED), 1), else_=0)).label("failures"),
+        func.coalesce(func.sum(one.input_tokens), 0).label("input_tokens"),
+        func.coalesce(func.sum(one.output_tokens), 0).label("output_tokens"),
+        func.coalesce(func.sum(one.credits), 0.0).label("credits"),
+    ).group_by(one.what, one.first)
+
+
+def _first(connection: Connection) -> ColumnElement[Any]:
+    """The time to the first token in hundredths of a second, rounded to two digits."""
+    value = requests.c.first_event_seconds
+
+    def rounded(unit: int) -> ColumnElement[Any]:
+        return _whole(connection, value * 100 / unit + 0.5) * unit
+
+    return case((value < 1, rounded(1)), (value < 10, rounded(10)), (value < 100, rounded(100)), else_=rounded(1000))
+
+
+def _whole(connection: Connection, value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Of a number that is not negative the whole part."""
+    # A cast of PostgreSQL's rounds, and not every SQLite has a floor; its cast cuts off.
+    return cast(value if connection.dialect.name == "sqlite" else func.floor(value), Integer)
 
 
 def _where(rows: Select[Any], chosen: Chosen) -> Select[Any]:
     rows = rows.where(requests.c.at >= chosen.since, requests.c.at < chosen.until)
     if chosen.owner is not None:
-        theirs = select(keys.c.id).where(keys.c.owner_id == as_text(chosen.owner))
-        rows = rows.where(requests.c.key_id.in_(theirs))
+        rows = rows.where(requests.c.key_id.in_(_keys_of(chosen.owner)))
     for name, value in (("account", chosen.account), ("model", chosen.model), ("key_id", chosen.key)):
         if value:
             rows = rows.where(requests.c[name] == as_text(value))
     return rows
+
+
+def _keys_of(owner: str) -> Select[Any]:
+    return select(keys.c.id).where(keys.c.owner_id == as_text(owner))
 
 
 def _names(connection: Connection, ids: list[str]) -> dict[str, str]:
@@ -104,15 +134,40 @@ def _names(connection: Connection, ids: list[str]) -> dict[str, str]:
     return {row.id: row.name for row in connection.execute(named)} if ids else {}
 
 
-def _read(row: Any) -> Sums:
+def _points(chosen: Chosen, counted: Sequence[Row[Any]]) -> list[Point]:
+    found = _each(counted)
+    return [Point(at, found.get(at // chosen.step, Sums())) for at in chosen.steps]
+
+
+def _each(counted: Sequence[Row[Any]]) -> dict[Any, Sums]:
+    """The sums of each `what`."""
+    rows: dict[Any, list[Row[Any]]] = {}
+    for row in counted:
+        rows.setdefault(row.what, []).append(row)
+    return {what: _added(own) for what, own in rows.items()}
+
+
+def _added(rows: Sequence[Row[Any]]) -> Sums:
+    times: Counter[int] = Counter()
+    for row in rows:
+        if row.first is not None:
+            times[row.first] += row.requests
     return Sums(
-        requests=int(row.requests),
-        failures=int(row.failures),
-        input_tokens=int(row.input_tokens),
-        output_tokens=int(row.output_tokens),
-        credits=float(row.credits),
-        first_p50=row.first_p50,
-        first_p95=row.first_p95,
-        seconds_p50=row.seconds_p50,
-        seconds_p95=row.seconds_p95,
+        requests=sum(row.requests for row in rows),
+        failures=sum(int(row.failures) for row in rows),
+        input_tokens=sum(int(row.input_tokens) for row in rows),
+        output_tokens=sum(int(row.output_tokens) for row in rows),
+        credits=float(sum(row.credits for row in rows)),
+        first_p50=_rank(times, 50),
+        first_p95=_rank(times, 95),
     )
+
+
+def _rank(times: Counter[int], percent: int) -> float | None:
+    """Of times in hundredths of a second the one, in seconds, that so many of 100 do not exceed."""
+    left = times.total() * percent
+    for time in sorted(times):
+        left -= 100 * times[time]
+        if left <= 0:
+            return time / 100
+    return None

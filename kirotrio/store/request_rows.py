@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, select
+from sqlalchemy import Connection, Row, Select, delete, func, or_, select
 
 from kirotrio.store.columns import as_text, fitting, insertion
 from kirotrio.store.listing import Listed, Listing
@@ -23,8 +23,8 @@ def page(connection: Connection, listing: Listing, owner_id: str | None = None) 
     """The newest first. `owner_id`: only those that came with keys of this user; None for all.
 
     Sorted by `at`, `key`, `account`, `model`, `seconds`, `first`, `input`, `output` or `credits`; sought in ids,
-    models, accounts, keys, clients and errors; filtered by `account`, `key`, `model` and `result` (`finished` or
-    `failed`).
+    models, accounts, keys, clients and errors; filtered by `account`, `key` (its name or id), `model` and `result`
+    (`finished` or `failed`).
     """
     return listed(
         connection,
@@ -54,7 +54,7 @@ def page(connection: Connection, listing: Listing, owner_id: str | None = None) 
         ),
         filters={
             "account": lambda value: requests.c.account == value,
-            "key": lambda value: keys.c.name == value,
+            "key": lambda value: or_(keys.c.name == value, requests.c.key_id == value),
             "model": lambda value: requests.c.model == value,
             "result": lambda value: requests.c.error != "" if value == "failed" else requests.c.error == "",
         },

@@ -14,7 +14,7 @@ from support.engines import emptied
 
 from kirotrio.store.database import Database
 from kirotrio.store.overview import DAY, HOUR, MOST_POINTS, By, Chosen, Sums
-from kirotrio.store.overview_rows import FAILED, _sums, over_time, overview, shares_of, total
+from kirotrio.store.overview_rows import FAILED, _counts, any_at_all, choices, over_time, overview, shares_of
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.store.request_rows import insert
 from kirotrio.store.schema import keys, requests, users
@@ -47,6 +47,14 @@ def nearest_rank(values: list[float], part: float) -> float | None:
     return ordered[math.ceil(part * len(ordered)) - 1] if ordered else None
 
 
+def two_digits(seconds: float | None) -> float | None:
+    """Rounded, a half upwards, to two digits, and to hundredths at the finest."""
+    if seconds is None:
+        return None
+    unit = 1 if seconds < 1 else 10 if seconds < 10 else 100 if seconds < 100 else 1000
+    return math.floor(seconds * 100 / unit + 0.5) * unit / 100
+
+
 def added_up(records: list[RequestRecord]) -> Sums:
     """The sums as one would do them by hand."""
     firsts = [one.first_event_seconds for one in records if one.first_event_seconds is not None]
@@ -56,10 +64,8 @@ def added_up(records: list[RequestRecord]) -> Sums:
         input_tokens=sum(one.input_tokens or 0 for one in records),
         output_tokens=sum(one.output_tokens or 0 for one in records),
         credits=sum(one.credits or 0.0 for one in records),
-        first_p50=nearest_rank(firsts, 0.5),
-        first_p95=nearest_rank(firsts, 0.95),
-        seconds_p50=nearest_rank([one.seconds for one in records], 0.5),
-        seconds_p95=nearest_rank([one.seconds for one in records], 0.95),
+        first_p50=two_digits(nearest_rank(firsts, 0.5)),
+        first_p95=two_digits(nearest_rank(firsts, 0.95)),
     )
 
 
@@ -73,7 +79,10 @@ _one = st.fixed_dictionaries(
         "model": st.sampled_from(["claude-sonnet-5", "gpt-5.6-sol", ""]),
         "account": st.sampled_from(["work", "home", ""]),
         "seconds": st.integers(0, 400).map(lambda eighths: eighths / 8),
-        "first_event_seconds": st.none() | st.integers(0, 400).map(lambda eighths: eighths / 8),
+        "first_event_seconds": st.none()
+        | st.integers(0, 400).map(lambda eighths: eighths / 8)
+        | st.floats(0, 2000, width=32)
+        | st.sampled_from([0.994, 0.995, 1.0, 9.94, 9.95, 10.0, 99.4, 99.5, 100.0]),
         "input_tokens": st.none() | st.integers(0, 2**31 - 1),
         "output_tokens": st.none() | st.integers(0, 10**6),
         "credits": st.none() | st.integers(0, 800).map(lambda eighths: eighths / 8),
@@ -131,7 +140,8 @@ def test_one_account_model_or_key_can_be_looked_at_alone(database: Database) -> 
     )
 
     def count(**asked: str) -> int:
-        return database.reading(lambda connection: total(connection, Chosen(START, START + HOUR, **asked))).requests
+        seen = database.reading(lambda connection: overview(connection, Chosen(START, START + HOUR, **asked)))
+        return seen.total.requests
 
     assert (count(account="home"), count(model="m1"), count(key="k1"), count(account="home", key="k1")) == (2, 2, 2, 1)
     assert count(account="a\0\ud800") == 0, "what a stranger typed is no error"
@@ -142,6 +152,40 @@ def test_the_largest_shares_come_first_and_are_some_at_most(database: Database) 
     chosen = Chosen(START, START + HOUR)
     shares = database.reading(lambda connection: shares_of(connection, chosen, By.MODEL, 3))
     assert [(share.id, share.sums.requests) for share in shares] == [("m0", 3), ("m1", 3), ("m2", 2)]
+
+
+def test_what_can_be_chosen_is_all_there_is_whatever_is_chosen_now(database: Database) -> None:
+    have_key(database, "k1", "anna", "laptop")
+    put(
+        database,
+        record(1, account="work", model="m1", key_id="k1"),
+        record(2, account="home", model="m1", key_id="k2"),
+        record(3, account="home", model="m2", key_id="k2"),
+        record(4, account="", model="", key_id="k1"),
+        record(5, account="away", model="m3", at=START + DAY),
+    )
+
+    def found(by: By, **asked: str) -> list[tuple[str, str]]:
+        chosen = Chosen(START, START + HOUR, **asked)
+        return database.reading(lambda connection: choices(connection, chosen, by))
+
+    assert found(By.MODEL) == found(By.MODEL, model="m2") == [("m1", "m1"), ("m2", "m2")]
+    assert found(By.MODEL, account="work") == [("m1", "m1")], "the other choices hold"
+    assert found(By.KEY, key="k2") == [("k1", "laptop"), ("k2", "k2")]
+    assert found(By.ACCOUNT, owner="anna") == [("work", "work")]
+    assert len(database.reading(lambda link: choices(link, Chosen(START, START + DAY), By.KEY, 1))) == 1
+
+
+def test_whether_there_is_any_request_is_asked_of_those_one_may_see(database: Database) -> None:
+    have_key(database, "key-a", "anna", "laptop")
+    have_key(database, "key-b", "bert", "server")
+
+    def any_of(owner: str | None) -> bool:
+        return database.reading(lambda connection: any_at_all(connection, owner))
+
+    assert not any_of(None)
+    put(database, record(1, key_id="key-a"))
+    assert [any_of(None), any_of("anna"), any_of("bert")] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -158,7 +202,7 @@ def test_an_index_finds_what_is_added_up(database: Database, asked: dict[str, st
         if not database.is_sqlite:
             connection.execute(text("SET LOCAL enable_seqscan = off"))  # it would read a table this small as a whole
             connection.execute(text("SET LOCAL enable_bitmapscan = off"))
-        statement = _sums(Chosen(START, START + HOUR, **asked), requests.c.model)
+        statement = _counts(connection, Chosen(START, START + HOUR, **asked), requests.c.model)
         spelled = str(statement.compile(connection, compile_kwargs={"literal_binds": True}))
         explain = "EXPLAIN QUERY PLAN " if database.is_sqlite else "EXPLAIN "
         return "\n".join(str(tuple(row)) for row in connection.exec_driver_sql(explain + spelled.replace("%", "%%")))

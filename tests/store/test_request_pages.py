@@ -74,6 +74,8 @@ def test_they_are_sorted_sought_and_filtered(database: Database) -> None:
     assert ids(database, filters={"account": "work"}) == list("43210")
     assert ids(database, filters={"key": "ann's", "model": "claude-0"}) == list("93")
     assert ids(database, filters={"result": "failed"}) == ["0"]
+    assert ids(database, filters={"key": "k1"}) == list("97531"), "a key's id names it too"
+    assert ids(database, filters={"key": "default"}) == list("840"), "as it does where the key has no name"
 
 
 def test_a_member_sees_those_of_their_own_keys_alone(database: Database) -> None:
@@ -82,6 +84,8 @@ def test_a_member_sees_those_of_their_own_keys_alone(database: Database) -> None
     assert ids(database, "bob") == list("62")
     assert ids(database, "nobody") == []
     assert ids(database, "bob", filters={"key": "ann's"}) == []
+    assert ids(database, "bob", filters={"key": "k1"}) == []
+    assert database.reading(lambda link: key_rows.ids_of(link, "bob")) == {"k2"}
     assert ids(database, "bob", search="ann") == []
 
     def seen(owner_id: str | None) -> str | None:
