@@ -14,8 +14,9 @@ from kirotrio.web.intake import BodyIntake
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
 
-KEEP_ALIVE: Final = 75.0
-"""Seconds for which an idle connection is kept: longer than the 60 s for which reverse proxies keep theirs."""
+KEEP_ALIVE: Final = 130.0
+"""Seconds for which an idle connection is kept: longer than reverse proxies keep theirs (nginx 60 s, Caddy 120 s), or
+one of them would send a request into a connection that is closed at that moment."""
 
 
 class Front(Protocol):

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
-import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +16,7 @@ import trio
 from sqlalchemy import Connection, select
 from support.engines import PostgresServer
 from support.forks import SUPPORTED, Nest
+from support.fronts import needs_nginx, nginx
 from support.gateways import ready, until, world
 from support.several import kept
 from support.stack import KEY, question
@@ -30,62 +27,12 @@ from kirotrio.store import leases
 from kirotrio.store.database import Database, database_url
 from kirotrio.store.schema import accounts, ledgers
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-DOCUMENT = Path(__file__).parents[2] / "docs" / "several.md"
 LIMIT = 4
 CLIENTS = 40
 
-pytestmark = [
-    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
-    pytest.mark.skipif(not SUPPORTED, reason="this system does not fork"),
-]
+DOCUMENT = "docs/several.md"
 
-
-def snippet(port: int, gateways: list[int]) -> str:
-    """The document's configuration, with ports of our own and without TLS, which needs a name of one's own."""
-    (block,) = re.findall(r"```nginx\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
-    for printed, ours in [
-        ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
-        ("server 10.0.0.1:8000 ", f"server 127.0.0.1:{gateways[0]} "),
-        ("server 10.0.0.2:8000 ", f"server 127.0.0.1:{gateways[1]} "),
-    ]:
-        assert printed in block, f"the document no longer says {printed!r}"
-        block = block.replace(printed, ours)
-    return str(block)
-
-
-def launch(folder: Path, configuration: str) -> subprocess.Popen[bytes]:
-    folder.mkdir()
-    (folder / "nginx.conf").write_text(configuration)
-    return subprocess.Popen([str(NGINX), "-c", folder / "nginx.conf", "-p", folder])
-
-
-@asynccontextmanager
-async def nginx(folder: Path, gateways: list[int]) -> AsyncIterator[str]:
-    with trio.socket.socket() as probe:
-        await probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    paths = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    process = launch(
-        folder,
-        f"daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
-        f"events {{}}\nhttp {{ access_log off;\n{paths}{snippet(port, gateways)}}}\n",
-    )
-    try:
-        with trio.fail_after(20):
-            while True:
-                try:
-                    await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
-                    break
-                except OSError:
-                    assert process.poll() is None, (folder / "error.log").read_text()
-                    await trio.sleep(0.02)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+pytestmark = [needs_nginx, pytest.mark.skipif(not SUPPORTED, reason="this system does not fork")]
 
 
 async def test_the_others_go_on_and_every_limit_holds(tmp_path: Path, postgresql: PostgresServer, nest: Nest) -> None:
@@ -98,6 +45,7 @@ async def test_the_others_go_on_and_every_limit_holds(tmp_path: Path, postgresql
         processes = [w.start(nest, options=options) for _ in range(2)]
         urls = [await ready(process) for process in processes]
         ports = [int(url.rsplit(":", 1)[1]) for url in urls]
+        addresses = {"10.0.0.1:8000": ports[0], "10.0.0.2:8000": ports[1]}
         ledger = w.simulator.ledger
         most: Counter[str] = Counter()
         homes: dict[str, set[str]] = {}
@@ -149,7 +97,7 @@ async def test_the_others_go_on_and_every_limit_holds(tmp_path: Path, postgresql
                 spenders.start_soon(spend, number)
         assert Counter(spent) == {200: 7, 429: 9}, "a budget is one for both gateways"
 
-        async with nginx(tmp_path / "nginx", ports) as front, trio.open_nursery() as nursery:
+        async with nginx(tmp_path / "nginx", DOCUMENT, addresses) as front, trio.open_nursery() as nursery:
             nursery.start_soon(watch)
             await trio.to_thread.run_sync(partial(hold_a_turn, url, processes[0].pid))
             for turn in range(4):  # in peace a session stays, whichever gateway it comes to

@@ -1,77 +1,40 @@
-"""The nginx snippet of the README, as printed there, in front of the gateway."""
+"""The nginx and Caddy snippets of the README, as printed there, in front of the gateway."""
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-from pathlib import Path
+from contextlib import AsyncExitStack
+from functools import partial
 
 import httpx
 import orjson
 import pytest
 import trio
+from support.fronts import caddy, needs_caddy, needs_nginx, nginx
 from support.sse import names_of
 from support.stack import KEY, question
 
-README = Path(__file__).parents[2] / "README.md"
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-
-
-def snippet(port: int, upstream: int) -> str:
-    """The README's server block, with a port of our own and without TLS, which needs a name of one's own."""
-    (block,) = re.findall(r"```nginx\n(.*?)```", README.read_text(), re.DOTALL)
-    for printed, ours in [
-        ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
-        ("proxy_pass http://127.0.0.1:8000;", f"proxy_pass http://127.0.0.1:{upstream};"),
-    ]:
-        assert printed in block, f"the README's snippet no longer says {printed!r}"
-        block = block.replace(printed, ours)
-    return str(block)
+PRINTED = "127.0.0.1:8000"
+FRONTS = {
+    # What nginx does for others it must not do for streams.
+    "nginx": partial(nginx, directives="gzip on; gzip_types *;"),
+    "caddy": caddy,
+}
 
 
-def launch(folder: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([str(NGINX), "-c", folder / "nginx.conf", "-p", folder])
+@pytest.fixture(params=[pytest.param("nginx", marks=needs_nginx), pytest.param("caddy", marks=needs_caddy)])
+async def front(request, tmp_path):
+    async with AsyncExitStack() as running:
+
+        async def start(upstream: int) -> str:
+            document = FRONTS[request.param](tmp_path / "front", "README.md", {PRINTED: upstream})
+            return await running.enter_async_context(document)
+
+        yield start
 
 
-@pytest.fixture
-def nginx(tmp_path):
-    started: list[subprocess.Popen[bytes]] = []
-
-    async def start(upstream: int) -> str:
-        with trio.socket.socket() as probe:
-            await probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        folder = tmp_path / "nginx"
-        folder.mkdir()
-        paths = "".join(
-            f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
-            f"events {{}}\nhttp {{ access_log off; gzip on; gzip_types *;\n{paths}{snippet(port, upstream)}}}\n"
-        )
-        started.append(launch(folder))
-        with trio.fail_after(20):
-            while True:
-                try:
-                    await (await trio.open_tcp_stream("127.0.0.1", port)).aclose()
-                    return f"http://127.0.0.1:{port}"
-                except OSError:
-                    assert started[0].poll() is None, (folder / "error.log").read_text()
-                    await trio.sleep(0.02)
-
-    yield start
-    for process in started:
-        process.terminate()
-        process.wait()
-
-
-async def test_a_stream_passes_piece_by_piece(stack, nginx):
+async def test_a_stream_passes_piece_by_piece(stack, front):
     async with stack() as s:
-        base = await nginx(s.port)
+        base = await front(s.port)
         async with httpx.AsyncClient(base_url=base, headers={"x-api-key": KEY}, trust_env=False, timeout=30) as http:
             body = question("[[events=6 gap_ms=80]] x", stream=True)
             pieces, times = b"", []
@@ -83,9 +46,9 @@ async def test_a_stream_passes_piece_by_piece(stack, nginx):
     assert len(times) >= 4, "the proxy held the stream back and passed it on in one piece"
 
 
-async def test_large_bodies_and_the_buffered_mode_pass(stack, nginx):
+async def test_large_bodies_and_the_buffered_mode_pass(stack, front):
     async with stack() as s:
-        base = await nginx(s.port)
+        base = await front(s.port)
         async with httpx.AsyncClient(base_url=base, headers={"x-api-key": KEY}, trust_env=False, timeout=60) as http:
             counted = await http.post("/v1/messages/count_tokens", json=question("word " * 300_000))
             assert counted.status_code == 200, "1.5 MB were refused on the way"
@@ -93,20 +56,23 @@ async def test_large_bodies_and_the_buffered_mode_pass(stack, nginx):
             assert names_of(buffered.content)[-1] == "message_stop"
 
 
-async def test_a_client_that_leaves_the_proxy_leaves_the_upstream(stack, nginx):
+async def test_a_client_that_leaves_the_proxy_leaves_the_upstream(stack, front):
     async with stack() as s:
-        base = await nginx(s.port)
+        base = await front(s.port)
         body = orjson.dumps(question("[[stall_after=2]] x", stream=True))
-        async with await trio.open_tcp_stream("127.0.0.1", int(base.rsplit(":", 1)[1])) as client:
-            head = f"POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
+        host, port = base.removeprefix("http://").split(":")
+        async with await trio.open_tcp_stream(host, int(port)) as client:
+            head = (
+                f"POST /v1/messages HTTP/1.1\r\nhost: {host}\r\nx-api-key: {KEY}\r\ncontent-length: {len(body)}\r\n\r\n"
+            )
             await client.send_all(head.encode() + body)
             await client.receive_some(65536)
         await s.wait_for_closed_stream()
 
 
-async def test_the_proxy_says_whom_a_request_comes_from_and_clients_do_not(stack, nginx):
+async def test_the_proxy_says_whom_a_request_comes_from_and_clients_do_not(stack, front):
     async with stack(access={"trusted_proxies": "127.0.0.1", "deny": "127.0.0.2"}) as s:
-        base = await nginx(s.port)
+        base = await front(s.port)
         for address, status in (("127.0.0.2", 403), ("127.0.0.3", 200)):
             transport = httpx.AsyncHTTPTransport(local_address=address)
             for claimed in ("192.0.2.1", "127.0.0.2", "127.0.0.2, 127.0.0.1", "nonsense,"):
