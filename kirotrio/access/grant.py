@@ -15,6 +15,7 @@ from kirotrio.errors import AuthenticationFailed, PermissionDenied
 if TYPE_CHECKING:
     from kirotrio.access.book import Book
     from kirotrio.access.counting import Counting
+    from kirotrio.access.short_keys import ShortKeys
     from kirotrio.conversation.events import Usage
 
 
@@ -78,6 +79,8 @@ class Keyring:
     """Those that the settings name: key id to key."""
     book: Book | None = None
     """Those that were given out."""
+    short: ShortKeys | None = None
+    """Those that last minutes."""
 
     async def admit(self, headers: Mapping[str, str]) -> Grant:
         """Read `x-api-key` and `Authorization: Bearer` (CONTRACT, Keys).
@@ -93,7 +96,7 @@ class Keyring:
         refusal: AuthenticationFailed | None = None
         for key in offered:
             try:
-                if grant := self._grant(key) or await self._given_out(key):
+                if grant := self._grant(key) or await self._short(key) or await self._given_out(key):
                     return grant
             except AuthenticationFailed as error:
                 refusal = refusal or error
@@ -121,6 +124,10 @@ class Keyring:
             if (whole or prefix) and (best is None or len(known) > best[0]):
                 best = (len(known), Grant(key_id, offered[len(key) + 1 :] if prefix else None))
         return best[1] if best else None
+
+    async def _short(self, offered: str) -> Grant | None:
+        key = await self.short.find(offered) if self.short is not None else None
+        return None if key is None else Grant(key.id, owner=key.owner, key=key)
 
     async def _given_out(self, offered: str) -> Grant | None:
         found = await self.book.find(offered) if self.book is not None else None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import field
 
 from kirotrio.classes import frozen
+
+PLAYGROUND: Final = "playground:"
+"""What the id of a playground's key begins with, in requests; its user's id follows. No row of `keys` has such one."""
 
 Limits: TypeAlias = Mapping[str, Mapping[str, float]]
 """By window (minute, day, month), then by what is counted (requests, tokens, credits)."""

@@ -20,7 +20,8 @@ from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, case, ca
 from kirotrio.errors import Cause
 from kirotrio.store.columns import as_text
 from kirotrio.store.overview import By, Chosen, Overview, Point, Share, Sums
-from kirotrio.store.schema import keys, requests
+from kirotrio.store.request_keys import key_ids_of, names_of
+from kirotrio.store.schema import requests
 
 FAILED: Final = (*(cause.value for cause in Cause), "stopped")
 """Outcomes that count as failures. A client that left has its own reasons, and so has who ended an answer."""
@@ -49,7 +50,7 @@ def shares_of(connection: Connection, chosen: Chosen, by: By, most: int = _SHARE
     """The sums of each model, account, key or surface; `most` of them, those with most requests first."""
     each = _each(_counted(connection, chosen, requests.c[by.value]))
     first = sorted(each.items(), key=lambda one: (-one[1].requests, one[0]))[:most]
-    names = _names(connection, [what for what, _ in first]) if by is By.KEY else {}
+    names = names_of(connection, [what for what, _ in first]) if by is By.KEY else {}
     return [Share(what, names.get(what, what), sums) for what, sums in first]
 
 
@@ -61,7 +62,7 @@ def choices(connection: Connection, chosen: Chosen, by: By, most: int = 200) -> 
     what = requests.c[by.value]
     counted = _where(select(what.label("what")), chosen).group_by(what).order_by(func.count().desc(), what)
     found = [row.what for row in connection.execute(counted.limit(most)) if row.what]
-    names = _names(connection, found) if by is By.KEY else {}
+    names = names_of(connection, found) if by is By.KEY else {}
     return [(one, names.get(one, one)) for one in found]
 
 
@@ -69,7 +70,7 @@ def any_at_all(connection: Connection, owner: str | None = None) -> bool:
     """Whether there is one request, of whatever time; `owner` as in `Chosen`."""
     found = select(requests.c.id)
     if owner is not None:
-        found = found.where(requests.c.key_id.in_(_keys_of(owner)))
+        found = found.where(requests.c.key_id.in_(key_ids_of(owner)))
     return connection.execute(found.limit(1)).first() is not None
 
 
@@ -118,20 +119,11 @@ def _whole(connection: Connection, value: ColumnElement[Any]) -> ColumnElement[A
 def _where(rows: Select[Any], chosen: Chosen) -> Select[Any]:
     rows = rows.where(requests.c.at >= chosen.since, requests.c.at < chosen.until)
     if chosen.owner is not None:
-        rows = rows.where(requests.c.key_id.in_(_keys_of(chosen.owner)))
+        rows = rows.where(requests.c.key_id.in_(key_ids_of(chosen.owner)))
     for name, value in (("account", chosen.account), ("model", chosen.model), ("key_id", chosen.key)):
         if value:
             rows = rows.where(requests.c[name] == as_text(value))
     return rows
-
-
-def _keys_of(owner: str) -> Select[Any]:
-    return select(keys.c.id).where(keys.c.owner_id == as_text(owner))
-
-
-def _names(connection: Connection, ids: list[str]) -> dict[str, str]:
-    named = select(keys.c.id, keys.c.name).where(keys.c.id.in_(ids))
-    return {row.id: row.name for row in connection.execute(named)} if ids else {}
 
 
 def _points(chosen: Chosen, counted: Sequence[Row[Any]]) -> list[Point]:

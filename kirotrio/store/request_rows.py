@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Row, Select, delete, func, or_, select
 from kirotrio.store.columns import as_text, fitting, insertion
 from kirotrio.store.listing import Listed, Listing
 from kirotrio.store.listing_rows import listed
+from kirotrio.store.request_keys import key_ids_of, key_name, with_keys
 from kirotrio.store.request_record import RequestRecord, ShownRequest
-from kirotrio.store.schema import keys, requests
+from kirotrio.store.schema import requests
 
 
 def recent(connection: Connection, limit: int = 100) -> list[RequestRecord]:
@@ -33,7 +34,7 @@ def page(connection: Connection, listing: Listing, owner_id: str | None = None) 
         _request,
         sorts={
             "at": requests.c.at,
-            "key": keys.c.name,
+            "key": key_name(),
             "account": requests.c.account,
             "model": requests.c.model,
             "seconds": requests.c.seconds,
@@ -48,13 +49,13 @@ def page(connection: Connection, listing: Listing, owner_id: str | None = None) 
             requests.c.upstream_id,
             requests.c.model,
             requests.c.account,
-            keys.c.name,
+            key_name(),
             requests.c.client,
             requests.c.error,
         ),
         filters={
             "account": lambda value: requests.c.account == value,
-            "key": lambda value: or_(keys.c.name == value, requests.c.key_id == value),
+            "key": lambda value: or_(key_name() == value, requests.c.key_id == value),
             "model": lambda value: requests.c.model == value,
             "result": lambda value: requests.c.error != "" if value == "failed" else requests.c.error == "",
         },
@@ -69,8 +70,8 @@ def find(connection: Connection, request_id: str, owner_id: str | None = None) -
 
 
 def _shown(owner_id: str | None) -> Select[Any]:
-    rows = select(requests, keys.c.name.label("key")).outerjoin(keys, keys.c.id == requests.c.key_id)
-    return rows if owner_id is None else rows.where(keys.c.owner_id == owner_id)
+    rows = with_keys(select(requests, key_name().label("key")))
+    return rows if owner_id is None else rows.where(requests.c.key_id.in_(key_ids_of(owner_id)))
 
 
 def _request(row: Row[Any]) -> ShownRequest:

@@ -53,6 +53,11 @@ def find(connection: Connection, digest: str, now: float, idle: float) -> Sessio
     return _held(connection.execute(_JOINED.where(sign_ins.c.digest == digest)).one_or_none(), now, idle)
 
 
+def find_by_id(connection: Connection, session_id: str, now: float, idle: float) -> Session | None:
+    """The same by the sign-in's id, which is no secret: for who has proved otherwise to be of this sign-in."""
+    return _held(connection.execute(_JOINED.where(sign_ins.c.id == as_text(session_id))).one_or_none(), now, idle)
+
+
 def of_user(connection: Connection, user_id: str, now: float, idle: float) -> tuple[Session, ...]:
     """Those that hold, the one used last first."""
     rows = connection.execute(

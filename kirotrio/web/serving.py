@@ -14,6 +14,7 @@ from kirotrio.access.book import Book
 from kirotrio.access.counting import Counting
 from kirotrio.access.grant import Keyring
 from kirotrio.access.modes import Modes
+from kirotrio.access.short_keys import ShortKeys
 from kirotrio.access.tidying import keep_tidy
 from kirotrio.accounts.lending.lender import Lending
 from kirotrio.accounts.lending.pool import Pool
@@ -127,7 +128,8 @@ async def serve_gateway(
             await modes.begin(shared.mode)
             counting = Counting(shared.database, log, settings.deadlines.store)
             book = Book(shared.database, log, settings.store.look_every, changed=counting.forget_refusals)
-            keyring = Keyring(surroundings.keys, book)
+            short = ShortKeys(shared.database, shared.sealer, settings.users)
+            keyring = Keyring(surroundings.keys, book, short)
             gateway = Gateway(settings, relay, pool, keyring, log, seat, several, modes=modes, counting=counting)
             gateway.origins = surroundings.origins
             gateway.recordings = folder / FOLDER

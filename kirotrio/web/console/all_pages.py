@@ -15,6 +15,7 @@ from kirotrio.web.console import (
     me,
     mode,
     overview,
+    playground,
     preferences,
     requests,
     settings,
@@ -50,6 +51,7 @@ def routes() -> tuple[Route, ...]:
         *settings.ROUTES,
         *preferences.ROUTES,
         *requests.ROUTES,
+        *playground.ROUTES,
         *assets.routes(),
         reads("/console/<path:rest>", nowhere, ANYBODY),
     )

@@ -50,6 +50,7 @@ PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
     Place("/console/streams", N_("Running answers"), OPERATOR),
     Place("/console/requests", N_("Requests"), OWNERS),
+    Place("/console/playground", N_("Playground"), OWNERS),
     Place("/console/accounts", N_("Accounts"), EVERYONE),
     Place("/console/keys", N_("Keys"), OWNERS),
     Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",), group=TEAM_GROUP),

@@ -11,7 +11,7 @@ from kirotrio.web.console.visit import Visit
 from kirotrio.web.first_lines import anthropic_lines, openai_lines, variables
 
 _HOST: Final = re.compile(r"[-.\w]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?", re.ASCII)
-_MODEL: Final = "claude-sonnet-4.5"
+MODEL: Final = "claude-sonnet-4.5"
 """Every plan has it (KIRO_PROTOCOL 7)."""
 
 
@@ -24,10 +24,10 @@ class Pasted:
 def lines_to_paste(visit: Visit, key: str) -> Sequence[Pasted]:
     """For Claude Code and the SDKs. The address is the one under which the page was asked for."""
     base = base_url(visit)
-    shell = [f"export {name}={value}" for name, value in variables(base, key, _MODEL).items()]
+    shell = [f"export {name}={value}" for name, value in variables(base, key, MODEL).items()]
     return (
         Pasted("Claude Code", "\n".join((*shell, "claude"))),
-        Pasted("Python: anthropic", "\n".join(anthropic_lines(base, f'"{key}"', _MODEL))),
+        Pasted("Python: anthropic", "\n".join(anthropic_lines(base, f'"{key}"', MODEL))),
         Pasted("Python: openai", "\n".join(openai_lines(base, f'"{key}"'))),
     )
 
