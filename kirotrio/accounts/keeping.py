@@ -54,11 +54,24 @@ class AnotherPerson(SettingsError):
         self.name = name
 
 
-def keep_sign_in(connection: Connection, sealer: Sealer, record: AccountRecord, *, again: str = "") -> Kept:
+class NotTheirs(SettingsError):
+    """The sign-in is that of an account which is somebody else's here; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this sign-in is an account already that is not yours here, so nothing was changed; an operator can give "
+            "it to you"
+        )
+
+
+def keep_sign_in(
+    connection: Connection, sealer: Sealer, record: AccountRecord, *, again: str = "", of: str | None = None
+) -> Kept:
     """Put `record`, made of a new sign-in, into the store, in one transaction.
 
     Where that person's account is there already, or `again` names one, it gets the new tokens and profile, and loses
-    its mark; its name and settings stay. Raises AnotherPerson where the account `again` is of another kind or person,
+    its mark; its name and settings stay. `of`: the id of the user whose accounts alone may be changed, None for all.
+    Raises AnotherPerson where the account `again` is of another kind or person, NotTheirs where it is another user's,
     SettingsError where there is none of that name, NameTaken where the name of a new one is taken.
     """
     from kirotrio.store.accounts import add, all_accounts, clear_mark, known_digest, update
@@ -71,12 +84,14 @@ def keep_sign_in(connection: Connection, sealer: Sealer, record: AccountRecord, 
     if again:
         if again not in known:
             raise SettingsError(f"there is no account {again} any more; sign in without --again to add it")
+        _check_owner(known[again], of)
         _check_person(known[again], record, known.values(), holder or "")
         there: AccountRecord | None = known[again]
     else:
         there = known[holder] if holder else person_among(known.values(), record)
     if there is None:
         return Kept(add(connection, sealer, record), "added")
+    _check_owner(there, of)
     changes = {name: getattr(record, name) for name in _SIGN_IN}
     changes |= {name: getattr(record, name) for name in _PERSON if getattr(record, name)}
     proxy_url = record.secrets.proxy_url or there.secrets.proxy_url
@@ -86,6 +101,11 @@ def keep_sign_in(connection: Connection, sealer: Sealer, record: AccountRecord, 
     assert after is not None  # noqa: S101 - it was read in this very transaction
     after = attrs.evolve(after, mark="", mark_reason="", marked_at=None)
     return Kept(after, "again" if again else "known")
+
+
+def _check_owner(there: AccountRecord, of: str | None) -> None:
+    if of is not None and there.owner_id != of:
+        raise NotTheirs
 
 
 def _follower(known: Iterable[AccountRecord], record: AccountRecord) -> str:

@@ -26,8 +26,6 @@ from kirotrio.config import LoadedSettings
 from kirotrio.errors import DeadlineExceeded, KirotrioError, SettingsError, UpstreamFailed
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from kirotrio.accounts.keeping import Kept
     from kirotrio.accounts.sign_in import Prompt, SignedIn, SignInPlan
     from kirotrio.store.account_record import AccountRecord
@@ -237,18 +235,17 @@ def signed_in(loaded: LoadedSettings, stores: Stores, plan: SignInPlan, wishes: 
 
     Raises SettingsError also where the sign-in was kept and its profile is still to be named; the sentence says so.
     """
-    from kirotrio.accounts.records import free_name, record_of
+    from kirotrio.accounts.bringing.signed import account_of
 
     signed, unsettled = _signed(loaded, plan, wishes)
-    email = printable(signed.email)
-    taken = [account.name for account in stores.accounts()]
-    record = record_of(
-        wishes.name or free_name(email or plan.provider.lower() or plan.kind, taken),
-        signed.credential,
-        email=email,
-        user_id=signed.user_id,
+    record = account_of(
+        signed,
+        plan,
+        [account.name for account in stores.accounts()],
+        name=wishes.name or "",
+        email=printable(signed.email),
         # Where none could be looked up, the one that was named is as good as its word.
-        profile_arn=signed.profile_arn or wishes.profile or "",
+        profile=wishes.profile or "",
         proxy_url=wishes.proxy or "",
     )
     kept = _kept(stores, record, signed, wishes)
@@ -292,16 +289,13 @@ def _signed(loaded: LoadedSettings, plan: SignInPlan, wishes: Wishes) -> tuple[S
 def _kept(stores: Stores, record: AccountRecord, signed: SignedIn, wishes: Wishes) -> Kept:
     """Put it into the store. A person is asked before a sign-in goes to another account than the one that was named;
     raises AnotherPerson where that is not wanted, or nobody can be asked."""
-    from kirotrio.accounts.keeping import AnotherPerson, keep_sign_in, keep_usage
+    from kirotrio.accounts.bringing.signed import put
+    from kirotrio.accounts.keeping import AnotherPerson
 
     def keep(record: AccountRecord, again: str) -> Kept:
-        def work(connection: Connection) -> Kept:
-            kept = keep_sign_in(connection, stores.vault, record, again=again)
-            if signed.usage is not None:
-                keep_usage(connection, kept.record.id, signed.usage, signed.usage_at)
-            return kept
-
-        return stores.writing(work)
+        return stores.writing(
+            lambda connection: put(connection, stores.vault, record, signed, stores.note, again=again)
+        )
 
     try:
         return keep(record, wishes.again or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -47,7 +47,7 @@ class TerminalPrompt:
             self._address("Or open this one, which has the code in it:", complete_address)
         self._waiting.begin("Waiting for you to confirm", seconds)
 
-    def browser(self, address: str, seconds: float) -> None:
+    def browser(self, address: str, seconds: float, came_back: Callable[[str], bool]) -> None:
         self._waiting.stop()
         self._address("Sign in with a browser on this machine; if none opens by itself, open:", address)
         open_page(address)

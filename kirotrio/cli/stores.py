@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +53,10 @@ class Stores:
 
         for name in names:
             note(connection, COMMAND_LINE.entry(action, name, time.time(), detail))
+
+    def note(self, connection: Connection, action: str, name: str, detail: Mapping[str, Any]) -> None:
+        """`noted`, as those call it who bring accounts (`accounts.bringing`)."""
+        self.noted(connection, action, [name], **detail)
 
     def prepare(self) -> None:
         """Prove that a secret can be kept, before somebody signs in for nothing. Makes the key if there is none.

@@ -22,6 +22,7 @@ from kirotrio.relay.request import Relay
 from kirotrio.store.responses import OwnResponses, ResponseMemory, ResponseStore
 from kirotrio.telemetry.log import Log
 from kirotrio.web.addresses import AddressRules
+from kirotrio.web.bringing.tasks import Tasks
 from kirotrio.web.incoming import Incoming
 from kirotrio.web.intake import BodyIntake, Inflight
 from kirotrio.web.passage import Ration
@@ -75,6 +76,8 @@ class Gateway:
     """For whom the gateway works at present."""
     requests: Register[object] = field(factory=Register)
     """Every request that has been taken and not been answered to its end."""
+    bringing: Tasks = field()
+    """Sign-ins and imports that people do in the console."""
     draining: trio.Event = field(factory=trio.Event)
     """Set once the gateway is asked to stop: nothing new is taken."""
     origins: Mapping[str, str] = field(factory=dict)
@@ -94,6 +97,10 @@ class Gateway:
     @stored_responses.default
     def _default_stored_responses(self) -> ResponseStore:
         return self.several or self.seat or OwnResponses(self.responses)
+
+    @bringing.default
+    def _default_bringing(self) -> Tasks:
+        return Tasks(self.log, self.seat)
 
     @rate.default
     def _default_rate(self) -> RatePerMinute:

@@ -167,6 +167,7 @@ async def serve_gateway(
                 own_tasks.start_soon(keep_tidy, shared.database, settings.users)
             own_tasks.start_soon(book.keep)
             own_tasks.start_soon(counting.keep)
+            await own_tasks.start(gateway.bringing.run)
             async with trio.open_nursery() as connections:
                 await _serve_until_stopped(server, listeners, connections, gateway, stop, task_status)
             own_tasks.cancel_scope.cancel()

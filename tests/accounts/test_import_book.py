@@ -19,7 +19,7 @@ FIRST, SECOND, THIRD, FOURTH = (refresh_token(name) for name in ("first", "secon
 
 @pytest.fixture
 def book(database: Database, sealer: PlainSealer) -> StoredAccounts:
-    return StoredAccounts(database, sealer)
+    return StoredAccounts(database, sealer, lambda *_: None)
 
 
 def social(token: str) -> Social:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 import trio
@@ -74,7 +74,7 @@ class Agreeing:
 
     def code(self, user_code: str, address: str, complete_address: str, seconds: float) -> None: ...
 
-    def browser(self, address: str, seconds: float) -> None:
+    def browser(self, address: str, seconds: float, came_back: Callable[[str], bool]) -> None:
         self.nursery.start_soon(self._browse, address)
 
     async def _browse(self, address: str) -> None:

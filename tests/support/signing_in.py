@@ -98,7 +98,7 @@ class Person:
     def code(self, user_code: str, address: str, complete_address: str, seconds: float) -> None:
         self.codes.append((user_code, address, complete_address, seconds))
 
-    def browser(self, address: str, seconds: float) -> None:
+    def browser(self, address: str, seconds: float, came_back: Callable[[str], bool]) -> None:
         self.addresses.append(address)
         self.seconds = seconds
         self.opens(address)

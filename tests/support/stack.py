@@ -139,7 +139,12 @@ async def running(data_dir: Path, /, kept: Iterable[Kept] = (), **sections: dict
         port = await nursery.start(simulator.serve, "127.0.0.1", 0)
         upstream = port if isinstance(port, str) else f"http://127.0.0.1:{port}"
         sections["server"] = {"port": 0, **sections.get("server", {})}
-        sections["upstream"] = {"url": upstream, "auth_url": upstream, **sections.get("upstream", {})}
+        sections["upstream"] = {
+            "url": upstream,
+            "auth_url": upstream,
+            "portal_url": upstream,
+            **sections.get("upstream", {}),
+        }
         sections["store"] = {"key_source": "file", **sections.get("store", {})}
         sections["relay"] = {**UNHURRIED, **sections.get("relay", {})}
         named = {} if kept else {"refresh_token": DEMO_REFRESH_TOKEN}

@@ -9,6 +9,7 @@ import attrs
 from attrs import field
 from sqlalchemy import Connection
 
+from kirotrio.accounts.bringing.noting import Note
 from kirotrio.accounts.records import free_name
 from kirotrio.classes import define, frozen
 from kirotrio.store import accounts as rows
@@ -44,10 +45,14 @@ class AccountBook(Protocol):
 
 @frozen
 class StoredAccounts:
-    """The book in the database. Cancellation is noticed before and after a step, never in between."""
+    """The book in the database, which notes what is changed. Cancellation is noticed before and after a step, never in
+    between."""
 
     database: Database
     sealer: Sealer
+    note: Note
+    _brought: set[str] = field(factory=set, init=False)
+    """Ids of those that this book has noted: what is done to them after that is still the same import."""
 
     async def all(self) -> Sequence[AccountRecord]:
         return await self.database.read(lambda connection: rows.all_accounts(connection, self.sealer))
@@ -58,6 +63,7 @@ class StoredAccounts:
     async def add(self, record: AccountRecord, *, former: str = "") -> AccountRecord:
         def work(connection: Connection) -> AccountRecord:
             named = attrs.evolve(record, name=free_name(record.name, rows.names(connection)))
+            self.note(connection, "account.import", named.name, {"kind": named.kind})
             if not former:
                 return rows.add(connection, self.sealer, named)
             # Both are remembered: the document that holds the former one may be imported again.
@@ -65,14 +71,16 @@ class StoredAccounts:
             added = rows.add(connection, self.sealer, before)
             return rows.update(connection, self.sealer, added.id, secrets=named.secrets) or named
 
-        return await self.database.write(work)
+        added = await self.database.write(work)
+        self._brought.add(added.id)
+        return added
 
     async def change(
         self, record: AccountRecord, *, called: str = "", former: str = "", instead_of: str = ""
     ) -> AccountRecord | None:
         def work(connection: Connection) -> AccountRecord | None:
             if instead_of:
-                rows.remove(connection, instead_of)
+                self._remove(connection, instead_of)
             if former:
                 before = attrs.evolve(record.secrets, refresh_token=former)
                 rows.update(connection, self.sealer, record.id, secrets=before)
@@ -80,12 +88,25 @@ class StoredAccounts:
             if called:
                 others = (known for known in rows.names(connection) if known != record.name)
                 changes["name"] = free_name(called, set(others))
-            return rows.update(connection, self.sealer, record.id, **changes)
+            changed = rows.update(connection, self.sealer, record.id, **changes)
+            if changed is not None and record.id not in self._brought:
+                self.note(connection, "account.renew", changed.name, {"kind": changed.kind})
+            elif changed is not None and changed.name != record.name:
+                self.note(connection, "account.rename", changed.name, {"before": record.name})
+            return changed
 
-        return await self.database.write(work)
+        changed = await self.database.write(work)
+        self._brought.add(record.id)
+        return changed
 
     async def remove(self, account_id: str) -> None:
-        await self.database.write(lambda connection: rows.remove(connection, account_id))
+        await self.database.write(lambda connection: self._remove(connection, account_id))
+
+    def _remove(self, connection: Connection, account_id: str) -> None:
+        there = rows.find(connection, self.sealer, account_id)
+        rows.remove(connection, account_id)
+        if there is not None:
+            self.note(connection, "account.remove", there.name, {})
 
 
 @define

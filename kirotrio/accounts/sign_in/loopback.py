@@ -12,7 +12,7 @@ import errno
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import h11
 import trio
@@ -50,14 +50,14 @@ class _Page:
     text: str
 
 
-_DONE = _Page(200, "Signed in", "kirotrio goes on in the terminal. You can close this window.")
-_NOT_DONE = _Page(200, "Not signed in", "The terminal says why. You can close this window.")
+_DONE = _Page(200, "Signed in", "kirotrio goes on where you began. You can close this window.")
+_NOT_DONE = _Page(200, "Not signed in", "Where you began, it says why. You can close this window.")
 _FOREIGN = _Page(
     400,
     "Not this sign-in",
-    "This address belongs to another sign-in, or to one that is over. Open the address that the terminal shows.",
+    "This address belongs to another sign-in, or to one that is over. Open the address that kirotrio shows.",
 )
-_NOTHING = _Page(404, "Nothing here", "kirotrio waits here for a sign-in. Open the address that the terminal shows.")
+_NOTHING = _Page(404, "Nothing here", "kirotrio waits here for a sign-in. Open the address that it shows.")
 _WRONG_METHOD = _Page(405, "Not this way", "This address is for a browser that comes back from a sign-in.")
 
 
@@ -136,6 +136,17 @@ class Loopback:
         if self._came.is_set() or not self._proof.fits(members.get("state", "")):
             return _FOREIGN, {}
         return (_DONE if members.get("code") else _NOT_DONE), members
+
+    def came_to(self, address: str) -> bool:
+        """End the waiting with the address that a browser on another machine ended at; False, with nothing changed, if
+        it is none of this sign-in."""
+        try:
+            parts = urlsplit(address.strip())
+        except ValueError:
+            return False
+        _, members = self.take("GET", urlunsplit(("", "", parts.path or "/", parts.query, "")))
+        self.settle(members)
+        return bool(members)
 
     def settle(self, members: dict[str, str]) -> None:
         """End the waiting with what a call brought."""

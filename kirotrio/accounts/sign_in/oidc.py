@@ -108,7 +108,7 @@ async def by_browser(plan: SignInPlan, calls: Calls) -> Oidc:
             code_challenge=proof.challenge,
             code_challenge_method=METHOD,
         )
-        calls.prompt.browser(address, calls.patience)
+        calls.prompt.browser(address, calls.patience, loopback.came_to)
         code = await loopback.code(calls.patience)
     exchange = {
         **client.members,

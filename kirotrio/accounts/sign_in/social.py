@@ -63,7 +63,7 @@ async def by_browser(plan: SignInPlan, calls: Calls) -> Social:
             redirect_uri=loopback.base,
             redirect_from=REDIRECT_FROM,
         )
-        calls.prompt.browser(address, calls.patience)
+        calls.prompt.browser(address, calls.patience, loopback.came_to)
         code = await loopback.code(calls.patience)
     exchange = {"code": code, "code_verifier": proof.verifier, "redirect_uri": loopback.base}
     url = social_url("/oauth/token", region, calls.auth_url)

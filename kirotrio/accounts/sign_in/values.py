@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 from attrs import field
@@ -42,8 +42,10 @@ class Prompt(Protocol):
         """The person is to open `address` and enter `user_code`, or to open `complete_address` ("" if there is none),
         within `seconds`."""
 
-    def browser(self, address: str, seconds: float) -> None:
-        """The person is to sign in at `address`, in a browser on this machine, within `seconds`."""
+    def browser(self, address: str, seconds: float, came_back: Callable[[str], bool]) -> None:
+        """The person is to sign in at `address`, in a browser on this machine, within `seconds`. Where the browser is
+        on another one, `came_back` takes the address that it ended at: whether it is one of this sign-in, which goes
+        on then."""
 
     def waiting(self, note: str) -> None:
         """Something that explains why it takes longer: a clause in plain words."""

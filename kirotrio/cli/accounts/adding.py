@@ -101,7 +101,7 @@ async def _refresh_token(
 
     from kirotrio.accounts.credential import Social
     from kirotrio.accounts.credential_json import checked_refresh_token
-    from kirotrio.accounts.keeping import Kept, keep_sign_in
+    from kirotrio.accounts.keeping import Kept
     from kirotrio.accounts.records import free_name, record_of
     from kirotrio.accounts.sources.kept import followed_tokens
     from kirotrio.accounts.worth.usage import ask_usage
@@ -117,7 +117,7 @@ async def _refresh_token(
         return Kept(stores.account(follower), "known"), "It is followed already, so nothing is changed."
     taken = [account.name for account in stores.accounts()]
     record = record_of(name or free_name("social", taken), Social(refresh_token=token), proxy_url=proxy)
-    kept = stores.writing(lambda connection: keep_sign_in(connection, stores.vault, record))
+    kept = stores.writing(lambda connection: _put(connection, stores, record))
     settings = loaded.settings
     async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as nursery:
         account = kept_account(loaded, stores, record, transport, nursery)
@@ -126,7 +126,7 @@ async def _refresh_token(
         except AccountUnavailable as error:
             if error.blame is not Blame.SIGN_IN:
                 return kept, f"It could not be tried: {error.message}"
-            stores.writing(lambda connection: rows.remove(connection, record.id))
+            stores.writing(lambda connection: _removed(connection, stores, record))
             raise SettingsError(f"this refresh token is not accepted, so nothing was kept: {_cause(error)}") from None
         except KirotrioError as error:
             return kept, f"It could not be tried: {error.message}"
@@ -146,7 +146,7 @@ def _with_person(
     connection: Connection, stores: Stores, record: AccountRecord, email: str, user_id: str, *, rename: bool
 ) -> Kept:
     """Note whose account the new one is. Another one of the same person takes its tokens over."""
-    from kirotrio.accounts.keeping import Kept, keep_sign_in
+    from kirotrio.accounts.keeping import Kept
     from kirotrio.accounts.records import free_name, person_among
     from kirotrio.store import accounts as rows
     from kirotrio.store.revisions import begin_change
@@ -158,17 +158,34 @@ def _with_person(
     told = attrs.evolve(now, email=email, user_id=user_id)
     others = [account for account in rows.all_accounts(connection, stores.vault) if account.id != now.id]
     if person_among(others, told) is not None:
-        rows.remove(connection, now.id)
-        return keep_sign_in(connection, stores.vault, told)
+        _removed(connection, stores, now)
+        return _put(connection, stores, told)
     changes: dict[str, Any] = {"email": email, "user_id": user_id}
     if rename and email:
         changes["name"] = free_name(email, [account.name for account in others])
+        stores.noted(connection, "account.rename", [changes["name"]], before=now.name)
     return Kept(rows.update(connection, stores.vault, now.id, **changes) or told, "added")
+
+
+def _put(connection: Connection, stores: Stores, record: AccountRecord, again: str = "") -> Kept:
+    from kirotrio.accounts.bringing.signed import noted
+    from kirotrio.accounts.keeping import keep_sign_in
+
+    kept = keep_sign_in(connection, stores.vault, record, again=again)
+    noted(connection, stores.note, kept)
+    return kept
+
+
+def _removed(connection: Connection, stores: Stores, record: AccountRecord) -> None:
+    from kirotrio.store import accounts as rows
+
+    rows.remove(connection, record.id)
+    stores.noted(connection, "account.remove", [record.name])
 
 
 async def _follow(loaded: LoadedSettings, stores: Stores, follow: str, name: str | None, proxy: str) -> Kept:
     """An account whose tokens stay in another program's store."""
-    from kirotrio.accounts.keeping import Kept, keep_sign_in
+    from kirotrio.accounts.keeping import Kept
     from kirotrio.accounts.records import credentials_of, following, free_name, record_of, secret_of, token_of
     from kirotrio.accounts.sources.source import Source
     from kirotrio.accounts.worth.usage import ask_usage
@@ -205,7 +222,7 @@ async def _follow(loaded: LoadedSettings, stores: Stores, follow: str, name: str
         proxy_url=proxy,
         follows=following(kind, str(store.path.absolute()), _row_of(store, credential)),
     )
-    return stores.writing(lambda connection: keep_sign_in(connection, stores.vault, record, again=again))
+    return stores.writing(lambda connection: _put(connection, stores, record, again))
 
 
 def _row_of(store: IdeStore | CliStore, credential: Credential) -> str:

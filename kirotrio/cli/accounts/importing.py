@@ -84,7 +84,7 @@ def _run(loaded: LoadedSettings, gathered: Gathered, *, dry_run: bool, check: bo
     if dry_run and absent:
         return run_to_end(lambda: _import(loaded, gathered, Rehearsal(None), dry_run=True, check=check))
     with with_store(loaded) as stores:
-        book = StoredAccounts(stores.database, stores.vault)
+        book = StoredAccounts(stores.database, stores.vault, stores.note)
         return run_to_end(lambda: _import(loaded, gathered, book, dry_run=dry_run, check=check))
 
 

@@ -13,6 +13,7 @@ from kirotrio.accounts.lending.members import Member
 from kirotrio.errors import BodyInvalid, KirotrioError, NotFound
 from kirotrio.store.user_record import Role
 from kirotrio.web.console.account_states import row_of
+from kirotrio.web.console.bringing import choices
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
@@ -33,7 +34,7 @@ async def show_all(gateway: Gateway, visit: Visit) -> Runs:
     pool = gateway.accounts
     rows = [row_of(pool, member) for member in pool.present() if _sees(visit, member)]
     rows.sort(key=lambda row: (row.priority, row.name.lower()))
-    return page(gateway, visit, "accounts.html", rows=rows, may_change=visit.may(OWNERS))
+    return page(gateway, visit, "accounts.html", rows=rows, may_change=visit.may(OWNERS), bring=choices(visit))
 
 
 async def enable(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kirotrio.access.members.outcomes import InvitationInvalid, SignInRefused
 from kirotrio.errors import NotFound, SettingsError
+from kirotrio.web.console.bringing import choices
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import ANYBODY, SIGN_IN, changes, reads
 from kirotrio.web.console.pages import page, redirect, said
@@ -43,7 +44,7 @@ def _set_up_page(gateway: Gateway, visit: Visit, name: str, problem: str, status
 
 async def set_up_account(gateway: Gateway, visit: Visit) -> Runs:
     known = [member.name for member in gateway.accounts.present()]
-    return page(gateway, visit, "setup_account.html", known=known)
+    return page(gateway, visit, "setup_account.html", known=known, bring=choices(visit, setup=True))
 
 
 async def invitation(gateway: Gateway, visit: Visit, token: str) -> Runs:

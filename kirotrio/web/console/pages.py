@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ def page(
         .render(
             _=visit.speech,
             visit=visit,
-            csrf=functools.partial(_csrf, visit),
+            csrf=with_csrf(visit),
             notice=visit.notice,
             places=places(visit),
             languages=LANGUAGES,
@@ -119,9 +119,9 @@ def size(number: float | None) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
 
 
-def _csrf(visit: Visit) -> Markup:
-    """The field with the token that every form has to send."""
-    return Markup('<input type="hidden" name="csrf" value="{}">').format(visit.csrf)
+def with_csrf(visit: Visit) -> Callable[[], Markup]:
+    """Gives the field with the token that every form has to send."""
+    return functools.partial(Markup('<input type="hidden" name="csrf" value="{}">').format, visit.csrf)
 
 
 def said(speech: Speech, message: str) -> str:
