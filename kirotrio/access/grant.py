@@ -64,6 +64,11 @@ class Grant:
     key: Key | None = None
     """None for a key that the settings name, which may do everything."""
 
+    @property
+    def key_name(self) -> str:
+        """What people call the key, "" for one that the settings name."""
+        return self.key.name if self.key is not None else ""
+
     def spending(self, counting: Counting | None, request_id: str) -> Spending | None:
         """What a request uses, None where nothing of it is counted."""
         if self.key is None or counting is None or not self.key.counts:

@@ -64,7 +64,7 @@ def _answers(answers: Sequence[Mapping[str, Any]]) -> Table:
             _text(span(one["age"])),
             Text(printable(state), style=_STATES.get(state, "")),
             _text(str(one["output_tokens"])),
-            *(_text(one[name] or "-") for name in ("model", "account", "key_id")),
+            *(_text(text or "-") for text in (one["model"], one["account"], one.get("key_name") or one["key_id"])),
             _text(f"{one['surface']} {one['mode']}"),
             _text(one["id"]),
         )

@@ -240,6 +240,8 @@ class Answer:
             request.key_id,
             request.surface,
             request.mode.value,
+            request.key_name,
+            request.wish.owner,
         )
 
     def _glance(self) -> Glance:

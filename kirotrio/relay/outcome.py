@@ -67,7 +67,7 @@ def tell(
     relay.record(record)
     relay.streams.tally.put(record)
     _count(relay, record, attempts)
-    _log(relay, record, attempts, usage)
+    _log(relay, record, request.key_name, attempts, usage)
     if relay.traces is not None:
         from kirotrio.relay.tracing import trace
 
@@ -125,13 +125,14 @@ def _count(relay: Relay, record: RequestRecord, attempts: Attempts | None) -> No
     )
 
 
-def _log(relay: Relay, record: RequestRecord, attempts: Attempts | None, usage: Usage | None) -> None:
+def _log(relay: Relay, record: RequestRecord, key_name: str, attempts: Attempts | None, usage: Usage | None) -> None:
     told: dict[str, object] = {
         "request_id": record.id,
         "surface": record.surface,
         "mode": record.mode,
         "model": record.model,
         "key": record.key_id,
+        **({"key_name": key_name} if key_name else {}),
         "status": record.status,
         "seconds": record.seconds,
         "outcome": record.outcome,

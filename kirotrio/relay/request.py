@@ -70,6 +70,8 @@ class AnswerRequest:
     """When the request came, Trio's time; None: when its answer began."""
     spending: Spending | None = None
     """What is counted of it; None for a key without limits."""
+    key_name: str = ""
+    """What people call the key, "" for one that was not given out."""
 
     @property
     def model_shown(self) -> str:

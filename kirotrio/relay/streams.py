@@ -61,6 +61,9 @@ class LiveAnswer:
     key_id: str = ""
     surface: str = ""
     mode: str = ""
+    key_name: str = ""
+    owner: str = ""
+    """The id of the user whose key it came with."""
 
     def row(self) -> LiveRow:
         """All that can be told of it now."""
@@ -72,6 +75,8 @@ class LiveAnswer:
             surface=self.surface,
             mode=self.mode,
             key_id=self.key_id,
+            key_name=self.key_name,
+            owner=self.owner,
             account=glance.account,
             state=glance.state.value,
             age=round(trio.current_time() - began_at, 3),
@@ -84,7 +89,8 @@ class LiveAnswer:
 @frozen(kw_only=True)
 class LiveRow:
     """One running answer as it is told to people, and between processes. `age` is in seconds since the request was
-    taken, `first_event_seconds` too; `state` is a `LiveState`'s value; `worker` is 0 where there is one process."""
+    taken, `first_event_seconds` too; `state` is a `LiveState`'s value; `worker` is 0 where there is one process.
+    `owner`: the id of the user whose key it came with, "" for the gateway's own."""
 
     id: str
     model: str
@@ -98,6 +104,8 @@ class LiveRow:
     output_tokens: int
     attempts: int
     worker: int = 0
+    key_name: str = ""
+    owner: str = ""
 
 
 class Streams(Register[LiveAnswer]):
@@ -125,9 +133,9 @@ class Streams(Register[LiveAnswer]):
         for answer in self:
             answer.end(error)
 
-    def end_one(self, request_id: str, error: KirotrioError) -> bool:
-        """End this answer; False where there is none of this id (any more)."""
-        found = [answer for answer in self if answer.request_id == request_id]
+    def end_one(self, request_id: str, error: KirotrioError, owner: str | None = None) -> bool:
+        """End this answer; False where there is none of this id (any more), or, with `owner`, it is not this user's."""
+        found = [answer for answer in self if answer.request_id == request_id and owner in (None, answer.owner)]
         for answer in found:
             answer.end(error)
         return bool(found)

@@ -48,6 +48,7 @@ def finish(gateway: Gateway, incoming: Incoming) -> None:
         "surface": surface,
         "path": incoming.path[:_SHOWN],
         "key": passage.key_id,
+        **({"key_name": passage.key_name} if passage.key_name else {}),
         "status": passage.status,
         "seconds": seconds,
         "outcome": cause,

@@ -71,12 +71,12 @@ async def snapshot(gateway: Gateway) -> Snapshot:
     return Snapshot(sorted(rows, key=lambda row: (-row.age, row.id)), accounts, Lately(**lately), len(parts))
 
 
-async def cancel(gateway: Gateway, request_id: str) -> bool:
-    """End one answer with its dialect's legal error; False where none of this id runs (any more). Raises as
-    `live_rows` does."""
+async def cancel(gateway: Gateway, request_id: str, owner: str | None = None) -> bool:
+    """End one answer with its dialect's legal error; False where none of this id runs (any more), or where it came
+    with a key of another user than `owner`, if one is given. Raises as `live_rows` does."""
     if gateway.seat is None:
-        return _end(gateway, request_id)
-    return any(await gateway.seat.everyone("cancel", request_id))
+        return _end(gateway, request_id, owner)
+    return any(await gateway.seat.everyone("cancel", [request_id, owner]))
 
 
 def answer_colleagues(gateway: Gateway) -> None:
@@ -84,11 +84,11 @@ def answer_colleagues(gateway: Gateway) -> None:
     if gateway.seat is not None:
         gateway.seat.answers["metrics"] = lambda _: gateway.relay.metrics.snapshot()
         gateway.seat.answers["live"] = lambda _: _part(gateway)
-        gateway.seat.answers["cancel"] = lambda request_id: _end(gateway, str(request_id))
+        gateway.seat.answers["cancel"] = lambda asked: _end(gateway, *asked)
 
 
-def _end(gateway: Gateway, request_id: str) -> bool:
-    return gateway.relay.streams.end_one(request_id, Cancelled(_TOLD))
+def _end(gateway: Gateway, request_id: str, owner: str | None) -> bool:
+    return gateway.relay.streams.end_one(request_id, Cancelled(_TOLD), owner)
 
 
 def _part(gateway: Gateway) -> dict[str, Any]:

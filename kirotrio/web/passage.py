@@ -31,6 +31,7 @@ class Passage:
     request_id: str = field(factory=new_request_id)
     began_at: float = field(factory=trio.current_time)
     key_id: str = ""
+    key_name: str = ""
     cause: str = ""
     error: str = ""
     status: int | None = None

@@ -33,7 +33,7 @@ _SESSION = ("session-id", "session_id", "x-session-id")
 async def admit(gateway: Gateway, incoming: Incoming) -> Grant:
     """The caller's grant. Raises AuthenticationFailed, PermissionDenied, RateLimited, StoreUnavailable."""
     grant = await gateway.keyring.admit(incoming.headers)
-    incoming.passage.key_id = grant.key_id
+    incoming.passage.key_id, incoming.passage.key_name = grant.key_id, grant.key_name
     if grant.key is not None:
         _check(gateway, incoming, grant.key)
     others = gateway.several or gateway.seat
@@ -151,6 +151,7 @@ def answer(
         traceparent=incoming.headers.get("traceparent", ""),
         spending=grant.spending(gateway.counting, asked.request_id),
         taken_at=incoming.passage.began_at,
+        key_name=grant.key_name,
     )
     incoming.passage.is_relayed = True
     if gateway.recording is not None:

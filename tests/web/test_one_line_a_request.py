@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from support.stack import KEY, Stack, question, running
 
+from kirotrio.access.audit import COMMAND_LINE
 from kirotrio.relay.outcome import CLIENT_GONE
 from kirotrio.store.request_record import RequestRecord
 
@@ -174,3 +175,14 @@ async def test_what_has_no_endpoint_of_its_own_has_one_id_and_one_line(tmp_path:
         (line,) = await until_lines(stack, 1)
     assert line["request_id"] == answer.headers["request-id"]
     assert line["status"] == 200
+
+
+async def test_a_line_names_a_key_that_was_given_out_beside_its_id(tmp_path: Path) -> None:
+    async with running(tmp_path) as stack:
+        made = await stack.gateway.keys.create(COMMAND_LINE, "laptop")
+        async with stack.client(headers={"x-api-key": made.secret}) as http:
+            assert (await http.post("/v1/messages", json=question())).status_code == 200
+            assert (await http.post("/v1/messages", json={"messages": []})).status_code == 400
+        answered, refused = await until_lines(stack, 2)
+    assert [(line["key"], line["key_name"]) for line in (answered, refused)] == [(made.record.id, "laptop")] * 2
+    assert made.secret not in repr(stack.log.lines)

@@ -48,7 +48,7 @@ SYSTEM_GROUP: Final = N_("System")
 
 PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
-    Place("/console/streams", N_("Running answers"), OPERATOR),
+    Place("/console/streams", N_("Running answers"), OWNERS),
     Place("/console/requests", N_("Requests"), OWNERS),
     Place("/console/playground", N_("Playground"), OWNERS),
     Place("/console/accounts", N_("Accounts"), EVERYONE),

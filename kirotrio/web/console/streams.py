@@ -1,4 +1,7 @@
-"""The answers that run right now, for operators: they change while one looks, and one of them can be ended."""
+"""The answers that run right now: they change while one looks, and one of them can be ended.
+
+An operator sees and ends all of them, a member those that came with their own keys.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.live import Live
 from kirotrio.web.console.pages import environment, page, redirect
-from kirotrio.web.console.visit import OPERATOR, Visit
+from kirotrio.web.console.visit import OPERATOR, OWNERS, Visit
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
 
@@ -34,7 +37,9 @@ _STATES: Final[Mapping[str, str]] = {
 
 
 async def show(gateway: Gateway, visit: Visit) -> Runs:
-    return page(gateway, visit, "streams.html", answers=await _answers(gateway, visit))
+    return page(
+        gateway, visit, "streams.html", everybodys=_owner(visit) is None, answers=await _answers(gateway, visit)
+    )
 
 
 async def events(gateway: Gateway, visit: Visit) -> Runs:
@@ -45,7 +50,7 @@ async def events(gateway: Gateway, visit: Visit) -> Runs:
 
 
 async def end(gateway: Gateway, visit: Visit, form: Form, request_id: str) -> Runs:
-    if await live.cancel(gateway, request_id):
+    if await live.cancel(gateway, request_id, _owner(visit)):
         entry = visit.actor.entry("answer.cancel", request_id, time.time())
         await gateway.accounts.shared.database.write(lambda connection: _note(connection, entry))
         visit.tell(N_("The answer was ended."))
@@ -64,12 +69,24 @@ async def _answers(gateway: Gateway, visit: Visit) -> Any:
     """The part of the page that changes, as markup. Raises Overloaded where the other processes do not answer."""
     from markupsafe import Markup
 
-    rows = await live.live_rows(gateway)
+    owner = _owner(visit)
+    rows = [row for row in await live.live_rows(gateway) if owner in (None, row.owner)]
     template = environment().get_template("streams_rows.html")
     shown = template.render(
-        _=visit.speech, rows=rows[:_MOST], more=max(0, len(rows) - _MOST), states=_STATES, age=age, csrf=visit.csrf
+        _=visit.speech,
+        rows=rows[:_MOST],
+        more=max(0, len(rows) - _MOST),
+        states=_STATES,
+        age=age,
+        csrf=visit.csrf,
+        everybodys=owner is None,
     )
     return Markup(shown)  # noqa: S704 - what the template has escaped
+
+
+def _owner(visit: Visit) -> str | None:
+    """Whose answers this visit may see and end; None: everybody's."""
+    return None if visit.may(OPERATOR) else visit.user.id
 
 
 def age(row: LiveRow) -> str:
@@ -79,7 +96,7 @@ def age(row: LiveRow) -> str:
 
 
 ROUTES = (
-    reads(STREAMS, show, OPERATOR),
-    reads(f"{STREAMS}/events", events, OPERATOR),
-    changes(f"{STREAMS}/<request_id>/cancel", end, OPERATOR),
+    reads(STREAMS, show, OWNERS),
+    reads(f"{STREAMS}/events", events, OWNERS),
+    changes(f"{STREAMS}/<request_id>/cancel", end, OWNERS),
 )

@@ -6,11 +6,13 @@ from typing import Any
 
 import httpx
 import trio
-from support.console import browser, notice
-from support.stack import question
+from support.console import PASSWORD, browser, notice
+from support.gateways import until
+from support.stack import KEY, question
 
-from kirotrio.access.audit import entries
+from kirotrio.access.audit import COMMAND_LINE, entries
 from kirotrio.store.listing import Listing
+from kirotrio.store.user_record import Role
 from kirotrio.web.live import live_rows
 
 SCRIPT = "<script>alert(1)</script>"
@@ -54,3 +56,78 @@ async def test_nobody_else_sees_or_ends_answers(stack):
             assert answer.headers["location"].startswith("/console/sign-in")
         answer = await stranger.request("POST", "/console/streams/req_1/cancel")
         assert answer.status_code in (303, 403)
+
+
+async def ask_with(s: Any, key: str, got: list[httpx.Response]) -> None:
+    async with s.client(headers={"x-api-key": key}) as http:
+        got.append(await http.post("/v1/messages", json=question("[[stall_after=1]]")))
+
+
+async def test_a_member_sees_and_ends_the_answers_of_their_own_keys_alone(stack):
+    async with stack() as s:
+        people, anna, mia, vera = s.gateway.people, browser(s), browser(s), browser(s)
+        await anna.set_up("anna")
+        keys = {}
+        for name, role in (("mia", Role.MEMBER), ("mo", Role.MEMBER), ("vera", Role.VIEWER)):
+            user = await people.create_user(COMMAND_LINE, name, PASSWORD, role)
+            made = await s.gateway.keys.create(COMMAND_LINE, f"key of {name} {SCRIPT}", owner_id=user.id)
+            keys[name] = made.secret
+        await mia.sign_in("mia")
+        await vera.sign_in("vera")
+        assert "No answer to your keys is running." in (await mia.open("/console/streams")).text
+        got: dict[str, list[httpx.Response]] = {"mia": [], "mo": [], "anna": []}
+        async with trio.open_nursery() as nursery:
+            for name, key in (("mia", keys["mia"]), ("mo", keys["mo"]), ("anna", KEY)):
+                nursery.start_soon(ask_with, s, key, got[name])
+            await until(lambda: len(s.gateway.relay.streams) == 3)
+            rows = await live_rows(s.gateway)
+            of = {row.key_name.split(" ")[2] if row.key_name else "anna": row.id for row in rows}
+            seen = (await mia.open("/console/streams")).text
+            assert [name for name, answer in of.items() if answer in seen] == ["mia"]
+            assert "key of mia &lt;script&gt;" in seen
+            assert SCRIPT not in seen
+            everything = (await anna.open("/console/streams")).text
+            assert all(answer in everything for answer in of.values())
+            for others in ("mo", "anna"):
+                await mia.send(f"/console/streams/{of[others]}/cancel")
+                assert notice(await mia.open("/console/streams")) == "This answer had come to its end already."
+            assert {row.id for row in await live_rows(s.gateway)} == set(of.values()), "nobody else's was ended"
+            for path in ("/console/streams", "/console/streams/events"):
+                assert (await vera.open(path)).status_code == 403
+            await vera.open("/console/me")
+            assert (await vera.send(f"/console/streams/{of['mia']}/cancel")).status_code == 403
+            await mia.send(f"/console/streams/{of['mia']}/cancel")
+            assert notice(await mia.open("/console/streams")) == "The answer was ended."
+            await until(lambda: got["mia"])
+            assert got["mia"][0].status_code == 403
+            assert (got["mo"], got["anna"]) == ([], [])
+            noted = await entries(s.gateway.accounts.shared.database, Listing())
+            assert [(one.actor, one.subject) for one in noted.rows if one.action == "answer.cancel"] == [
+                ("mia", of["mia"])
+            ]
+            nursery.cancel_scope.cancel()
+
+
+async def test_what_is_sent_as_it_changes_has_a_members_own_answers_alone(stack):
+    async with stack() as s:
+        mia = browser(s)
+        await browser(s).set_up("anna")
+        user = await s.gateway.people.create_user(COMMAND_LINE, "mia", PASSWORD, Role.MEMBER)
+        made = await s.gateway.keys.create(COMMAND_LINE, "mine", owner_id=user.id)
+        await mia.sign_in("mia")
+        async with trio.open_nursery() as nursery:
+            for key in (KEY, made.secret):
+                nursery.start_soon(ask_with, s, key, [])
+            await until(lambda: len(s.gateway.relay.streams) == 2)
+            rows = await live_rows(s.gateway)
+            own = {row.key_name: row.id for row in rows}
+            told = ""
+            async with httpx.AsyncClient(trust_env=False, timeout=20, cookies=mia.cookies) as http:
+                async with http.stream("GET", f"{s.url}/console/streams/events") as events:
+                    async for piece in events.aiter_text():
+                        told += piece
+                        if "event: answers" in told and told.endswith("\n\n"):
+                            break
+            assert own["mine"] in told
+            assert own[""] not in told
+            nursery.cancel_scope.cancel()
