@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 AXE = Path(__file__).parent.parent / "browser/vendor/axe/axe.min.js"
 SCREENSHOTS = Path(os.environ.get("KIROTRIO_SCREENSHOTS") or Path(__file__).parents[2] / "build/screenshots")
@@ -71,7 +72,7 @@ def somebody_else(page: Page, **context: Any) -> Iterator[Page]:
 
 @contextmanager
 def _visitor(browser: Browser, options: dict[str, Any]) -> Iterator[Page]:
-    context = browser.new_context(**{"viewport": DESK, "locale": "en", **options})
+    context = browser.new_context(**{"viewport": DESK, "locale": "en", "reduced_motion": "reduce", **options})
     complaints: list[str] = []
     context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
@@ -131,3 +132,11 @@ def sign_in(page: Page, url: str, name: str, password: str = PASSWORD) -> None:
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_function("() => !location.pathname.endsWith('/sign-in')")
+
+
+def reload_until(page: Page, wanted: Locator) -> None:
+    """For what is written beside a request and shown by the next page: ask again until it is there, 20 s at most."""
+    end = time.monotonic() + 20
+    while not wanted.count():
+        assert time.monotonic() < end, f"{page.url} does not show {wanted}: {page.locator('main').inner_text()}"
+        page.reload()

@@ -38,8 +38,8 @@ def page(
 ) -> Reply:
     """A template of `templates/`, filled in. Every value is escaped; a name that is not given is an error.
 
-    Templates have `_` (translates a sentence), `visit`, `places` (the navigation), `elsewhere` (gives the providers to
-    sign in at), `asset`, and the filters `size`, `when` and `browser`.
+    Templates have `_` (translates a sentence), `visit`, `places` (the navigation), `standing` (the mode), `elsewhere`
+    (gives the providers to sign in at), `asset`, and the filters `size`, `when` and `browser`.
     """
     if visit.notice is not None:
         visit.keep(cookies.NOTICE, "", 0)
@@ -51,6 +51,7 @@ def page(
             visit=visit,
             csrf=with_csrf(visit),
             notice=visit.notice,
+            standing=gateway.modes.now,
             places=places(visit),
             languages=LANGUAGES,
             elsewhere=lambda: gateway.elsewhere.providers.values(),
