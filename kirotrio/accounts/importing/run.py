@@ -131,7 +131,8 @@ class Import:
         self, index: int, entry: Entry, token: str, before: trio.Event, names: Collection[str]
     ) -> _Case | None:
         """None where no call is needed to tell that it is there already. `names` are those of the ones under way."""
-        name = await self._book.known(token) or self._followed.get(token)
+        name = await self._book.known(token)
+        name = self._followed.get(token) if name is None else name
         if name is None and entry.follows:
             name = next((known.name for known in self._records.values() if known.follows == entry.follows), None)
         if name is not None:

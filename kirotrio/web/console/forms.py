@@ -100,7 +100,7 @@ def _with_files(body: bytes, kind: str) -> Form:
 
     boundary = parse_options_header(kind)[1].get("boundary", "")
     parser = MultiPartParser(
-        stream_factory=lambda *_: io.BytesIO(), max_form_memory_size=LARGEST, max_form_parts=_MOST_FIELDS
+        stream_factory=lambda *_, **__: io.BytesIO(), max_form_memory_size=LARGEST, max_form_parts=_MOST_FIELDS
     )
     try:
         fields, files = parser.parse(io.BytesIO(body), boundary.encode("ascii"), len(body))
