@@ -216,3 +216,19 @@ def test_an_index_finds_what_is_added_up(database: Database, asked: dict[str, st
 def test_a_span_that_is_none_or_too_long_is_refused(since: float, until: float, step: int) -> None:
     with pytest.raises(ValueError, match="span"):
         Chosen(since, until, step)
+
+
+def test_what_came_from_a_playground_counts_as_its_users_and_is_called_so(database: Database) -> None:
+    have_key(database, "k1", "anna", "laptop")
+    have_key(database, "k2", "ben", "desk")
+    names = ("k1", "playground:anna", "playground:anna", "playground:anna", "playground:ben", "playground:ben")
+    put(database, *(record(number, key_id=name) for number, name in enumerate(names)))
+
+    def found(owner: str | None) -> list[tuple[str, int]]:
+        chosen = Chosen(START, START + HOUR, owner=owner)
+        shares = database.reading(lambda connection: shares_of(connection, chosen, By.KEY))
+        return [(share.name, share.sums.requests) for share in shares]
+
+    assert found(None) == [("playground (anna)", 3), ("playground (ben)", 2), ("laptop", 1)]
+    assert found("anna") == [("playground (anna)", 3), ("laptop", 1)]
+    assert found("nobody") == []

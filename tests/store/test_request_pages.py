@@ -102,3 +102,24 @@ def test_a_request_of_a_key_that_is_gone_is_still_there(database: Database) -> N
     found = database.reading(lambda link: request_rows.find(link, "req_1"))
     assert found is not None
     assert (found.key, found.record.key_id) == ("", "k1")
+
+
+def test_what_came_from_a_playground_is_its_users_and_called_so(database: Database) -> None:
+    filled(database)
+
+    def add(connection: Any) -> None:
+        rows = [
+            RequestRecord(id=f"req_{name}", at=at, key_id=f"playground:{name}", outcome="end_turn", seconds=1.0)
+            for name, at in (("ann", 2000.0), ("bob", 2001.0), ("gone", 2002.0))
+        ]
+        request_rows.insert(connection, [attrs.asdict(row) for row in rows])
+
+    database.writing(add)
+    assert ids(database, "ann") == ["ann", *"97531"]
+    assert ids(database, search="playground (") == ["bob", "ann"]
+    assert ids(database, filters={"key": "playground (ann)"}) == ["ann"]
+    assert ids(database, filters={"key": "playground:gone"}) == ["gone"]
+    shown = database.reading(lambda link: request_rows.find(link, "req_gone"))
+    assert shown is not None
+    assert shown.key == "", "whose it was is known no more"
+    assert database.reading(lambda link: request_rows.find(link, "req_bob", "ann")) is None
