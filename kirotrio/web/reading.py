@@ -30,12 +30,17 @@ _ALIASES = 5
 _SESSION = ("session-id", "session_id", "x-session-id")
 
 
-async def admit(gateway: Gateway, incoming: Incoming) -> Grant:
-    """The caller's grant. Raises AuthenticationFailed, PermissionDenied, RateLimited, StoreUnavailable."""
+async def admit(gateway: Gateway, incoming: Incoming, *, counted: bool = True) -> Grant:
+    """The caller's grant. Raises AuthenticationFailed, PermissionDenied, RateLimited, StoreUnavailable.
+
+    One that is not `counted` is none of the requests that a key may make, and is let in when those are used up.
+    """
     grant = await gateway.keyring.admit(incoming.headers)
     incoming.passage.key_id, incoming.passage.key_name = grant.key_id, grant.key_name
     if grant.key is not None:
-        _check(gateway, incoming, grant.key)
+        _check(gateway, incoming, grant.key, counted=counted)
+    if not counted:
+        return grant
     others = gateway.several or gateway.seat
     if others is None:
         gateway.rate.admit(grant.key_id)
@@ -44,14 +49,15 @@ async def admit(gateway: Gateway, incoming: Incoming) -> Grant:
     return grant
 
 
-def _check(gateway: Gateway, incoming: Incoming, key: Key) -> None:
+def _check(gateway: Gateway, incoming: Incoming, key: Key, *, counted: bool) -> None:
     """What is known of a key that was given out, as far as it takes no wait. Raises PermissionDenied, RateLimited."""
     gateway.modes.now.check_owner(key.owner)
     address = gateway.client_address(incoming)
     key.check_place(surface_of(incoming.path), read_address(address))
     if gateway.counting is not None:
         gateway.counting.used(key.id, address)
-        gateway.counting.check(key)
+        if counted:
+            gateway.counting.check(key)
 
 
 @frozen

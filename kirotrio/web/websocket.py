@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from kirotrio.web.answering import turned_away
+from kirotrio.web.finishing import finish
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming, Reply, new_request_id
 
@@ -30,7 +31,12 @@ class RefusedWebsocket:
 
     async def __call__(self, receive: Any, send: Any) -> None:
         request_id = new_request_id()
-        reply = turned_away(self._gateway, self._incoming()) or Reply(
+        incoming = self._incoming()
+        away = turned_away(self._gateway, incoming)
+        if away is not None:
+            incoming.passage.status = away.status
+            finish(self._gateway, incoming)
+        reply = away or Reply(
             _BODY,
             _STATUS,
             {"content-type": "application/json", "request-id": request_id, "x-request-id": request_id},

@@ -10,6 +10,10 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 from support.stack import KEY, Stack, question, running
 
+from kirotrio.access.audit import COMMAND_LINE
+from kirotrio.access.budget import Amount, Budget
+from kirotrio.access.windows import Window
+
 CANARY = "canary-5e0c"
 
 
@@ -78,3 +82,16 @@ async def test_who_is_not_on_this_machine_needs_a_key(tmp_path: Path, headers: d
 async def test_behind_a_trusted_proxy_the_client_counts(tmp_path: Path, client: str, status: int) -> None:
     async with running(tmp_path, access={"trusted_proxies": "127.0.0.1"}) as stack:
         assert (await scrape(stack, **{"x-forwarded-for": client})).status_code == status
+
+
+async def test_a_scrape_is_none_of_the_requests_that_a_key_may_make(tmp_path: Path) -> None:
+    async with running(tmp_path, server={"rate_per_minute": 3}) as stack:
+        budget = Budget({Window.DAY: Amount(1, None, None)})
+        made = await stack.gateway.keys.create(COMMAND_LINE, "prometheus", budget=budget)
+        asking = {"x-api-key": made.secret, "host": "gateway.example"}
+        for _ in range(5):
+            assert (await scrape(stack, **asking)).status_code == 200, "scraping alone uses nothing up"
+        async with stack.client(headers=asking) as http:
+            assert (await http.post("/v1/messages", json=question())).status_code == 200
+            assert (await http.post("/v1/messages", json=question())).status_code == 429
+        assert (await scrape(stack, **asking)).status_code == 200, "what is used up keeps nobody from looking"

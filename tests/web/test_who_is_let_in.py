@@ -60,7 +60,8 @@ async def test_a_header_of_a_client_that_is_no_proxy_changes_nothing(stack):
 async def test_each_refusal_is_one_line_of_bounded_length(stack):
     async with stack(access=BEHIND_A_PROXY) as s, s.client() as http:
         await http.get("/v1/" + "x" * 5000, headers=FROM_A_DENIED)
-        (line,) = [fields for _, event, fields in s.log.lines if event == "an address was not let in"]
+        ((level, event, line),) = [line for line in s.log.lines if "192.0.2.7" in str(line)]
+    assert (level, event, line["outcome"], line["status"]) == ("info", "request finished", "permission", 403)
     assert line["address"] == "192.0.2.7"
     assert len(str(line)) < 500
 
@@ -98,4 +99,6 @@ async def test_a_handshake_of_a_websocket_is_refused_by_address_too(stack):
             )
             with trio.fail_after(10):
                 answer = await client.receive_some(65536)
+        (line,) = [fields for _, event, fields in s.log.lines if event == "request finished"]
+    assert (line["address"], line["status"], line["outcome"]) == ("127.0.0.1", 403, "permission")
     assert answer.startswith(b"HTTP/1.1 403 "), answer[:80]

@@ -27,7 +27,7 @@ async def metrics(gateway: Gateway, incoming: Incoming) -> Reply:
     if not is_local(gateway, incoming):
         from kirotrio.web.reading import admit
 
-        await admit(gateway, incoming)
+        await admit(gateway, incoming, counted=False)
     told = partial(
         exposed, await _counted(gateway), _worth(gateway), __version__, incoming.headers.get("accept", "")[:1000]
     )
