@@ -1,4 +1,4 @@
-"""A new key for all secrets, and the way on when the key is lost.
+"""A new key for all secrets, and the way on when the key is lost. Either ends the stored responses, which soon pass.
 
 The new key lasts in its place before anything is sealed with it; one transaction seals everything anew and names it;
 the old one is dropped only then. Killed anywhere between, both keys are there, and the next call finishes what is left.
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from kirotrio.classes import frozen
 from kirotrio.errors import Blame
+from kirotrio.store import response_rows
 from kirotrio.store.backup import key_ids_in, patient
 from kirotrio.store.columns import upsert
 from kirotrio.store.database import Database
@@ -47,6 +48,7 @@ def rotate_key(database: Database, vault: Vault) -> Rotated:
         place, key = _new_key(connection, vault)
         before = {*key_ids_in(connection), *filter(None, [key_named(connection)])}
         resealed = reseal(connection, vault, key)
+        response_rows.remove_all(connection)
         name_key(connection, key.id)
         _retire(connection, {*retired(connection), *before} - {key.id})
         bump(connection)
@@ -114,6 +116,7 @@ def forget_secrets(database: Database, *, now: float | None = None) -> list[str]
         connection.execute(
             update(users).where(second_factors).values(sealed=None, second_factor_at=None, updated_at=at)
         )
+        response_rows.remove_all(connection)
         name_key(connection, "")
         _retire(connection, set())
         bump(connection)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection, delete, func, literal, select, update
 
 from kirotrio.store.columns import insertion
-from kirotrio.store.revisions import begin_change
+from kirotrio.store.revisions import RESPONSES, begin_change
 from kirotrio.store.schema import response_items, responses
 from kirotrio.store.sealer import Sealer, purpose_of
 from kirotrio.store.sealing import key_named, seal_in
@@ -35,8 +35,11 @@ def put(
     """Keep it in place of what was there. `previous` and `items` are digests, too. Raises KeyMissing."""
     if not key_named(connection):
         begin_change(connection)  # or two gateways would each make a key, and name it
+    # Responses hold each other's items, so that two of these would wait for each other's rows. And only from here on
+    # does the key last that is named.
+    begin_change(connection, RESPONSES)
     sealed = seal_in(connection, sealer, payload, purpose_of("responses", digest))
-    remove(connection, [digest])
+    _remove(connection, [digest])
     row = {"digest": digest, "previous": previous, "size": len(payload), "used_at": now, "sealed": sealed}
     connection.execute(insertion(connection, responses).values(**row).on_conflict_do_nothing())
     for item in sorted(set(items)):
@@ -77,16 +80,28 @@ def holders(connection: Connection, items: Collection[str], since: float) -> Map
 
 
 def touch(connection: Connection, digests: Collection[str], now: float) -> None:
-    """They are in use."""
+    """They are in use. Rows that somebody else has in hand are in use or gone without our doing."""
     stale = select(responses.c.digest).where(
         responses.c.digest.in_(sorted(digests)), responses.c.used_at < now - _NOTED_EVERY
     )
-    if old := connection.execute(stale.order_by(responses.c.digest).with_for_update()).scalars().all():
+    if old := connection.execute(stale.with_for_update(skip_locked=True)).scalars().all():
         connection.execute(update(responses).where(responses.c.digest.in_(old)).values(used_at=now))
 
 
 def remove(connection: Connection, digests: Sequence[str]) -> int:
     """How many were there."""
+    begin_change(connection, RESPONSES)
+    return _remove(connection, digests)
+
+
+def remove_all(connection: Connection) -> int:
+    """Nobody can open them any more; how many there were."""
+    begin_change(connection, RESPONSES)
+    connection.execute(delete(response_items))
+    return connection.execute(delete(responses)).rowcount
+
+
+def _remove(connection: Connection, digests: Sequence[str]) -> int:
     connection.execute(delete(response_items).where(response_items.c.response.in_(digests)))
     return connection.execute(delete(responses).where(responses.c.digest.in_(digests))).rowcount
 
@@ -94,9 +109,10 @@ def remove(connection: Connection, digests: Sequence[str]) -> int:
 def prune(connection: Connection, since: float, most: int) -> int:
     """Remove those that were not used since, and of the others, while they are more than `most` bytes, those that were
     not used for longest; how many."""
+    begin_change(connection, RESPONSES)
     gone = list(connection.execute(select(responses.c.digest).where(responses.c.used_at <= since)).scalars())
     if (connection.execute(select(func.sum(responses.c.size))).scalar() or 0) > most:
         order = (responses.c.used_at.desc(), responses.c.digest)
         sums = select(responses.c.digest, func.sum(responses.c.size).over(order_by=order).label("so_far")).subquery()
         gone += connection.execute(select(sums.c.digest).where(sums.c.so_far > most)).scalars()
-    return remove(connection, sorted(set(gone))) if gone else 0
+    return _remove(connection, sorted(set(gone))) if gone else 0

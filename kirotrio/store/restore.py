@@ -42,12 +42,12 @@ from kirotrio.store.database import Database, database_url
 from kirotrio.store.files import private_folder, sync_folder
 from kirotrio.store.migrate import SHIPPED, History, migrate, open_store, stored_revision
 from kirotrio.store.rekeying import RETIRED_KEYS
-from kirotrio.store.revisions import ACCOUNTS, KEYS, begin_change, revision
+from kirotrio.store.revisions import ACCOUNTS, KEYS, RESPONSES, begin_change, revision
 from kirotrio.store.sealing import SEALED_COLUMNS, SECRET_KEY, KeyMissing, SealBroken, key_named, name_key, purpose_of
 from kirotrio.store.secret_keys import SecretKey
 from kirotrio.store.vault import Vault, key_id_of, seal_with
 
-_OWN = (ACCOUNTS, KEYS, SECRET_KEY, RETIRED_KEYS)
+_OWN = (ACCOUNTS, KEYS, RESPONSES, SECRET_KEY, RETIRED_KEYS)
 """Rows of `meta` that say something of this database, not of what it holds."""
 _BUSY = 5.0
 """Seconds to wait for those who use a file."""

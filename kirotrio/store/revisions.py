@@ -1,6 +1,7 @@
 """Numbers that grow with every change of something, and the order in which such changes happen.
 
-`ACCOUNTS` counts the changes of accounts, `KEYS` those of keys and of what their owners may do.
+`ACCOUNTS` counts the changes of accounts, `KEYS` those of keys and of what their owners may do. Of `RESPONSES` only the
+order counts. Whoever takes more than one takes them in this order.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from kirotrio.store.schema import meta
 
 ACCOUNTS: Final = "revision"
 KEYS: Final = "keys_revision"
+RESPONSES: Final = "responses_revision"
 
 
 def revision(connection: Connection, of: str = ACCOUNTS) -> int:
