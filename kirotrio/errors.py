@@ -81,6 +81,8 @@ class KirotrioError(Exception):
     cause: Cause = Cause.INTERNAL
     recovery: Recovery = Recovery.NONE
     blame: Blame = Blame.NONE
+    by_rule: bool = False
+    """A rule of this gateway has turned the request away, as it shall: nothing has failed."""
     should_retry: bool | None = None
     """What a client is to do that retries by the status alone; None leaves it to the client."""
 
@@ -189,6 +191,12 @@ class RateLimited(KirotrioError):
     cause = Cause.RATE_LIMITED
 
 
+class LimitReached(RateLimited):
+    """A limit of the caller's own key, and none of the upstream's."""
+
+    by_rule = True
+
+
 class QuotaExhausted(KirotrioError):
     """The subscription's credits are used up until the next reset."""
 
@@ -254,6 +262,12 @@ class Overloaded(KirotrioError):
     """This gateway itself is at its limit or draining."""
 
     cause = Cause.OVERLOADED
+
+
+class UnderMaintenance(Overloaded):
+    """The operator has closed the gateway for a while."""
+
+    by_rule = True
 
 
 class StoreUnavailable(Overloaded):

@@ -14,7 +14,7 @@ from attrs import field
 
 from kirotrio.access.windows import Window
 from kirotrio.classes import frozen
-from kirotrio.errors import RateLimited
+from kirotrio.errors import LimitReached
 
 COUNTED: Final = ("requests", "tokens", "credits")
 """What limits are of, in the order in which they are told."""
@@ -54,7 +54,7 @@ class Budget:
     def check(self, used: Mapping[Window, Used], now: float) -> None:
         """Let one request more begin, of which nothing has been counted yet. `now` is epoch seconds.
 
-        Raises RateLimited with the time until the last of those windows is over in which nothing is left.
+        Raises LimitReached with the time until the last of those windows is over in which nothing is left.
         """
         refusals = [
             (window.end(now), what)
@@ -67,7 +67,7 @@ class Budget:
         end, (limit, name) = max(refusals)
         window = next(window for window in self.limited if window.end(now) == end)
         shown = f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
-        raise RateLimited(
+        raise LimitReached(
             f"this key has used its {shown} {name} of this {window.value}; the next one begins at {_moment(end)}",
             retry_after=max(0.0, end - now),
         )

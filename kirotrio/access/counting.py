@@ -18,7 +18,7 @@ from kirotrio.access.budget import Used
 from kirotrio.access.keys import Key
 from kirotrio.access.windows import Window
 from kirotrio.classes import define
-from kirotrio.errors import AuthenticationFailed, KirotrioError, RateLimited, StoreUnavailable
+from kirotrio.errors import AuthenticationFailed, KirotrioError, LimitReached, StoreUnavailable
 from kirotrio.store.database import Database
 from kirotrio.store.key_record import Ceiling, Charge
 from kirotrio.telemetry.log import Log
@@ -67,7 +67,7 @@ class Counting:
         self._uses[key_id] = (self.clock(), address)
 
     def check(self, key: Key) -> None:
-        """Refuse at once what is known to be refused. Raises RateLimited."""
+        """Refuse at once what is known to be refused. Raises LimitReached."""
         if not self._spent or (found := self._spent.get(key.id)) is None:
             return
         until, message = found
@@ -75,13 +75,13 @@ class Counting:
         if now >= until:
             del self._spent[key.id]
             return
-        raise RateLimited(message, retry_after=until - now)
+        raise LimitReached(message, retry_after=until - now)
 
     async def begin(self, key: Key, hold: str) -> None:
         """Count one request of this key and take its place among those that run; `hold` is a name for it.
 
-        Raises RateLimited, with the time after which it may be asked again, AuthenticationFailed where the key is gone,
-        StoreUnavailable. Then nothing is counted; so it is where this is cancelled.
+        Raises LimitReached, with the time after which it may be asked again, AuthenticationFailed where the key is
+        gone, StoreUnavailable. Then nothing is counted; so it is where this is cancelled.
         """
         self.check(key)
         now = self.clock()
@@ -101,7 +101,7 @@ class Counting:
         try:
             await self._database.write(count)
         except _Busy:
-            raise RateLimited(
+            raise LimitReached(
                 f"this key has {key.max_concurrent} requests running, which is its limit; ask again when one has ended"
             ) from None
         except _Spent as spent:
@@ -227,7 +227,7 @@ class Counting:
         used = {Window(name): Used(*amounts) for name, amounts in spent.used.items()}
         try:
             key.budget.check(used, now)
-        except RateLimited as refusal:
+        except LimitReached as refusal:
             if len(self._spent) >= _REMEMBERED:
                 self._spent.clear()
             self._spent[key.id] = (now + (refusal.retry_after or 0.0), refusal.message)

@@ -17,7 +17,7 @@ from attrs import field
 
 from kirotrio.access.audit import Actor
 from kirotrio.classes import define, frozen
-from kirotrio.errors import Overloaded, PermissionDenied, SettingsError, StoreUnavailable
+from kirotrio.errors import PermissionDenied, SettingsError, StoreUnavailable, UnderMaintenance
 from kirotrio.telemetry.log import Log
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ class Standing:
         return self.mode is ServiceMode.MAINTENANCE
 
     def check_open(self) -> None:
-        """Raises Overloaded where no API is answered."""
+        """Raises UnderMaintenance where no API is answered."""
         if self.mode is ServiceMode.MAINTENANCE:
-            raise Overloaded(self.message or _MAINTENANCE, retry_after=_RETRY_AFTER)
+            raise UnderMaintenance(self.message or _MAINTENANCE, retry_after=_RETRY_AFTER)
 
     def check_owner(self, owner: str) -> None:
         """Raises PermissionDenied for a key of somebody who is not let in. `owner`: the user's id, "" for a key of the

@@ -8,7 +8,7 @@ import trio
 from attrs import field
 
 from kirotrio.classes import define
-from kirotrio.errors import RateLimited
+from kirotrio.errors import LimitReached
 
 _MINUTE = 60.0
 
@@ -24,18 +24,18 @@ class RatePerMinute:
     _times: dict[str, deque[float]] = field(factory=dict)
 
     def admit(self, key_id: str) -> None:
-        """Count one request. Raises RateLimited, with the time until one more is allowed; then nothing is counted."""
+        """Count one request. Raises LimitReached, with the time until one more is allowed; then nothing is counted."""
         if self.limit <= 0:
             return
         count(self._times.setdefault(key_id, deque()), self.limit, trio.current_time())
 
 
 def count(times: deque[float], limit: int, now: float) -> None:
-    """One request more beside those of these times. Raises RateLimited, with the time until one more is allowed."""
+    """One request more beside those of these times. Raises LimitReached, with the time until one more is allowed."""
     while times and now - times[0] >= _MINUTE:
         times.popleft()
     if len(times) >= limit:
-        raise RateLimited(
+        raise LimitReached(
             f"this key has made {limit} requests within a minute, which is its limit (server.rate_per_minute)",
             retry_after=times[0] + _MINUTE - now,
         )

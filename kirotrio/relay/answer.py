@@ -61,6 +61,8 @@ class Answer:
     _estimate: Estimate = field(factory=Estimate)
     _producing: trio.CancelScope = field(factory=trio.CancelScope)
     _ending: KirotrioError | None = None
+    _by_rule: bool = False
+    """Whether a rule of the gateway refused it."""
     _lent: str = ""
     """The account that was lent first."""
     _lent_at: float | None = None
@@ -160,6 +162,7 @@ class Answer:
                     await self._generate_on_one(nursery, batches, silence)
                 except KirotrioError as error:
                     failure = without_frames(error)
+                    self._by_rule = error.by_rule
                 except Exception as error:
                     self.relay.log.error("answer failed", exc_info=error, request_id=self.request.request_id)
                     failure = _internal()

@@ -21,7 +21,7 @@ from kirotrio.telemetry.metrics import Finished
 
 _MOST_TRIES = 40
 """Attempts that a record tells of: server tools may make many."""
-STOPPED, CLIENT_GONE = "stopped", "client gone"
+STOPPED, CLIENT_GONE, REFUSED = "stopped", "client gone", "refused"
 
 
 def tell(
@@ -64,14 +64,18 @@ def tell(
         client=request.client,
         address=request.address,
     )
-    relay.record(record)
-    relay.streams.tally.put(record)
-    _count(relay, record, attempts)
-    _log(relay, record, request.key_name, attempts, usage)
+    failed, refused = error is not None and not error.by_rule, error is not None and error.by_rule
+    if not refused:
+        relay.streams.tally.put(record)
+    if not refused or relay.refusals.take():
+        relay.record(record)
+    outcome = REFUSED if refused else outcome_of(record.outcome, failed=failed)
+    _count(relay, record, attempts, outcome)
+    _log(relay, record, request.key_name, attempts, usage, failed=failed)
     if relay.traces is not None:
         from kirotrio.relay.tracing import trace
 
-        trace(relay.traces, request, record, attempts, course, now, failed=bool(record.error))
+        trace(relay.traces, request, record, attempts, course, now, failed=error is not None)
 
 
 def usage_of(end: Finish | Failed | None, attempts: Attempts | None) -> Usage | None:
@@ -107,12 +111,12 @@ def _try(attempt: AttemptRecord, began_at: float) -> dict[str, object]:
     }
 
 
-def _count(relay: Relay, record: RequestRecord, attempts: Attempts | None) -> None:
+def _count(relay: Relay, record: RequestRecord, attempts: Attempts | None, outcome: str) -> None:
     relay.metrics.finished(
         Finished(
             surface=record.surface,
             model=attempts.model.id if attempts is not None else record.model,
-            outcome=outcome_of(record.outcome, failed=bool(record.error)),
+            outcome=outcome,
             cause=record.outcome,
             seconds=record.seconds,
             first=record.first_event_seconds,
@@ -125,7 +129,9 @@ def _count(relay: Relay, record: RequestRecord, attempts: Attempts | None) -> No
     )
 
 
-def _log(relay: Relay, record: RequestRecord, key_name: str, attempts: Attempts | None, usage: Usage | None) -> None:
+def _log(
+    relay: Relay, record: RequestRecord, key_name: str, attempts: Attempts | None, usage: Usage | None, *, failed: bool
+) -> None:
     told: dict[str, object] = {
         "request_id": record.id,
         "surface": record.surface,
@@ -149,6 +155,8 @@ def _log(relay: Relay, record: RequestRecord, key_name: str, attempts: Attempts 
         told["input_tokens"], told["output_tokens"] = record.input_tokens, record.output_tokens
         told["usage"], told["credits"] = record.usage, record.credits
     if record.error:
-        relay.log.warning("request finished", error=record.error, **told)
+        told["error"] = record.error
+    if failed:
+        relay.log.warning("request finished", **told)
     else:
         relay.log.info("request finished", **told)

@@ -50,13 +50,13 @@ def document(sheet: Sheet, settings: Settings, secrets: Iterable[str]) -> bytes:
             "method": sheet.method,
             "path": redactor.text(sheet.path),
             "query": cover.text(sheet.query),
-            "headers": _headers(sheet.fields),
+            "headers": _headers(sheet.fields, redactor),
             **_part(sheet.body, cover),
         },
         "upstream": [_exchange(exchange, sheet.began_at, cover) for exchange in sheet.exchanges],
         "answer": {
             "status": sheet.status,
-            "headers": _headers(sheet.headers.items()),
+            "headers": _headers(sheet.headers.items(), redactor),
             "size": sheet.sent.size,
             "kept": sheet.sent.held,
             "body": cover.answer(b"".join(sheet.sent.pieces)),
@@ -89,11 +89,13 @@ def _secrets(sheet: Sheet) -> list[str]:
     return found
 
 
-def _headers(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {
-        name: value if name.lower() in _SHOWN or name.lower().startswith(_SAID_BY_SDK) else f"({len(value)} characters)"
-        for name, value in fields
-    }
+def _headers(fields: Iterable[tuple[str, str]], redactor: Redactor) -> dict[str, str]:
+    def shown(name: str, value: str) -> str:
+        known = name in _SHOWN or name.startswith(_SAID_BY_SDK)
+        # A client writes there what it likes: a key in its User-Agent is a key.
+        return redactor.text(value) if known else f"({len(value)} characters)"
+
+    return {name: shown(name.lower(), value) for name, value in fields}
 
 
 def _part(kept: Kept, cover: Cover) -> dict[str, Any]:
@@ -110,12 +112,12 @@ def _exchange(exchange: Exchange, began_at: float, cover: Cover) -> dict[str, An
     return {
         "method": exchange.method,
         "url": cover.redactor.text(exchange.url),
-        "headers": _headers(exchange.headers.items()),
+        "headers": _headers(exchange.headers.items(), cover.redactor),
         "request": _part(exchange.body, cover),
         "began": round(exchange.began_at - began_at, 4),
         "ended": None if exchange.ended_at is None else round(exchange.ended_at - began_at, 4),
         "status": exchange.status,
-        "answer_headers": _headers(exchange.answer_headers.items()),
+        "answer_headers": _headers(exchange.answer_headers.items(), cover.redactor),
         "size": exchange.answer.size,
         "kept": exchange.answer.held,
         "end": _end(exchange.end, cover),

@@ -21,6 +21,7 @@ from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.ports import Lender
 from kirotrio.relay.prepared_files import PreparedFiles
+from kirotrio.relay.ration import Ration
 from kirotrio.relay.streams import Streams
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.log import Log
@@ -99,6 +100,8 @@ class Relay:
     log: Log
     record: Callable[[RequestRecord], None] = field(default=_forget)
     """Takes what happened to each request; never waits."""
+    refusals: Ration = field(factory=Ration)
+    """Of refused requests that are recorded."""
     metrics: Metrics = field(factory=Metrics)
     """What is counted of all requests."""
     traces: Traces | None = None

@@ -12,8 +12,9 @@ from typing import Final
 
 import trio
 
-from kirotrio.relay.outcome import CLIENT_GONE, STOPPED
+from kirotrio.relay.outcome import CLIENT_GONE, REFUSED, STOPPED
 from kirotrio.store.request_record import RequestRecord
+from kirotrio.telemetry.labels import surface_label
 from kirotrio.telemetry.metrics import Finished
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming
@@ -36,11 +37,12 @@ def finish(gateway: Gateway, incoming: Incoming) -> None:
     if passage.status is None:
         outcome = STOPPED if gateway.relay.streams.cut else CLIENT_GONE
     else:
-        outcome = ("failed" if passage.status >= 500 else "refused") if passage.cause else "finished"
+        failed = passage.status >= 500 and not passage.by_rule
+        outcome = ("failed" if failed else REFUSED) if passage.cause else "finished"
     cause = passage.cause or outcome
     seconds = round(trio.current_time() - passage.began_at, 3)
     gateway.relay.metrics.finished(Finished(surface=surface, model="", outcome=outcome, cause=cause, seconds=seconds))
-    is_recorded = bool(passage.key_id and passage.cause) and surface in _RECORDED and gateway.refusals.take()
+    is_recorded = bool(passage.key_id and passage.cause) and surface in _RECORDED and gateway.relay.refusals.take()
     if is_recorded:
         gateway.relay.record(_record(gateway, incoming, surface, cause, seconds))
     told: dict[str, object] = {
@@ -66,10 +68,11 @@ def finish(gateway: Gateway, incoming: Incoming) -> None:
 
 
 def surface_named(path: str) -> str:
-    """What a metric calls the surface of this path: one of a few names, whatever the path is."""
+    """What logs and metrics call the surface of this path: one of a few names, whatever the path is."""
     if path.endswith("/messages/count_tokens"):
         return "count_tokens"
-    return surface_of(path) or _APART.get(path[1:].partition("/")[0], "operations")
+    named = surface_of(path) or _APART.get(path[1:].partition("/")[0], "operations")
+    return surface_label(named)
 
 
 def _record(gateway: Gateway, incoming: Incoming, surface: str, cause: str, seconds: float) -> RequestRecord:

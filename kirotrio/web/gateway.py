@@ -25,7 +25,6 @@ from kirotrio.web.addresses import AddressRules
 from kirotrio.web.bringing.tasks import Tasks
 from kirotrio.web.incoming import Incoming
 from kirotrio.web.intake import BodyIntake, Inflight
-from kirotrio.web.passage import Ration
 
 if TYPE_CHECKING:
     from kirotrio.access.key_admin import Keys
@@ -68,8 +67,6 @@ class Gateway:
     """What Responses clients may continue and refer to, as far as this process keeps it."""
     stored_responses: ResponseStore = field()
     """The same wherever it is kept: asked and told by requests."""
-    refusals: Ration = field(factory=Ration)
-    """Of refused requests that are recorded."""
     conversations: Memory[Any] = field(factory=Memory)
     """What the latest large bodies were read as: the next of the same conversation says it again."""
     modes: Modes = field(factory=Modes)

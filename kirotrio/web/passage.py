@@ -5,19 +5,13 @@ What the relay answers it also tells of (`relay.outcome`); this is for all the r
 
 from __future__ import annotations
 
-import math
 import secrets
-from typing import Final
 
 import trio
 from attrs import field
 
 from kirotrio.classes import define
 from kirotrio.errors import KirotrioError
-
-_BURST: Final = 60.0
-_EACH: Final = 1.0
-"""Records of refused requests: so many at once, and one more after so many seconds."""
 
 
 def new_request_id() -> str:
@@ -34,6 +28,8 @@ class Passage:
     key_name: str = ""
     cause: str = ""
     error: str = ""
+    by_rule: bool = False
+    """Whether a rule refused it, and nothing failed."""
     status: int | None = None
     is_relayed: bool = False
     """It is the relay's to answer and to tell of,"""
@@ -42,22 +38,4 @@ class Passage:
 
     def refuse(self, error: KirotrioError) -> None:
         """It is answered with this error."""
-        self.cause, self.error = error.cause.value, error.message
-
-
-@define(eq=False)
-class Ration:
-    """How many refused requests may be recorded: whoever has a key must not be able to fill the table with nothing."""
-
-    _left: float = _BURST
-    _at: float = -math.inf
-
-    def take(self) -> bool:
-        """Whether there may be one more."""
-        now = trio.current_time()
-        self._left = min(self._left + (now - self._at) / _EACH, _BURST)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
+        self.cause, self.error, self.by_rule = error.cause.value, error.message, error.by_rule

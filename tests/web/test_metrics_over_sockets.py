@@ -8,6 +8,7 @@ import httpx
 import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
+from support.keys import give_out
 from support.stack import KEY, Stack, question, running
 
 from kirotrio.access.audit import COMMAND_LINE
@@ -76,6 +77,15 @@ async def test_what_a_gateway_did_is_scraped(tmp_path: Path) -> None:
 async def test_who_is_not_on_this_machine_needs_a_key(tmp_path: Path, headers: dict[str, str], status: int) -> None:
     async with running(tmp_path) as stack:
         assert (await scrape(stack, **headers)).status_code == status
+
+
+async def test_a_key_for_certain_apis_does_not_open_it(tmp_path: Path) -> None:
+    async with running(tmp_path) as stack:
+        bound = await give_out(stack, "bound", surfaces=("chat",))
+        whole = await give_out(stack, "whole")
+        for made, status in ((bound, 403), (whole, 200)):
+            key = {"x-api-key": made.secret, "host": "gateway.example"}
+            assert (await scrape(stack, **key)).status_code == status, made.record.name
 
 
 @pytest.mark.parametrize(("client", "status"), [("192.0.2.7", 401), ("127.0.0.1", 200)])

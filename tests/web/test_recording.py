@@ -92,6 +92,8 @@ async def test_no_secret_and_no_word_of_a_conversation_is_kept(tmp_path: Path) -
         {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": CANARY}]},
     ]
     headers = {"cookie": f"session={CANARY}", "x-forwarded-for": "192.0.2.77", "x-anything": CANARY}
+    for name in ("user-agent", "accept-language", "anthropic-beta", "x-request-id", "x-stainless-lang"):
+        headers[name] = f"bob@example.org {KEY} arn:aws:iam::123456789012:user/bob"  # shown, and a client's own word
     async with running(tmp_path, recorder={"requests": 10}) as stack, stack.client(headers=headers) as http:
         answer = await http.post("/v1/messages?x=" + "Kanarienvogel", json=body)
         assert answer.status_code == 200

@@ -14,6 +14,7 @@ import trio
 
 from kirotrio import __version__
 from kirotrio.config.networks import read_address, within
+from kirotrio.errors import PermissionDenied
 from kirotrio.telemetry.exposition import Worth, exposed
 from kirotrio.telemetry.metrics import Snapshot
 from kirotrio.web.gateway import Gateway
@@ -23,11 +24,13 @@ _FORWARDED: Final = ("x-forwarded-for", "forwarded", "x-real-ip", "via")
 
 
 async def metrics(gateway: Gateway, incoming: Incoming) -> Reply:
-    """Raises AuthenticationFailed; Overloaded where the gateway's processes cannot reach each other."""
+    """Raises AuthenticationFailed, PermissionDenied; Overloaded where its processes do not find each other."""
     if not is_local(gateway, incoming):
         from kirotrio.web.reading import admit
 
-        await admit(gateway, incoming, counted=False)
+        grant = await admit(gateway, incoming, counted=False)
+        if grant.key is not None and grant.key.surfaces:
+            raise PermissionDenied(f"this key may use {', '.join(grant.key.surfaces)} alone")
     told = partial(
         exposed, await _counted(gateway), _worth(gateway), __version__, incoming.headers.get("accept", "")[:1000]
     )
