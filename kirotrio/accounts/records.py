@@ -216,6 +216,14 @@ def person_among(records: Iterable[AccountRecord], record: AccountRecord) -> Acc
     return next((known for known in records if known.id != record.id and same_person(known, record)), None)
 
 
+def followed_place(record: AccountRecord) -> str:
+    """The path that an account follows."""
+    try:
+        return str(json.loads(record.follows)["path"])
+    except (ValueError, TypeError, KeyError):
+        return "a place that cannot be read"
+
+
 def is_name(name: str) -> bool:
     """Whether an account may be called so: it becomes part of a path."""
     return 0 < len(name) <= NAME_LENGTH and set(name) <= _NAME_SIGNS and name.strip(".") != ""

@@ -122,12 +122,9 @@ class StoredSnapshots:
             return
 
         def put(connection: Connection) -> None:
-            from kirotrio.accounts.statements import snapshots
+            from kirotrio.accounts import statements
 
-            snapshots.put(
-                connection,
-                snapshots.Snapshot(account_id=account_id, topic=topic, content=content, fetched_at=fetched_at),
-            )
+            statements.keep_snapshot(connection, account_id, topic, content, fetched_at)
 
         await self.database.write(put)
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import orjson
 from sqlalchemy import Connection
 
 from kirotrio.accounts.cooldowns import Change
 from kirotrio.accounts.known import Known, known_of
+from kirotrio.accounts.worth.usage import figures_of, read_document
+from kirotrio.errors import KirotrioError
 from kirotrio.store import accounts as rows
-from kirotrio.store import cooldowns, leases, snapshots, successors
+from kirotrio.store import cooldowns, leases, snapshots, successors, worth_rows
 from kirotrio.store.account_record import CooldownRow
 from kirotrio.store.revisions import begin_change, bump
 from kirotrio.store.sealer import Sealer
 
-__all__ = ["known", "leases", "snapshots", "successors", "tidy", "write"]
+__all__ = ["keep_snapshot", "known", "leases", "snapshots", "successors", "tidy", "write"]
 
 
 def known(connection: Connection, sealer: Sealer, seen: int | None) -> Known | None:
@@ -37,9 +40,29 @@ def write(connection: Connection, changes: Iterable[Change], now: float) -> None
 
 
 def tidy(connection: Connection, holder: str, forgotten: float) -> None:
-    """Give back what dead processes of this machine hold, and forget the successors of before that time."""
+    """Give back what dead processes of this machine hold, forget the successors of before that time, and read the
+    figures of what an earlier version was told of the accounts."""
     leases.release_dead(connection, holder)
     successors.remove_older(connection, forgotten)
+    for account_id, content, fetched_at in worth_rows.unread(connection):
+        _keep_worth(connection, account_id, content, fetched_at)
+
+
+def keep_snapshot(connection: Connection, account_id: str, topic: str, content: str, fetched_at: float) -> None:
+    """Keep what the upstream said of an account, and of its usage the figures that lists are sorted by."""
+    kept = snapshots.put(
+        connection, snapshots.Snapshot(account_id=account_id, topic=topic, content=content, fetched_at=fetched_at)
+    )
+    if kept and topic == worth_rows.USAGE:
+        _keep_worth(connection, account_id, content, fetched_at)
+
+
+def _keep_worth(connection: Connection, account_id: str, content: str, fetched_at: float) -> None:
+    try:
+        usage = read_document(orjson.loads(content), fetched_at)
+    except (KirotrioError, ValueError):
+        return  # of another version; it is asked anew when it is needed
+    worth_rows.put(connection, account_id, figures_of(usage))
 
 
 def _put(connection: Connection, change: Change) -> None:

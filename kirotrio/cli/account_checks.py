@@ -133,7 +133,7 @@ async def asked(settings: Settings, account: Account, transport: Transport, subj
 
     A token that has expired or is refused stays as it is: a health check rotates nothing.
     """
-    from kirotrio.cli.probing import list_models
+    from kirotrio.relay.trial import list_models
 
     credentials = await account.peek()
     if credentials is None:

@@ -79,6 +79,31 @@ class CooldownRow:
     until: float
 
 
+@frozen(kw_only=True)
+class Worth:
+    """The figures of an account's usage. `fetched_at`, `resets_at`: epoch seconds; None and "" for what is
+    not known."""
+
+    plan: str = ""
+    email: str = ""
+    credits_used: float | None = None
+    credits_limit: float | None = None
+    credits_left: float | None = None
+    resets_at: float | None = None
+    fetched_at: float
+
+
+@frozen
+class ListedAccount:
+    """An account as a list has it: `record` is without its secrets. `owner`: the name of the user who brought it.
+    `last_used_at`: when its last request began that is on record (epoch seconds)."""
+
+    record: AccountRecord
+    owner: str = ""
+    worth: Worth | None = None
+    last_used_at: float | None = None
+
+
 FIELDS = frozenset(field.name for field in attrs.fields(AccountRecord)) - {"secrets"}
 """Those that are columns of their own."""
 

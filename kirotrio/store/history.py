@@ -24,7 +24,7 @@ class History:
         return self.revisions[-1]
 
 
-SHIPPED = History(Path(__file__).parent / "migrations", ("0001", "0002"))
+SHIPPED = History(Path(__file__).parent / "migrations", ("0001", "0002", "0003"))
 
 
 def check_folder(folder: Path) -> None:

@@ -101,6 +101,12 @@ def ids_of(connection: Connection, owner_id: str) -> set[str]:
     return set(connection.execute(select(keys.c.id).where(keys.c.owner_id == owner_id)).scalars())
 
 
+def bound_to(connection: Connection, account: str) -> tuple[str, ...]:
+    """The names of the keys that this account alone answers and that are not revoked, in order."""
+    bound = select(keys.c.name).where(keys.c.account == account, keys.c.revoked_at.is_(None))
+    return tuple(connection.execute(bound.order_by(keys.c.name, keys.c.id)).scalars())
+
+
 def is_taken(connection: Connection, name: str, owner_id: str, *, but: str = "") -> bool:
     """Whether this owner has another key of that name that is not revoked. `but`: the id of one that does not count."""
     of_owner = keys.c.owner_id == owner_id if owner_id else keys.c.owner_id.is_(None)

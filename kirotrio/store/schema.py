@@ -104,6 +104,20 @@ snapshots = Table(
 )
 """The upstream's last word on an account: topic `usage` or `models`, the answer as it came."""
 
+worth = Table(
+    "worth",
+    metadata,
+    Column("account_id", String(36), ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True),
+    Column("plan", String(200), nullable=False, default=""),
+    Column("email", String(320), nullable=False, default=""),
+    Column("credits_used", Float),
+    Column("credits_limit", Float),
+    Column("credits_left", Float),
+    Column("resets_at", Float),
+    Column("fetched_at", Float, nullable=False),
+)
+"""The figures of a `usage` snapshot, which lists are sorted and filtered by; credits, NULL where they are not known."""
+
 leases = Table(
     "leases",
     metadata,

@@ -71,6 +71,16 @@ async def snapshot(gateway: Gateway) -> Snapshot:
     return Snapshot(sorted(rows, key=lambda row: (-row.age, row.id)), accounts, Lately(**lately), len(parts))
 
 
+async def busy(gateway: Gateway) -> dict[str, int]:
+    """How many requests each account is answering, by its key. Raises as `live_rows` does."""
+    if gateway.seat is None:
+        return {member.key: member.gate.busy for member in gateway.accounts.everyone()}
+    found: Counter[str] = Counter()
+    for part in await gateway.seat.everyone("live"):
+        found.update(part["busy"])
+    return found
+
+
 async def cancel(gateway: Gateway, request_id: str, owner: str | None = None) -> bool:
     """End one answer with its dialect's legal error; False where none of this id runs (any more), or where it came
     with a key of another user than `owner`, if one is given. Raises as `live_rows` does."""

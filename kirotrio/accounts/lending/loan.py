@@ -16,6 +16,7 @@ from kirotrio.accounts.lending.choice import Candidate
 from kirotrio.accounts.lending.gate import Place
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
+from kirotrio.accounts.lending.refusals import pause
 from kirotrio.accounts.lending.states import AccountState, moment, nobody, suspected
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.classes import define
@@ -144,20 +145,13 @@ class Loan:
         pool = self.pool
         if error.blame is Blame.SUSPICIOUS and self.wish.session:
             pool.choice.bind(self.wish.session, member.name)
-        now = pool.now()
-        pause, reset = pool.cooldowns.note(member.key, error, now, model=self.model.id), None
-        if error.blame is Blame.QUOTA:
-            # Only now, since others must not be sent to it while the date is asked for.
-            reset = await pool.usage.next_reset(member.name, member.account.credentials)
-            if reset is not None:
-                now = pool.now()
-                pool.cooldowns.lift(member.key, now, Blame.QUOTA)
-                pause = pool.cooldowns.note(member.key, error, now, resets_at=reset)
-        if pause is not None and not pause.needs_person:
+        found = await pause(pool, member, error, self.model.id)
+        noted, reset, now = found.cooldown, found.resets_at, found.at
+        if noted is not None and not noted.needs_person:
             if error.blame in (Blame.QUOTA, Blame.SHORT_QUOTA):
                 what = "The account is asked again from" if reset is None else "The next reset is at"
-                error.message = f"{error.message} {what} {moment(pause.until, now)}."
-            error.retry_after = max(pause.until - now, 0.0)
+                error.message = f"{error.message} {what} {moment(noted.until, now)}."
+            error.retry_after = max(noted.until - now, 0.0)
 
     async def switch(self) -> bool:
         self._failures.setdefault(self.member.key, AccountUnavailable("was asked and could not answer"))

@@ -299,6 +299,10 @@ class Pool:
             return list(self._kept.values())
         return [self._found] if self._found is not None else []
 
+    def kept(self, account_id: str) -> Member | None:
+        """The one of the store's accounts that has this id, also while a setting names a sign-in that answers alone."""
+        return self._kept.get(account_id)
+
     def everyone(self) -> list[Member]:
         """The same, and those that came with requests."""
         return [*self.present(), *self._personal.values()]

@@ -24,6 +24,7 @@ from kirotrio.kiro.errors import from_response
 from kirotrio.kiro.http_answer import HttpAnswer
 from kirotrio.kiro.portal import decode, identities, portal_call, refusal
 from kirotrio.kiro.usage import AccountUsage, UsageSource, parse_usage
+from kirotrio.store.account_record import Worth
 
 _WRONG_IDENTITY = (401, 403)
 _ORIGIN = "KIRO_IDE"
@@ -117,6 +118,19 @@ def read_document(document: Json, fetched_at: float) -> AccountUsage:
     if usage is None:
         raise UpstreamFailed("Kiro's answer about the account's usage has no figures; check `upstream.flavour`")
     return usage
+
+
+def figures_of(usage: AccountUsage) -> Worth:
+    """What lists show of it, and are sorted by."""
+    return Worth(
+        plan=usage.plan,
+        email=usage.email,
+        credits_used=usage.used if usage.limit is not None else None,
+        credits_limit=usage.limit,
+        credits_left=usage.left,
+        resets_at=usage.resets_at,
+        fetched_at=usage.fetched_at,
+    )
 
 
 async def ask_limits(http: HttpCalls, credentials: Credentials, settings: Settings) -> Json:

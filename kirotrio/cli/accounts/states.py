@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable
 
 from kirotrio.accounts.cooldowns import Cooldown
 from kirotrio.accounts.lending.states import moment
+from kirotrio.accounts.records import followed_place
 from kirotrio.classes import frozen
 from kirotrio.errors import Blame
 from kirotrio.store.account_record import AccountRecord
@@ -74,14 +74,6 @@ def told_expiry(record: AccountRecord, now: float) -> str:
     if record.expires_at is None or record.expires_at <= now:
         return "refreshed with the next request"
     return moment(record.expires_at)
-
-
-def followed_place(record: AccountRecord) -> str:
-    """The path that an account follows."""
-    try:
-        return str(json.loads(record.follows)["path"])
-    except (ValueError, TypeError, KeyError):
-        return "a place that cannot be read"
 
 
 def span(seconds: float) -> str:

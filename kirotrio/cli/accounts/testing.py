@@ -14,7 +14,7 @@ from kirotrio.cli.terminal import run_to_end
 from kirotrio.config import LoadedSettings
 
 if TYPE_CHECKING:
-    from kirotrio.cli.probing import Trial
+    from kirotrio.relay.trial import Trial
     from kirotrio.store.account_record import AccountRecord
 
 

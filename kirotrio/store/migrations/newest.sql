@@ -198,7 +198,7 @@ CREATE TABLE schema_revision (
     version_num VARCHAR(32) NOT NULL,
     CONSTRAINT schema_revision_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO "schema_revision" VALUES('0002');
+INSERT INTO "schema_revision" VALUES('0003');
 CREATE TABLE sign_ins (
     id VARCHAR(36) NOT NULL,
     digest VARCHAR(64) NOT NULL,
@@ -260,6 +260,18 @@ CREATE TABLE users (
     second_factor_at FLOAT,
     CONSTRAINT pk_users PRIMARY KEY (id),
     CONSTRAINT uq_users_name UNIQUE (name)
+);
+CREATE TABLE worth (
+    account_id VARCHAR(36) NOT NULL,
+    "plan" VARCHAR(200) NOT NULL,
+    email VARCHAR(320) NOT NULL,
+    credits_used FLOAT,
+    credits_limit FLOAT,
+    credits_left FLOAT,
+    resets_at FLOAT,
+    fetched_at FLOAT NOT NULL,
+    CONSTRAINT pk_worth PRIMARY KEY (account_id),
+    CONSTRAINT fk_worth_account_id FOREIGN KEY(account_id) REFERENCES accounts (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_token_digests_account_id ON token_digests (account_id);
 CREATE INDEX ix_requests_at ON requests (at);

@@ -1,161 +1,215 @@
-"""Whose subscriptions answer: how each is, what it has left, and what may be changed of it.
+"""Whose subscriptions answer: how each is, what it has left, what it was asked.
 
 Operators see all accounts, members those that they brought, viewers all of them without changing any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from kirotrio.access.audit import Actor
-from kirotrio.accounts.lending.members import Member
-from kirotrio.errors import BodyInvalid, KirotrioError, NotFound
+from kirotrio.accounts.records import followed_place
+from kirotrio.errors import NotFound, Overloaded
+from kirotrio.store.account_record import ListedAccount
+from kirotrio.store.listing import Listed, Listing
+from kirotrio.store.request_record import ShownRequest
 from kirotrio.store.user_record import Role
-from kirotrio.web.console.account_states import row_of
-from kirotrio.web.console.bringing import choices
-from kirotrio.web.console.forms import Form
-from kirotrio.web.console.guarding import changes, reads
+from kirotrio.web import live
+from kirotrio.web.console.account_states import STATES, found_account, kept_account
+from kirotrio.web.console.bringing import choices as ways_to_bring
+from kirotrio.web.console.guarding import reads
 from kirotrio.web.console.languages import N_
-from kirotrio.web.console.pages import page, redirect
-from kirotrio.web.console.visit import EVERYONE, OWNERS, Visit
+from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
+from kirotrio.web.console.live import Live
+from kirotrio.web.console.pages import environment, page, size
+from kirotrio.web.console.visit import EVERYONE, OPERATOR, OWNERS, Visit
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from kirotrio.store.account_pages import Choices
+
 LIST: Final = "/console/accounts"
-_LAST_PRIORITY: Final = 1_000_000
-_GONE: Final = N_("there is no such account; it may have been removed")
+ONE: Final = LIST + "/<account_id>"
+GONE: Final = N_("there is no such account; it may have been removed")
+_FILTERS: Final = ("state", "plan", "owner", "lent")
+_LENT: Final = {"yes": N_("Lent to the team"), "no": N_("Private")}
+_EVERY: Final = 2.0
+"""Seconds between two looks at what changes."""
+_LATEST: Final = 10
+"""Requests that the page of one account shows."""
+_COLUMNS: Final = (
+    Column(N_("Name"), "name"),
+    Column(N_("State"), "state"),
+    Column(N_("Plan"), "plan"),
+    Column(N_("Credits left"), "left", number=True),
+    Column(N_("Reset"), "reset"),
+    Column(N_("Running now"), number=True),
+    Column(N_("Order"), "order", number=True),
+    Column(N_("Last used"), "last_used"),
+)
 
 
 async def show_all(gateway: Gateway, visit: Visit) -> Runs:
+    pool, owner_id = gateway.accounts, owner_of(visit)
+    listing = listing_of(visit, filters=_FILTERS)
+    listed, choices = await _read(gateway, listing, owner_id)
+    running = await _running(gateway)
+    rows = tuple(kept_account(pool, one, _of(running, one.record.id)) for one in listed.rows)
+    found = [
+        found_account(pool, member, _of(running, member.key))
+        for member in pool.present()
+        if member.record is None and owner_id is None
+    ]
+    may_change = visit.may(OWNERS)
+    view = ListView(
+        LIST,
+        Listed(rows, listed.total, listing),
+        (*_COLUMNS, Column("")) if may_change else _COLUMNS,
+        _filters(visit, choices),
+    )
+    return page(
+        gateway,
+        visit,
+        "accounts.html",
+        view=view,
+        found=found,
+        alone=pool.finder.named_by if pool.finder.is_named else "",
+        may_change=may_change,
+        bring=ways_to_bring(visit),
+        live_address=view.address().replace(LIST, LIST + "/events", 1),
+    )
+
+
+async def events(gateway: Gateway, visit: Visit) -> Runs:
+    """The state of each account of a page of the list, and how many requests it is answering, as they change.
+
+    Which accounts the page has is read once: what is told afterwards is what the pool knows of them.
+    """
     pool = gateway.accounts
-    rows = [row_of(pool, member) for member in pool.present() if _sees(visit, member)]
-    rows.sort(key=lambda row: (row.priority, row.name.lower()))
-    return page(gateway, visit, "accounts.html", rows=rows, may_change=visit.may(OWNERS), bring=choices(visit))
+    listed, _ = await _read(gateway, listing_of(visit, filters=_FILTERS), owner_of(visit))
+    template = environment().get_template("account_state.html")
+
+    async def tell() -> dict[str, str]:
+        running, told = await _running(gateway), {}
+        for one in listed.rows:
+            member = pool.kept(one.record.id)
+            if member is not None and member.record is not None:
+                one = ListedAccount(member.record, one.owner, one.worth, one.last_used_at)
+            shown = kept_account(pool, one, _of(running, one.record.id))
+            told[f"state-{shown.id}"] = template.render(_=visit.speech, state=shown.state).strip()
+            told[f"running-{shown.id}"] = size(shown.running)
+        return told
+
+    return Live(gateway, visit, tell, _EVERY)
 
 
-async def enable(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:
-    """Let it serve again: a person has seen to whatever kept it from that."""
-    member = _member(gateway, visit, account_id)
-    gateway.accounts.cooldowns.lift(member.key, gateway.accounts.now())
-
-    def work(connection: Connection) -> None:
-        from kirotrio.store import accounts, cooldowns
-
-        accounts.clear_mark(connection, account_id)
-        accounts.set_enabled(connection, account_id, True)
-        cooldowns.remove_of(connection, account_id)
-
-    await _change(gateway, visit.actor, member, "account.enable", {}, work)
-    visit.tell("{name} is enabled.", name=member.name)
-    return redirect(visit, LIST)
-
-
-async def disable(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:
-    member = _member(gateway, visit, account_id)
-
-    def work(connection: Connection) -> None:
-        from kirotrio.store import accounts
-
-        accounts.set_enabled(connection, account_id, False)
-
-    await _change(gateway, visit.actor, member, "account.disable", {}, work)
-    visit.tell("{name} is disabled.", name=member.name)
-    return redirect(visit, LIST)
+async def show_one(
+    gateway: Gateway, visit: Visit, account_id: str, problem: str = "", status: int = 200, name: str = ""
+) -> Runs:
+    """`name`: the new one that was entered, where there is a problem with it."""
+    pool = gateway.accounts
+    listed, latest = await _read_one(gateway, visit, account_id)
+    member = pool.kept(account_id)
+    usage = pool.usage.known(listed.record.name) if member is not None else None
+    return page(
+        gateway,
+        visit,
+        "account.html",
+        status=status,
+        row=kept_account(pool, listed, _of(await _running(gateway), account_id)),
+        record=listed.record,
+        usage=usage,
+        follows=followed_place(listed.record) if listed.record.follows else "",
+        limits=None if member is None else member.gate.limits,
+        latest=latest,
+        may_change=visit.may(OWNERS),
+        problem=problem,
+        name=name or listed.record.name,
+    )
 
 
-async def order(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:
-    member = _member(gateway, visit, account_id)
-    priority = form.number("priority")
-    if priority is None or priority > _LAST_PRIORITY:
-        raise BodyInvalid("priority", f"must be a whole number from 0 to {_LAST_PRIORITY}")
-    await _update(gateway, visit.actor, member, "account.order", priority=int(priority))
-    visit.tell("The order of {name} was changed.", name=member.name)
-    return redirect(visit, LIST)
-
-
-async def lend(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:
-    """`lent`: whether others' keys may use it, too."""
-    member, lent = _member(gateway, visit, account_id), form.ticked("lent")
-    await _update(gateway, visit.actor, member, "account.lend" if lent else "account.keep", lent=lent)
-    if lent:
-        visit.tell("{name} is lent to the team.", name=member.name)
-    else:
-        visit.tell("{name} is private.", name=member.name)
-    return redirect(visit, LIST)
-
-
-async def test(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:
-    """Ask Kiro what it is worth, which costs nothing and shows whether its sign-in is good."""
-    member = _member(gateway, visit, account_id)
-    try:
-        await gateway.accounts.usage.refresh(member.name, member.account.credentials, anew=True)
-    except KirotrioError as error:
-        visit.tell("{name} did not answer: {reason}", "failed", name=member.name, reason=error.message)
-    else:
-        visit.tell("{name} answers; its sign-in is good.", name=member.name)
-    return redirect(visit, LIST)
-
-
-def _sees(visit: Visit, member: Member) -> bool:
-    if visit.user.role is not Role.MEMBER:
-        return True
-    return member.record is not None and member.record.owner_id == visit.user.id
-
-
-def _member(gateway: Gateway, visit: Visit, account_id: str) -> Member:
+async def find(gateway: Gateway, visit: Visit, account_id: str) -> ListedAccount:
     """Raises NotFound for an account that is not kept here, and for somebody else's."""
-    for member in gateway.accounts.present():
-        if member.record is not None and member.record.id == account_id and _sees(visit, member):
-            return member
-    raise NotFound(_GONE)
+    owner_id = owner_of(visit)
+
+    def work(connection: Connection) -> ListedAccount | None:
+        from kirotrio.store import account_pages
+
+        return account_pages.find(connection, account_id, owner_id)
+
+    found = await gateway.accounts.shared.database.read(work)
+    if found is None:
+        raise NotFound(GONE)
+    return found
 
 
-async def _update(gateway: Gateway, actor: Actor, member: Member, action: str, **values: Any) -> None:
-    account_id, sealer = member.key, gateway.accounts.shared.sealer
-
-    def work(connection: Connection) -> None:
-        from kirotrio.store import accounts
-
-        accounts.update(connection, sealer, account_id, **values)
-
-    await _change(gateway, actor, member, action, values, work)
+def owner_of(visit: Visit) -> str | None:
+    """Whose accounts this visit may see; None: everybody's."""
+    return visit.user.id if visit.user.role is Role.MEMBER else None
 
 
-async def _change(
-    gateway: Gateway,
-    actor: Actor,
-    member: Member,
-    action: str,
-    detail: dict[str, Any],
-    work: Callable[[Connection], None],
-) -> None:
-    """Change it in the store, note who did, and take the change over here at once. Raises StoreUnavailable."""
-    pool, name = gateway.accounts, member.name
-    now = pool.now()
+async def _read(gateway: Gateway, listing: Listing, owner_id: str | None) -> tuple[Listed[ListedAccount], Choices]:
+    """A page. What was met here and is not yet written is written first: the database sorts and filters by it."""
+    pool = gateway.accounts
+    await pool.write()
 
-    def change(connection: Connection) -> None:
-        from kirotrio.store import audit_rows
-        from kirotrio.store.revisions import begin_change
+    def work(connection: Connection) -> tuple[Listed[ListedAccount], Choices]:
+        from kirotrio.store import account_pages
 
-        begin_change(connection)
-        work(connection)
-        audit_rows.note(connection, actor.entry(action, name, now, detail))
+        listed = account_pages.page(connection, listing, pool.now(), owner_id)
+        return listed, account_pages.choices(connection, owner_id)
 
-    await pool.shared.database.write(change)
+    found = await pool.shared.database.read(work)
     await pool.look()
+    return found
 
 
-_ONE: Final = LIST + "/<account_id>"
+async def _read_one(
+    gateway: Gateway, visit: Visit, account_id: str
+) -> tuple[ListedAccount, Listed[ShownRequest] | None]:
+    """The account and its latest requests: all of them for an operator, a member's own, none for a viewer."""
+    listed = await find(gateway, visit, account_id)
+    if not visit.may(OWNERS):
+        return listed, None
+    whose = None if visit.may(OPERATOR) else visit.user.id
+    wanted = Listing(size=_LATEST, filters={"account": listed.record.name})
+
+    def work(connection: Connection) -> Listed[ShownRequest]:
+        from kirotrio.store import request_rows
+
+        return request_rows.page(connection, wanted, whose)
+
+    return listed, await gateway.accounts.shared.database.read(work)
+
+
+async def _running(gateway: Gateway) -> dict[str, int] | None:
+    """How many requests each account is answering in all processes of this gateway, by key; None where they do not
+    tell."""
+    try:
+        return await live.busy(gateway)
+    except Overloaded:
+        return None
+
+
+def _of(running: dict[str, int] | None, key: str) -> int | None:
+    return None if running is None else running.get(key, 0)
+
+
+def _filters(visit: Visit, choices: Choices) -> tuple[Filter, ...]:
+    from kirotrio.store.account_pages import GATEWAY
+
+    plans = {plan: plan for plan in choices.plans}
+    found = [Filter("state", N_("State"), STATES), *([Filter("plan", N_("Plan"), plans)] if plans else [])]
+    if owner_of(visit) is None:
+        owners: dict[str, Any] = {GATEWAY: N_("The gateway"), **choices.owners}
+        found.append(Filter("owner", N_("Owner"), owners))
+    return (*found, Filter("lent", N_("Used by"), _LENT))
+
 
 ROUTES = (
     reads(LIST, show_all, EVERYONE),
-    changes(_ONE + "/enable", enable, OWNERS),
-    changes(_ONE + "/disable", disable, OWNERS),
-    changes(_ONE + "/order", order, OWNERS),
-    changes(_ONE + "/lend", lend, OWNERS),
-    changes(_ONE + "/test", test, OWNERS),
+    reads(LIST + "/events", events, EVERYONE),
+    reads(ONE, show_one, EVERYONE),
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kirotrio.errors import NotFound
 from kirotrio.web.console import (
+    account_changes,
+    account_tests,
     accounts,
     announcements,
     assets,
@@ -45,6 +47,8 @@ def routes() -> tuple[Route, ...]:
         *elsewhere.ROUTES,
         *bringing.ROUTES,
         *accounts.ROUTES,
+        *account_changes.ROUTES,
+        *account_tests.ROUTES,
         *users.ROUTES,
         *invitations.ROUTES,
         *audit.ROUTES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 
 import pytest
@@ -20,9 +21,10 @@ LIST = "/console/accounts"
 
 
 def cards(page: str) -> dict[str, str]:
-    """What the page says of each account, as text."""
-    found = re.findall(r'<section class="card".*?</section>', page, re.DOTALL)
-    texts = [re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", card))).strip() for card in found]
+    """What the list says of each account, as text, in the list's order."""
+    body = re.search(r"<tbody>(.*?)</tbody>", page, re.DOTALL)
+    found = re.findall(r"<tr>(.*?)</tr>", body[1], re.DOTALL) if body else []
+    texts = [re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", " ", row))).strip() for row in found]
     return {text.split(" ")[0]: text for text in texts}
 
 
@@ -38,9 +40,9 @@ async def test_each_account_tells_its_state_and_what_it_has_left(stack):
     assert "Disabled" in told["spare"]
     assert "Ready" in told["main"]
     assert usage.plan in told["main"]
-    assert f"of {usage.limit:,.2f} used" in told["main"]
+    assert f"{usage.left:,.2f} / {usage.limit:,.2f}" in told["main"]
     assert "<meter" in page.text
-    assert "Reset" in told["main"]
+    assert time.strftime("%Y-%m-%d", time.gmtime(usage.resets_at)) in told["main"]
 
 
 async def test_an_account_is_disabled_and_serves_again(stack):
