@@ -1,5 +1,5 @@
-"""Stored responses in the database of several gateways: bounded in bytes and time for all together, sealed, and ended by
-a new key to the secrets."""
+"""Stored responses in the database of several gateways: bounded in bytes and time for all together, sealed, and ended
+by a new key to the secrets."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from attrs import field
 from kirotrio.accounts.lending.members import Member
 from kirotrio.accounts.lending.pool import Pool
 from kirotrio.classes import define
-from kirotrio.errors import Blame, KirotrioError, StoreUnavailable
+from kirotrio.errors import Blame, KirotrioError, SettingsError, StoreUnavailable
 
 _LOOK_EVERY = 5.0
 """Seconds between two looks at whose token is due, at most."""
@@ -28,7 +28,7 @@ async def keep_in_step(pool: Pool) -> None:
     Where the store is away, everything goes on with what is known, and what was not written is written later.
     """
     every = pool.settings.store.look_every
-    away, read_just_now = False, True
+    away, read_just_now, told = False, True, ""
     while True:
         try:
             for member in pool.everyone():
@@ -38,11 +38,17 @@ async def keep_in_step(pool: Pool) -> None:
             await pool.write()
             if away:
                 pool.log.info("the database answers again")
-            away = False
+            if told:
+                pool.log.info("the accounts in the store can be used again")
+            away, told = False, ""
         except StoreUnavailable as error:
             if not away:
                 pool.log.warning("going on without the database", error=error.message)
             away = True
+        except SettingsError as error:  # as where this machine has not the key to the secrets; it may be brought
+            if error.message != told:
+                pool.log.error("the accounts in the store cannot be used here", error=error.message)
+            told = error.message
         except Exception as error:  # a look in the background never ends the process
             pool.log.error("looking at the accounts failed", exc_info=error)
         read_just_now = False
