@@ -18,8 +18,13 @@ FIRST, SECOND, THIRD, FOURTH = (refresh_token(name) for name in ("first", "secon
 
 
 @pytest.fixture
-def book(database: Database, sealer: PlainSealer) -> StoredAccounts:
-    return StoredAccounts(database, sealer, lambda *_: None)
+def notes() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def book(database: Database, sealer: PlainSealer, notes: list[tuple[str, str]]) -> StoredAccounts:
+    return StoredAccounts(database, sealer, lambda _, action, name, detail: notes.append((action, name)))
 
 
 def social(token: str) -> Social:
@@ -85,3 +90,23 @@ async def test_a_rehearsal_changes_nothing(book: StoredAccounts) -> None:
     assert [record.name for record in await rehearsal.all()] == ["work", "work-2"]
     assert await rehearsal.known(FIRST) == "work"
     assert await book.all() == [old]
+
+
+async def test_each_change_is_noted_once(book: StoredAccounts, notes: list[tuple[str, str]]) -> None:
+    added = await book.add(record_of("new", social(SECOND)), former=FIRST)
+    await book.change(with_credential(added, social(THIRD)))
+    assert notes == [("account.import", "new")], "what the same import does to it is the same import"
+    await book.change(added, called="work")
+    again = attrs.evolve(book)  # another import
+    work = (await again.all())[0]
+    await again.change(work)
+    await again.remove(work.id)
+    await again.remove(work.id)
+    assert notes[1:] == [("account.rename", "work"), ("account.renew", "work"), ("account.remove", "work")]
+
+
+async def test_a_step_that_fails_notes_nothing(book: StoredAccounts, notes: list[tuple[str, str]]) -> None:
+    await book.add(record_of("work", social(FIRST)))
+    with pytest.raises(AlreadyThere):
+        await book.add(record_of("other", social(FIRST)))
+    assert [name for _, name in notes][:1] == ["work"]

@@ -19,6 +19,8 @@ from kirotrio.config import Folders, load_settings
 from kirotrio.simulator import DEMO_ACCESS_TOKEN, DEMO_API_KEY, DEMO_REFRESH_TOKEN
 from kirotrio.store import accounts as rows
 from kirotrio.store.account_record import AccountRecord
+from kirotrio.store.audit_rows import entries
+from kirotrio.store.listing import Listing
 
 
 def change(desk: Desk, *records: AccountRecord) -> None:
@@ -32,6 +34,14 @@ def token_of(desk: Desk, name: str) -> str:
     overrides = {"data.dir": desk.home / "data", "store.key_source": "file"}
     with with_store(load_settings(overrides=overrides, environ={}, folders=Folders())) as stores:
         return stores.account(name).secrets.refresh_token
+
+
+def noted(desk: Desk) -> list[tuple[str, str]]:
+    """What the audit log says, the oldest first."""
+    overrides = {"data.dir": desk.home / "data", "store.key_source": "file"}
+    with with_store(load_settings(overrides=overrides, environ={}, folders=Folders())) as stores:
+        found = stores.reading(lambda connection: entries(connection, Listing())).rows
+    return [(entry.action, entry.subject) for entry in reversed(found)]
 
 
 def demo(name: str, **changes: object) -> AccountRecord:
@@ -82,6 +92,11 @@ async def test_a_refresh_token_is_kept_under_its_persons_name_and_a_dead_one_is_
         assert b"nothing was kept" in dead.stderr
         assert (await desk.run("accounts", "add", "--name", "key", stdin=DEMO_API_KEY.encode())).returncode == 0
         assert sorted(kept["kind"] for kept in await desk.accounts()) == ["api-key", "social"]
+        name = account["name"]
+        renamed = [("account.rename", name)] if name != "social" else []
+        tried = [("account.add", "social-2" if name == "social" else "social")]
+        dead_one = [*tried, ("account.remove", tried[0][1])]
+        assert noted(desk) == [("account.add", "social"), *renamed, *dead_one, ("account.add", "key")]
 
 
 async def test_the_doctor_looks_at_every_account_and_rotates_nothing(tmp_path: Path) -> None:

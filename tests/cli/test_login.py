@@ -25,6 +25,8 @@ from kirotrio.config import Folders, load_settings
 from kirotrio.errors import DeadlineExceeded, Recovery, UpstreamFailed
 from kirotrio.store import accounts as rows
 from kirotrio.store.account_record import AccountRecord
+from kirotrio.store.audit_rows import entries
+from kirotrio.store.listing import Listing
 
 Run = Callable[..., Result]
 START_URL = "https://d-1234567890.awsapps.com/start"
@@ -323,3 +325,20 @@ def test_what_others_say_cannot_move_the_terminal(capsys: pytest.CaptureFixture[
         prompt.code("A\x1b[2J", "https://a.b/\x1b]8;;c\x07", "", 600)
         prompt.waiting("\x1b[1mlate")
     assert "\x1b" not in capsys.readouterr().out
+
+
+# -- the audit log -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sign_in_is_in_the_audit_log(run: Run, stores: Stores, sign_ins: SignIns) -> None:
+    kept(stores, "work", google("old"), email="me@x")
+    sign_ins.brings = lambda _: SignedIn(google("a secret"), email="you@x")
+    assert run("login", "social", "--provider", "google", "--name", "home").exit_code == 0
+    sign_ins.brings = lambda _: SignedIn(google("another secret"), email="me@x")
+    assert run("login", "--again", "work").exit_code == 0
+    noted = stores.reading(lambda connection: entries(connection, Listing())).rows
+    assert [(entry.action, entry.subject, entry.actor) for entry in noted] == [
+        ("account.renew", "work", "command line"),
+        ("account.add", "home", "command line"),
+    ]
+    assert "secret" not in str(noted)

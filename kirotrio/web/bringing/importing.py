@@ -99,7 +99,8 @@ def _told(entry: EntryReport) -> dict[str, Any]:
         "outcome": entry.outcome.name.lower(),
         "account": entry.account,
         "kind": entry.kind,
-        "where": shown(entry.where),
+        "source": shown(entry.source),
+        "path": shown(entry.path),
         "detail": for_page(entry.detail),
         "checked": entry.checked,
     }

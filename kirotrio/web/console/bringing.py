@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, PermissionDenied
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
-from kirotrio.web.console.languages import N_
+from kirotrio.web.console.languages import ENGLISH, N_, Speech
 from kirotrio.web.console.live import Live
 from kirotrio.web.console.pages import environment, page, redirect, said, with_csrf
 from kirotrio.web.console.status import status_of
@@ -68,7 +68,12 @@ _TONES: Final = {"imported": "good", "renewed": "good", "refused": "bad", "undon
 _GONE: Final = N_(
     "this sign-in or import is not known here any more: it has been over for a while, or was begun at another gateway"
 )
+_FILE: Final = N_("the file")
+_PASTED: Final = N_("what was pasted")
 FROM_BELOW: Final = (
+    N_("not checked, since no access token that is still good is there and nothing is refreshed now"),
+    N_("the same person's"),
+    N_("it is empty; JSON or JSON Lines was expected, with a refreshToken or apiKey in it"),
     _GONE,
     N_("this is none of the answers"),
     N_("nothing is asked at present; look once more"),
@@ -174,7 +179,7 @@ def _reader(gateway: Gateway, visit: Visit, form: Form) -> Callable[[], Items]:
         raise BodyInvalid("document", "paste a document, or choose a file")
     if document.startswith(SQLITE):
         raise BodyInvalid("file", "is a database; `kirotrio accounts import FILE` reads it where it lies")
-    return lambda: entries_of(document, "the file" if file else "what was pasted")
+    return lambda: entries_of(document, _FILE if file else _PASTED)
 
 
 async def show(gateway: Gateway, visit: Visit, task_id: str, problem: str = "") -> Runs:
@@ -234,7 +239,7 @@ def _step(visit: Visit, view: View) -> Any:
     template = environment().get_template("bringing_step.html")
     shown = template.render(
         _=visit.speech,
-        said=partial(said, visit.speech),
+        words=partial(_words, visit),
         visit=visit,
         view=view,
         facts=view.facts,
@@ -248,9 +253,17 @@ def _step(visit: Visit, view: View) -> Any:
 
 
 def _note(visit: Visit, view: View) -> Any:
-    from markupsafe import escape
+    return _words(visit, view.note) if view.note and view.running else ""
 
-    return escape(said(visit.speech, view.note) if view.note and view.running else "")
+
+def _words(visit: Visit, message: str) -> Any:
+    """A sentence of those who do the work, as markup: marked as English where it has no translation."""
+    from markupsafe import Markup, escape
+
+    shown = said(visit.speech, message)
+    if visit.language == ENGLISH or shown != said(Speech(ENGLISH), message):
+        return escape(shown)
+    return Markup('<span lang="en">{}</span>').format(shown)
 
 
 def _account(gateway: Gateway, visit: Visit, account_id: str) -> AccountRecord:
