@@ -53,6 +53,8 @@ def _heading(told: Mapping[str, Any]) -> Text:
     )
     if told.get("processes", 1) > 1:
         line += f"; {told['processes']} processes"
+    if told.get("gateway"):
+        line += f"; of the gateway {told['gateway']} alone, others on its database have their own"
     return Text(printable(line + ("; stopping" if told.get("draining") else "")), style="bold")
 
 

@@ -6,6 +6,7 @@ Nothing is asked upstream for this and nothing is written: it tells what is in m
 from __future__ import annotations
 
 import math
+import socket
 from collections import Counter
 from typing import Any
 
@@ -48,6 +49,8 @@ class Snapshot:
     accounts: list[LiveAccount]
     lately: Lately
     processes: int = 1
+    gateway: str = ""
+    """The name of the only gateway that this tells of, where it is one of several on one database; else ""."""
 
 
 async def live_rows(gateway: Gateway) -> list[LiveRow]:
@@ -68,7 +71,9 @@ async def snapshot(gateway: Gateway) -> Snapshot:
         waiting.update(part["waiting"])
         lately.update(part["lately"])
     accounts = [_account(gateway, member, busy, waiting) for member in gateway.accounts.everyone()]
-    return Snapshot(sorted(rows, key=lambda row: (-row.age, row.id)), accounts, Lately(**lately), len(parts))
+    return Snapshot(
+        sorted(rows, key=lambda row: (-row.age, row.id)), accounts, Lately(**lately), len(parts), told_of(gateway)
+    )
 
 
 async def busy(gateway: Gateway) -> dict[str, int]:
@@ -79,6 +84,14 @@ async def busy(gateway: Gateway) -> dict[str, int]:
     for part in await gateway.seat.everyone("live"):
         found.update(part["busy"])
     return found
+
+
+def told_of(gateway: Gateway) -> str:
+    """What to call this gateway where there may be others, whose answers are not told here; "" where it is alone."""
+    if gateway.several is None:
+        return ""
+    port = gateway.settings.server.port
+    return f"{socket.gethostname()}:{port}" if port else socket.gethostname()
 
 
 async def cancel(gateway: Gateway, request_id: str, owner: str | None = None) -> bool:

@@ -55,6 +55,53 @@ def test_a_process_that_dies_in_the_middle_of_a_write_leaves_a_ring_that_can_be_
     assert [entry.id for entry in entries(ring.folder)] == ["req_3", "req_1"]
 
 
+def _fill(folder: Path, name: str, count: int, begun: Path) -> None:
+    """In a child: as many entries as fast as it can, of sizes that change."""
+    ring = Ring(folder, 7, 5000)
+    begun.touch()
+    for number in range(count):
+        size = 10 + (number * 37) % 900
+        ring.put(f"req_{name}_{number}", 1000.0 + number, b"{" + name.encode() * size + b"}")
+        there = entries(folder)  # between their writes, too
+        if len(there) > 7 or sum(entry.size for entry in there) > 5000:
+            os._exit(3)
+
+
+def test_two_workers_that_write_at_one_time_keep_the_bounds_and_tear_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "ring"
+    children = []
+    for name in "ab":
+        child = os.fork()
+        if not child:
+            try:
+                _fill(folder, name, 150, tmp_path / name)
+            except BaseException:
+                os._exit(4)
+            os._exit(0)
+        children.append(child)
+    seen = 0
+    while children:
+        for entry in entries(folder):
+            try:
+                content = entry.path.read_bytes()
+            except FileNotFoundError:  # it made room
+                continue
+            assert (content[:1], content[-1:]) == (b"{", b"}"), "a reader sees whole files"
+            assert len(set(content[1:-1])) == 1, "and of one writer each"
+            seen += 1
+        pid, status = os.waitpid(children[0], os.WNOHANG)
+        if pid:
+            assert os.waitstatus_to_exitcode(status) == 0, "a writer failed (4) or saw the bounds broken (3)"
+            children.remove(pid)
+    assert seen
+    there = entries(folder)
+    assert 0 < len(there) <= 7
+    assert sum(entry.size for entry in there) <= 5000
+    assert {path.name for path in folder.iterdir()} == {entry.path.name for entry in there}, "no draft is left"
+    assert (tmp_path / "a").exists()
+    assert (tmp_path / "b").exists()
+
+
 def test_a_draft_of_the_dead_is_swept_once_it_is_old(tmp_path: Path) -> None:
     ring = Ring(tmp_path / "ring", 3, 1000)
     ring.put("req_1", 1.0, b"{}")

@@ -38,7 +38,12 @@ _STATES: Final[Mapping[str, str]] = {
 
 async def show(gateway: Gateway, visit: Visit) -> Runs:
     return page(
-        gateway, visit, "streams.html", everybodys=_owner(visit) is None, answers=await _answers(gateway, visit)
+        gateway,
+        visit,
+        "streams.html",
+        everybodys=_owner(visit) is None,
+        only=live.told_of(gateway),
+        answers=await _answers(gateway, visit),
     )
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import attrs
 import httpx
 import trio
+from rich.console import Console
 from support.console import PASSWORD, browser, notice
 from support.gateways import until
 from support.stack import KEY, question
 
 from kirotrio.access.audit import COMMAND_LINE, entries
+from kirotrio.cli.live_view import page
 from kirotrio.store.listing import Listing
 from kirotrio.store.user_record import Role
-from kirotrio.web.live import live_rows
+from kirotrio.web.live import live_rows, snapshot
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -131,3 +135,19 @@ async def test_what_is_sent_as_it_changes_has_a_members_own_answers_alone(stack)
             assert own["mine"] in told
             assert own[""] not in told
             nursery.cancel_scope.cancel()
+
+
+async def test_one_of_several_gateways_says_whose_answers_it_shows(stack, monkeypatch):
+    async with stack() as s:
+        anna = browser(s)
+        await anna.set_up("anna")
+        assert "Others on the same database" not in (await anna.open("/console/streams")).text
+        assert (await snapshot(s.gateway)).gateway == ""
+        monkeypatch.setattr(s.gateway, "several", object())
+        monkeypatch.setattr("socket.gethostname", lambda: f"left{SCRIPT}")
+        text = (await anna.open("/console/streams")).text
+        assert "the gateway left&lt;script&gt;alert(1)&lt;/script&gt; alone" in text
+        told = attrs.asdict(await snapshot(s.gateway))
+        console = Console(width=300, record=True, file=io.StringIO())
+        console.print(page({**told, "version": "1", "at": 0.0}))
+        assert f"of the gateway left{SCRIPT} alone" in console.export_text()
