@@ -1,0 +1,83 @@
+"""Signing in elsewhere in a real browser, at a real OpenID provider in a process of its own."""
+
+from __future__ import annotations
+
+import pytest
+from support.chromium import browse, check_accessible, picture, set_up, somebody_else
+from support.looks import check_all_ways
+from support.openid_process import free_port, openid_process
+from support.stack import KEY
+
+CALLBACK = "/console/sign-in/openid/callback"
+NAMES = ("anna", "alice-1", "alice@example.com", "Example")
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory):
+    with openid_process(tmp_path_factory.mktemp("provider")) as process:
+        process.knows("alice-1", email="alice@example.com", email_verified=True, preferred_username="alice")
+        yield process
+
+
+def known_to(provider):
+    """Settings of a gateway that the provider knows, by their sections."""
+    port = free_port()
+    client_id, secret = provider.register(f"http://127.0.0.1:{port}{CALLBACK}")
+    sign_in = {"openid_issuer": provider.url, "openid_client_id": client_id, "openid_client_secret": secret}
+    return {"server": {"port": port}, "sign_in": {**sign_in, "openid_name": "Example"}}
+
+
+def agree(page, subject="alice-1"):
+    page.wait_for_url("**/oauth2/authorize**")
+    page.locator('input[name="sub"]').fill(subject)
+    page.keyboard.press("Enter")
+
+
+async def test_a_sign_in_elsewhere_is_attached_used_and_detached(stack, provider):
+    async with stack(**known_to(provider)) as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console/me")
+            page.get_by_role("region", name="Sign-ins elsewhere").get_by_role("link", name="Change").click()
+            check_all_ways(page, "identities-none", known=NAMES)
+            page.get_by_role("link", name="Attach Example").click()
+            agree(page)
+            page.get_by_text("From now on you can sign in with Example.").wait_for()
+            check_all_ways(page, "identities", known=NAMES)
+            with somebody_else(page) as again:
+                again.goto(f"{s.url}/console/keys")
+                check_all_ways(again, "sign-in-elsewhere", known=NAMES)
+                again.get_by_role("link", name="Sign in with Example").click()
+                agree(again)
+                again.wait_for_url("**/console/keys")
+                again.get_by_role("link", name="anna").wait_for()
+            page.get_by_role("button", name="Detach").click()
+            page.get_by_text("You are no longer known by that sign-in.").wait_for()
+
+        await browse(work)
+
+
+async def test_whoever_does_not_agree_or_is_not_let_in_is_told_so(stack, provider):
+    async with stack(**known_to(provider)) as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            with somebody_else(page) as stranger:
+                stranger.goto(f"{s.url}/console/sign-in")
+                stranger.get_by_role("link", name="Sign in with Example").click()
+                stranger.wait_for_url("**/oauth2/authorize**")
+                stranger.get_by_role("button", name="Deny").click()
+                stranger.get_by_role("heading", name="You are not signed in").wait_for()
+                check_accessible(stranger)
+                picture(stranger, "not-agreed")
+                stranger.get_by_role("link", name="To the sign-in").click()
+                stranger.get_by_role("link", name="Sign in with Example").click()
+                agree(stranger, "nobody-1")
+                stranger.wait_for_url(f"**{CALLBACK}**")
+                check_accessible(stranger)
+                picture(stranger, "not-admitted")
+                stranger.goto(f"{s.url}/console/keys")
+                stranger.get_by_role("button", name="Sign in", exact=True).wait_for()
+
+        await browse(work)
