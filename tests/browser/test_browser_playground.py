@@ -222,12 +222,13 @@ async def test_the_request_leads_to_its_page_which_names_the_playground(stack):
         await browse(work)
 
 
-async def test_without_a_script_there_is_nothing_to_send(stack):
+async def test_without_a_script_the_page_says_that_it_needs_one(stack):
     async with stack() as s:
 
         def work(page):
             go(page, s.url)
-            page.get_by_role("heading", name="Playground").wait_for()
+            assert page.locator("noscript p").is_visible()
+            assert page.locator("noscript p").inner_text().startswith("The playground needs a script")
             assert page.locator("#send").is_hidden()
 
         await browse(work, java_script_enabled=False)
