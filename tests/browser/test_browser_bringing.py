@@ -68,6 +68,7 @@ async def test_an_import_is_looked_at_and_taken(stack, tmp_path):
             check_accessible(page)
             picture(page, "bring-imported")
             page.get_by_role("link", name="To the accounts").click()
+            page.get_by_role("link", name="fresh", exact=True).click()
             page.get_by_role("link", name="Sign in anew: fresh").click()
             page.get_by_role("heading", name="Sign fresh in anew").wait_for()
             check_all_ways(page, "bring-again", known=("anna", "fresh", "Google", "GitHub"))
