@@ -161,3 +161,113 @@ async def _give(s, name: str, owner: str) -> None:
 
     await pool.shared.database.write(give)
     await pool.look()
+
+
+async def test_the_list_is_filtered_by_what_was_met_a_moment_ago(stack):
+    async with stack([kept("main"), kept("spare")], relay={"attempts": 1}, store={"look_every": 600.0}) as s:
+        anna = browser(s)
+        await anna.set_up()
+        async with s.client() as http:
+            await http.post("/v1/messages", json=question("[[status=TEMPORARILY_SUSPENDED]] x"))
+        met = [name for name in ("main", "spare") if s.pauses(name)]
+        other = "spare" if met == ["main"] else "main"
+        assert list(cards((await anna.open(f"{LIST}?state=marked")).text)) == met
+        assert list(cards((await anna.open(f"{LIST}?state=usable")).text)) == [other]
+        assert list(cards((await anna.open(f"{LIST}?search=SPA")).text)) == ["spare"]
+        assert list(cards((await anna.open(f"{LIST}?sort=name&order=down")).text)) == ["spare", "main"]
+        assert list(cards((await anna.open(f"{LIST}?size=1&page=2")).text)) == ["spare"]
+
+
+async def test_an_account_is_renamed_by_the_rules_of_the_command_line(stack):
+    async with stack([kept("main"), kept("spare")]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        one = f"{LIST}/{s.member('spare').key}"
+        await anna.open(one)
+        for nonsense in ("", "main", "a/b", "..", "<b>", "x" * 65):
+            refused = await anna.send(f"{one}/rename", {"name": nonsense})
+            assert refused.status_code == 400, nonsense
+            assert "<b>" not in refused.text
+        await anna.send(f"{one}/rename", {"name": "home"})
+        assert notice(await anna.open(one)) == "spare is called home now."
+        assert s.member("home").record.name == "home"
+        noted = (await audit_entries(s.gateway.people.database, Listing(filters={"action": "account"}))).rows
+    assert [(entry.action, entry.subject, dict(entry.detail)) for entry in noted] == [
+        ("account.rename", "home", {"before": "spare"})
+    ]
+
+
+async def test_an_account_is_removed_after_the_password_was_given_again(stack):
+    async with stack([kept("main"), kept("spare")]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        people = s.gateway.people
+        one = f"{LIST}/{s.member('spare').key}"
+        await s.gateway.keys.create(COMMAND_LINE, "laptop", account="spare")
+        await anna.open(LIST)
+        await _forget_confirmation(people)
+        assert "/console/confirm" in (await anna.send(f"{one}/remove")).headers["location"]
+        assert s.member("spare")
+        sent = await anna.open(f"{one}/remove")
+        assert "/console/confirm" in sent.headers["location"]
+        await anna.open(sent.headers["location"])
+        sent = await anna.send("/console/confirm", {"password": PASSWORD, "next": f"{one}/remove"})
+        page = await anna.open(sent.headers["location"])
+        assert "laptop" in page.text, "which keys nothing answers any more"
+        await anna.send(f"{one}/remove")
+        assert notice(await anna.open(LIST)) == "spare is removed; its sign-in at Kiro remains."
+        assert [member.name for member in s.gateway.accounts.present()] == ["main"]
+        assert (await anna.open(one)).status_code == 404
+
+
+async def test_a_real_question_tells_model_and_first_token_and_a_refusal_counts(stack):
+    async with stack([kept("main", row={"enabled": False})]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        one = f"{LIST}/{s.member('main').key}"
+        await anna.open(one)
+        await anna.send(f"{one}/ask", {"next": one})
+        assert s.asked() == ["main"], "also one that is disabled"
+        told = notice(await anna.open(one))
+        assert re.match(r"main answers\. Model \S+; first token after [\d.]+ s, all of it after [\d.]+ s; ", told), told
+        s.simulator.refuse("main", "TEMPORARILY_SUSPENDED")
+        await anna.send(f"{one}/ask", {"next": one})
+        assert notice(await anna.open(one)).startswith("main did not answer: Kiro has suspended")
+        assert s.pauses("main")
+
+
+async def test_what_strangers_wrote_is_shown_as_text(stack):
+    script = "<script>alert(1)</script>"
+    row = {"email": script, "mark": "suspended", "mark_reason": script, "provider": script, "start_url": script}
+    async with stack([kept("main", row=row)]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        for place in (LIST, f"{LIST}?search={script}", f"{LIST}/{s.member('main').key}"):
+            page = (await anna.open(place)).text
+            assert script not in page
+            assert "&lt;script&gt;alert(1)" in page
+
+
+async def test_members_reach_no_page_of_somebody_elses_account(stack):
+    async with stack([kept("ours")]) as s:
+        await browser(s).set_up()
+        await s.gateway.people.create_user(COMMAND_LINE, "ben", PASSWORD, Role.MEMBER)
+        ben = browser(s)
+        await ben.sign_in("ben")
+        await ben.open(LIST)
+        one = f"{LIST}/{s.member('ours').key}"
+        for place in (one, f"{one}/remove"):
+            assert (await ben.open(place)).status_code == 404
+        for verb, fields in (("rename", {"name": "x"}), ("remove", {}), ("ask", {})):
+            assert (await ben.send(f"{one}/{verb}", fields)).status_code == 404
+        assert s.member("ours")
+        assert not s.asked()
+
+
+async def _forget_confirmation(people) -> None:
+    def work(connection) -> None:
+        from kirotrio.store.schema import sign_ins
+
+        connection.execute(sign_ins.update().values(confirmed_at=None))
+
+    await people._change(work)

@@ -1,0 +1,60 @@
+"""The accounts in a real browser: the list, one account, renaming, removing; both colours, a phone, Chinese."""
+
+from __future__ import annotations
+
+from support.chromium import PHONE, browse, check_accessible, check_fits, picture, set_up
+from support.several import kept
+from support.stack import KEY, question
+
+LOOKS = (("en", "Light"), ("en", "Dark"), ("zh-CN", "Dark"))
+
+
+async def _looked_at(stack, name: str, **context) -> None:
+    accounts = [kept("main"), kept("spare", row={"enabled": False, "email": "<script>alert(1)</script>@example.org"})]
+    async with stack(accounts, relay={"attempts": 1}) as s, s.client() as http:
+        await http.post("/v1/messages", json=question("[[status=TEMPORARILY_SUSPENDED]] x"))
+        member = s.member("main")
+        await s.gateway.accounts.usage.refresh("main", member.account.credentials)
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            for language, theme in LOOKS:
+                page.goto(f"{s.url}/console/accounts")
+                page.locator(f'button[name="language"][value="{language}"]').click()
+                page.locator(f'button[name="theme"][value="{theme.lower()}"]').click()
+                page.wait_for_selector(f'html[lang="{language}"][data-theme="{theme.lower()}"]')
+                for place in ("", f"/{member.key}", f"/{member.key}/remove"):
+                    page.goto(f"{s.url}/console/accounts{place}")
+                    check_accessible(page)
+                    check_fits(page)
+                    what = "remove" if place.endswith("remove") else "one" if place else "list"
+                    picture(page, f"accounts-{name}-{language}-{theme.lower()}-{what}")
+
+        await browse(work, **context)
+
+
+async def test_the_pages_of_accounts_are_accessible(stack):
+    await _looked_at(stack, "desk")
+
+
+async def test_the_pages_of_accounts_fit_a_phone(stack):
+    await _looked_at(stack, "phone", viewport=PHONE)
+
+
+async def test_an_account_is_renamed_and_removed(stack):
+    async with stack([kept("main"), kept("spare")]) as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console/accounts")
+            page.get_by_role("link", name="spare", exact=True).click()
+            page.get_by_label("Name", exact=True).fill("home")
+            page.get_by_role("button", name="Rename").click()
+            page.get_by_text("spare is called home now.").wait_for()
+            page.get_by_role("link", name="Remove …").click()
+            page.get_by_role("heading", name="Remove home").wait_for()
+            page.get_by_role("button", name="Remove the account").click()
+            page.get_by_text("home is removed").wait_for()
+
+        await browse(work)
+        assert [member.name for member in s.gateway.accounts.present()] == ["main"]
