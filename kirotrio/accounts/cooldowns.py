@@ -8,7 +8,7 @@ seconds and come from the caller.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -277,10 +277,12 @@ class Cooldowns:
             if self._changes.get(key) is change:
                 del self._changes[key]
 
-    def load(self, rows: Iterable[tuple[str, Cooldown]], now: float) -> None:
+    def load(self, rows: Iterable[tuple[str, Cooldown]], now: float, *, written: Collection[str] = frozenset()) -> None:
         """Take over what the database holds, all of it: what is not there any more has been lifted elsewhere.
 
-        What is still to be written here holds against it, as it will when it is written.
+        What is still to be written here holds against it, as it will when it is written. `written`: the accounts whose
+        pauses are written there; what was lifted of them is told to the other processes, which would go on telling it
+        to whoever starts.
         """
         stored = {(account, cooldown.model): cooldown for account, cooldown in rows if cooldown.holds(now)}
         merged = dict(stored)
@@ -292,7 +294,12 @@ class Cooldowns:
             mine = change.cooldown
             if mine is not None and mine.until > now and (there is None or there.until < mine.until):
                 merged[key] = mine
-        self._known = merged
+        before, self._known = self._known, merged
+        for key, known in before.items():
+            there = merged.get(key)
+            lifted = known.holds(now) and (there is None or there.began_at > known.began_at)
+            if lifted and key[0] in written and self.met is not None:
+                self.met(News(*key, ended_before=math.nextafter(known.began_at, math.inf)))
 
     def _begin(self, key: tuple[str, str], cooldown: Cooldown, now: float) -> None:
         self._known[key] = cooldown

@@ -92,3 +92,32 @@ async def test_places_are_shared_by_the_requests_of_both(two: Two, autojump_cloc
         asked = sorted((request.at, request.account) for scene in (one, other) for request in scene.asked)
         assert sorted(account for _, account in asked) == ["a", "a", "b", "b", "c", "c"]
         assert [round(at - began) for at, _ in asked] == [0, 0, 0, 4, 4, 4]
+
+
+async def test_a_pause_that_a_person_lifted_does_not_come_back_with_a_worker_that_starts_again(
+    tmp_path: Path, estimator: TokenEstimator, autojump_clock: MockClock
+) -> None:
+    from kirotrio.store import accounts, cooldowns
+
+    async with office() as o:
+        seats = [await o.seat(1), await o.seat(2)]
+        async with pooled(tmp_path, estimator, A, B, C, colleagues=seats[0]) as one:
+            await one.ask(session="s")
+            home = one.names
+            one.simulator.refuse(home, "TOO_MANY_REQUESTS")
+            await one.ask(session="s")
+            await one.pool.write()
+            await one.pool.look()
+            (key,) = [member.key for member in one.pool.present() if member.name == home]
+
+            def enable(connection: Any) -> None:  # as `kirotrio accounts enable` does, beside the gateway
+                accounts.set_enabled(connection, key, True)
+                cooldowns.remove_of(connection, key)
+
+            await one.pool.shared.database.write(enable)
+            await one.pool.look()
+            assert one.pauses(home) == []
+            await trio.testing.wait_all_tasks_blocked()
+            async with pooled(tmp_path, estimator, simulator=one.simulator, colleagues=seats[1]) as other:
+                await trio.testing.wait_all_tasks_blocked()
+                assert other.pauses(home) == [], "the desk told it again"

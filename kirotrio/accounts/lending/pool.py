@@ -91,6 +91,8 @@ class Pool:
     """The one that is used without being kept."""
     _personal: OrderedDict[str, Member] = field(factory=OrderedDict, init=False)
     _finding: trio.Lock = field(factory=trio.Lock, init=False)
+    _in_step: trio.Lock = field(factory=trio.Lock, init=False)
+    """What was read before a pause was written says nothing of it."""
     finder: Finder = field(init=False)
     _successors: StoredSuccessors = field(init=False)
     _revision: int | None = field(default=None, init=False)
@@ -311,23 +313,25 @@ class Pool:
 
     async def look(self) -> None:
         """Take over what was changed in the store. Raises StoreUnavailable; then everything goes on as it was."""
-        known = await self.shared.known(self._revision)
-        if known is not None:
-            for member in self._adopt(known):
-                if await member.account.look():
-                    self.log.info("sign-in was changed elsewhere", account=member.name)
+        async with self._in_step:
+            known = await self.shared.known(self._revision)
+            changed = self._adopt(known) if known is not None else []
+        for member in changed:
+            if await member.account.look():
+                self.log.info("sign-in was changed elsewhere", account=member.name)
 
     async def write(self) -> None:
         """Write the pauses that are not yet in the store. Raises StoreUnavailable; they are written the next time."""
-        changes = self.cooldowns.changes()
-        kept = [change for change in changes if change.account in self._kept]
-        if kept:
-            await self.shared.write(kept, self.now())
-        self.cooldowns.saved(changes)
+        async with self._in_step:
+            changes = self.cooldowns.changes()
+            kept = [change for change in changes if change.account in self._kept]
+            if kept:
+                await self.shared.write(kept, self.now())
+            self.cooldowns.saved(changes)
 
     def _adopt(self, known: Known) -> list[Member]:
         """Those whose tokens were changed come back."""
-        self._revision = known.revision
+        self._revision, written = known.revision, frozenset(self._kept)
         records = {record.id: record for record in known.records}
         for account_id in [account_id for account_id in self._kept if account_id not in records]:
             self._drop(account_id)
@@ -336,7 +340,7 @@ class Pool:
         self.ids.clear()
         self.ids.update({record.name: record.id for record in known.records})
         others = [(key, cooldown) for key, cooldown in self._own_cooldowns() if key not in records]
-        self.cooldowns.load((*known.cooldowns, *others), self.now())
+        self.cooldowns.load((*known.cooldowns, *others), self.now(), written=written & records.keys())
         return changed
 
     def _own_cooldowns(self) -> Iterable[tuple[str, Cooldown]]:
