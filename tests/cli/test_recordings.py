@@ -141,3 +141,33 @@ async def test_top_in_a_terminal_follows_the_gateway_and_gives_the_terminal_back
         terminal.type(way_out)
         assert await terminal.end() == 0
         assert terminal.restored
+
+
+async def test_top_draws_again_where_its_terminal_changes_size(tmp_path: Path) -> None:
+    async with beside(tmp_path) as (_, desk), desk.at("top", "--every", "60") as terminal:
+        await terminal.until("q ends")
+        assert max(map(len, terminal.text.splitlines())) > 50
+        terminal.raw = ""
+        terminal.resize(30, 50)
+        text = await terminal.until("q ends")  # the next look is a minute away
+        assert "0 running" in text
+        heading = [line for line in text.splitlines() if line.startswith("answers (0 unfinished)")]
+        assert [len(line) for line in heading[-1:]] == [50], f"the heading is broken to the new width: {text}"
+        terminal.type("q")
+        assert await terminal.end() == 0
+        assert terminal.restored
+
+
+async def test_top_goes_on_once_a_gateway_that_was_gone_is_back(tmp_path: Path) -> None:
+    async with beside(tmp_path) as (stack, desk), desk.at("top", "--every", "0.1") as terminal:
+        await terminal.until("0 running")
+        stack.stop.ask()
+        await terminal.until("no gateway answers")
+        server = attrs.evolve(stack.settings.server, port=stack.port)
+        await attrs.evolve(stack, settings=attrs.evolve(stack.settings, server=server)).another()
+        with trio.fail_after(30):
+            while "Looking again" in terminal.text or "0 running" not in terminal.text:
+                terminal.raw = ""
+                await terminal.until("q ends")
+        terminal.type("q")
+        assert await terminal.end() == 0

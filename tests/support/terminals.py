@@ -46,6 +46,10 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
+    def resize(self, rows: int, columns: int) -> None:
+        """As if its window were pulled to another size: the program is told by SIGWINCH."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     async def until(self, words: str) -> str:
         """Wait until `words` were written; the whole text so far."""
         with trio.move_on_after(30) as waiting:
