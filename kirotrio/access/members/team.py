@@ -65,6 +65,28 @@ class Team(Factors, Joining):
         """Raises UserGone, LastOperator."""
         return await self._alter(actor, "user.set-role", user_id, None, {"role": role.value}, {"role": role.value})
 
+    async def rename_user(self, actor: Actor, user_id: str, name: str, display: str) -> User:
+        """Another name to sign in by, and to be called by; sessions go on. Raises UserGone, UserNameTaken, and
+        SettingsError for what is no name."""
+        wanted, shown = names.user_name(name), display.strip() or name.strip()
+        if len(shown) > 128 or not shown.isprintable():
+            raise SettingsError("this cannot be shown as a name; up to 128 letters and signs on one line can")
+
+        def work(connection: Connection) -> User:
+            begin_change(connection)
+            before = user_rows.find(connection, user_id)
+            if before is None:
+                raise UserGone("there is no such user any more")
+            there = user_rows.named(connection, wanted)
+            if there is not None and there.id != user_id:
+                raise user_rows.UserNameTaken(f"there is a user named {wanted} already; choose another name")
+            after = user_rows.change(connection, user_id, self.now(), name=wanted, display=shown)
+            told = {"before": before.name, "display": shown}
+            audit_rows.note(connection, actor.entry("user.rename", after.name, self.now(), told))
+            return after
+
+        return await self._change(work)
+
     async def remove_user(self, actor: Actor, user_id: str) -> User:
         """With their keys and the accounts that they brought, whose sign-ins are theirs. Raises UserGone,
         LastOperator."""

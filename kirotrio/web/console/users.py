@@ -62,12 +62,14 @@ async def user(gateway: Gateway, visit: Visit, user_id: str, problem: str = "", 
 
 
 async def change(gateway: Gateway, visit: Visit, form: Form, user_id: str) -> Runs:
-    """`do`: role, approve, disable, enable, password, second-factor, sign-out or remove."""
+    """`do`: name, role, approve, disable, enable, password, second-factor, sign-out or remove."""
     people, found, do = await people_of(gateway), await _found(gateway, user_id), form("do")
     if do in ("password", "second-factor", "remove") and not people.is_confirmed(visit.signed_in):
         raise ConfirmationNeeded
     try:
         match do:
+            case "name":
+                await people.rename_user(visit.actor, found.id, form("name", most=200), form("display", most=200))
             case "role":
                 await people.set_role(visit.actor, found.id, role_of(form))
             case "approve":

@@ -7,6 +7,9 @@ from html import unescape
 
 from support.console import PASSWORD, browser, notice
 
+from kirotrio.access.audit import COMMAND_LINE
+from kirotrio.store.user_record import Role
+
 SCRIPT = "<script>alert(1)</script>"
 OTHER = "another good pass phrase"
 
@@ -171,3 +174,20 @@ async def test_who_asks_is_let_in_by_an_operator(stack):
         assert (await bert.sign_in("bert")).status_code == 303
     async with stack() as s:
         assert (await browser(s).open("/console/ask")).status_code == 404
+
+
+async def test_a_user_is_renamed_and_stays_signed_in(stack):
+    async with stack() as s:
+        anna, ben = browser(s), browser(s)
+        await anna.set_up()
+        user = await s.gateway.people.create_user(COMMAND_LINE, "ben", PASSWORD, Role.MEMBER)
+        await ben.sign_in("ben")
+        place = f"/console/users/{user.id}"
+        await anna.open(place)
+        for taken in ("anna", "", "<b>"):
+            refused = await anna.send(place, {"do": "name", "name": taken, "display": "x"})
+            assert refused.status_code == 400, taken
+        assert (await anna.send(place, {"do": "name", "name": "Benny", "display": "Ben Ny"})).status_code == 303
+        after = await s.gateway.people.user(user.id)
+        assert (after.name, after.display, after.version) == ("benny", "Ben Ny", user.version)
+        assert "Ben Ny" in (await ben.open("/console/me")).text
