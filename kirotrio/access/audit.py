@@ -39,7 +39,18 @@ class Actor:
 
 
 COMMAND_LINE: Final = Actor("", "command line", "")
-"""Who sits at the machine that the store lies on."""
+"""Who sits at the machine that the store lies on, where nothing more is known of them."""
+
+
+async def note(database: Database, entry: Entry) -> None:
+    """Put in a line of its own: of what changes nothing else that the store has. Raises StoreUnavailable."""
+
+    def write(connection: Any) -> None:
+        from kirotrio.store.audit_rows import note
+
+        note(connection, entry)
+
+    await database.write(write)
 
 
 async def entries(database: Database, listing: Listing) -> Listed[Entry]:

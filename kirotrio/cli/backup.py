@@ -38,6 +38,7 @@ def backup(loaded: LoadedSettings, target: Path, with_key: bool, force: bool) ->
     with with_store(loaded, needs_key=with_key) as stores:
         keys = [stores.vault.key(key_id) for key_id in stores.reading(key_ids_in)] if with_key else []
         manifest = back_up(stores.database, target, keys=keys, overwrite=force)
+        stores.writing(lambda link: stores.noted(link, "store.backup", [target.name], with_key=with_key))
         click.echo(f"{target}: {contents(manifest)}")
         if note := _about_the_key(manifest, stores.vault):
             click.echo(f"kirotrio: {note}", err=True)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import click
 
 from kirotrio.cli.options import DATA, with_settings
+from kirotrio.cli.person import whoever_calls
 from kirotrio.config import LoadedSettings
 
 _MODES = ("open", "self-use", "maintenance")
@@ -26,7 +27,6 @@ def mode(loaded: LoadedSettings, mode: str | None, message: str | None) -> int:
     Gateways that run follow within seconds (store.look_every), and it holds until it is changed again.
     """
     from kirotrio.access import modes
-    from kirotrio.access.audit import COMMAND_LINE
     from kirotrio.cli.stores import with_store
 
     if mode is None and message is not None:
@@ -37,7 +37,7 @@ def mode(loaded: LoadedSettings, mode: str | None, message: str | None) -> int:
             standing = stores.reading(modes.standing)
         else:
             wanted, now = modes.ServiceMode(mode), time.time()
-            standing = stores.writing(lambda connection: modes.change(connection, COMMAND_LINE, wanted, said, now))
+            standing = stores.writing(lambda connection: modes.change(connection, whoever_calls(), wanted, said, now))
     since = datetime.fromtimestamp(standing.since, UTC).strftime(" since %Y-%m-%d %H:%M UTC") if standing.since else ""
     click.echo(f"{standing.mode.value}{since}{f': {standing.message}' if standing.message else ''}")
     return 0

@@ -54,6 +54,7 @@ def rotate_key(loaded: LoadedSettings) -> int:
 
     with with_store(loaded) as stores:
         done = rotate(stores.database, stores.vault)
+        stores.writing(lambda link: stores.noted(link, "store.rotate-key", [done.new_id], dropped=list(done.old_ids)))
         click.echo(f"The new key {done.new_id} lies in {done.where}; {counted(done.resealed, 'secret')} sealed anew.")
         if done.old_ids:
             click.echo(
@@ -82,6 +83,7 @@ def forget_secrets(loaded: LoadedSettings, yes: bool) -> int:
         click.confirm("Give up every sign-in that is kept here?", abort=True, err=True)
     with with_store(loaded, needs_key=False) as stores:
         names = forget(stores.database)
+        stores.writing(lambda link: stores.noted(link, "store.forget-secrets", names))
     if not names:
         click.echo("No account had secrets here.")
     for name in names:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kirotrio.classes import frozen
 from kirotrio.cli.first_run import open_data_folder
+from kirotrio.cli.person import whoever_calls
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import SettingsError
 
@@ -48,11 +49,10 @@ class Stores:
 
     def noted(self, connection: Connection, action: str, names: Iterable[str], **detail: Any) -> None:
         """Have the audit log say, with the change that the connection makes, that the command line did this to them."""
-        from kirotrio.access.audit import COMMAND_LINE
         from kirotrio.store.audit_rows import note
 
         for name in names:
-            note(connection, COMMAND_LINE.entry(action, name, time.time(), detail))
+            note(connection, whoever_calls().entry(action, name, time.time(), detail))
 
     def note(self, connection: Connection, action: str, name: str, detail: Mapping[str, Any]) -> None:
         """`noted`, as those call it who bring accounts (`accounts.bringing`)."""

@@ -107,6 +107,11 @@ def bound_to(connection: Connection, account: str) -> tuple[str, ...]:
     return tuple(connection.execute(bound.order_by(keys.c.name, keys.c.id)).scalars())
 
 
+def names_of(connection: Connection, owner_id: str) -> list[str]:
+    """Of the keys of this user, revoked ones too, in order."""
+    return sorted(connection.execute(select(keys.c.name).where(keys.c.owner_id == owner_id)).scalars())
+
+
 def is_taken(connection: Connection, name: str, owner_id: str, *, but: str = "") -> bool:
     """Whether this owner has another key of that name that is not revoked. `but`: the id of one that does not count."""
     of_owner = keys.c.owner_id == owner_id if owner_id else keys.c.owner_id.is_(None)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 import socket
+import time
 from collections import Counter
 from typing import Any
 
 import attrs
 
+from kirotrio.access.audit import Actor, note
 from kirotrio.accounts.lending.members import Member
 from kirotrio.classes import frozen
-from kirotrio.errors import Cancelled
+from kirotrio.errors import Cancelled, StoreUnavailable
 from kirotrio.relay.streams import LiveRow
 from kirotrio.relay.tally import Lately
 from kirotrio.web.gateway import Gateway
@@ -94,12 +96,21 @@ def told_of(gateway: Gateway) -> str:
     return f"{socket.gethostname()}:{port}" if port else socket.gethostname()
 
 
-async def cancel(gateway: Gateway, request_id: str, owner: str | None = None) -> bool:
-    """End one answer with its dialect's legal error; False where none of this id runs (any more), or where it came
-    with a key of another user than `owner`, if one is given. Raises as `live_rows` does."""
+async def cancel(gateway: Gateway, actor: Actor, request_id: str, owner: str | None = None) -> bool:
+    """End one answer with its dialect's legal error, and note who did; False where none of this id runs (any more), or
+    where it came with a key of another user than `owner`, if one is given. Raises as `live_rows` does."""
     if gateway.seat is None:
-        return _end(gateway, request_id, owner)
-    return any(await gateway.seat.everyone("cancel", [request_id, owner]))
+        ended = _end(gateway, request_id, owner)
+    else:
+        ended = any(await gateway.seat.everyone("cancel", [request_id, owner]))
+    if ended:
+        try:
+            await note(gateway.accounts.shared.database, actor.entry("answer.cancel", request_id, time.time()))
+        except StoreUnavailable as error:  # the answer is ended all the same
+            gateway.log.warning(
+                "not noted in the audit log", action="answer.cancel", by=actor.name, error=error.message
+            )
+    return ended
 
 
 def answer_colleagues(gateway: Gateway) -> None:

@@ -13,6 +13,7 @@ from kirotrio.access.members.outcomes import Entered, SignedIn
 from kirotrio.access.passwords import Cost, Passwords
 from kirotrio.access.people import People
 from kirotrio.config.settings import Settings
+from kirotrio.store.audit_entry import Entry
 from kirotrio.store.audit_rows import entries
 from kirotrio.store.database import Database
 from kirotrio.store.listing import Listing
@@ -74,8 +75,12 @@ class House:
 
     async def audited(self) -> list[str]:
         """The actions, the oldest first."""
+        return [one.action for one in await self.log()]
+
+    async def log(self) -> list[Entry]:
+        """The lines of the audit log, the oldest first."""
         found = await self.people.database.read(lambda link: entries(link, Listing(size=200)))
-        return [one.action for one in reversed(found.rows)]
+        return [*reversed(found.rows)]
 
 
 def entered(done: Entered) -> SignedIn:

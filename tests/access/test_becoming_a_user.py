@@ -11,6 +11,7 @@ import trio
 from access.peoples import HERE, OPERATOR, OWN_KEY, PASSWORD, House, entered
 from support.engines import Place, PlainSealer
 
+from kirotrio.access.key_admin import Keys
 from kirotrio.access.members.outcomes import (
     ConfirmationNeeded,
     InvitationInvalid,
@@ -38,6 +39,9 @@ async def test_the_first_operator_proves_to_have_the_gateways_key(database: Data
         with pytest.raises(SignInRefused):
             await house.people.set_up("anna", PASSWORD, proof, HERE)
     assert not await house.people.has_operator()
+    tries = [entry for entry in await house.log() if entry.action == "user.set-up-fail"]
+    assert [(entry.address, entry.subject) for entry in tries] == [(HERE, "")] * 3, "each wrong key is noted"
+    assert OWN_KEY not in repr(tries)
     done = entered(await house.people.set_up("Anna", PASSWORD, OWN_KEY, HERE))
     assert done.session.user.role is Role.OPERATOR
     assert done.session.user.display == "Anna"
@@ -263,8 +267,10 @@ async def test_accounts_that_a_removed_user_brought_go_along(database: Database)
                 account_table.update().where(account_table.c.id == name).values(owner_id=owner)
             )
         )
+    await Keys(database).create(OPERATOR, "ci", owner_id=bert.id)
     await house.people.remove_user(OPERATOR, bert.id)
     assert database.reading(accounts.names) == ["the-gateways"]
+    assert (await house.log())[-1].detail == {"role": "member", "accounts": ["hers"], "keys": ["ci"]}
     with pytest.raises(UserGone):
         await house.people.disable(OPERATOR, bert.id)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
+import socket
 import sqlite3
 import time
 from collections.abc import Callable
@@ -384,7 +386,8 @@ def test_every_change_is_in_the_audit_log_without_its_secrets(run: Run, stores: 
         ("account.remove", "office"),
         ("account.rename", "office"),
     ]
-    assert {entry.actor for entry in log} == {"command line"}
+    assert {entry.actor for entry in log} == {f"command line ({getpass.getuser()})"}
+    assert {entry.address for entry in log} == {socket.gethostname()}
     assert "hunter2" not in repr(log), "a proxy's password is no one's to read"
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,22 @@ def test_secrets_are_given_up_only_when_said(run: Run, data: Path) -> None:
     assert done.exit_code == 0
     assert "kirotrio login --again home" in done.stdout
     assert json.loads(run("store", "info", "--json").stdout)["key"] is None
+
+
+def test_who_takes_secrets_out_or_changes_their_key_is_in_the_audit_log(run: Run, data: Path, tmp_path: Path) -> None:
+    def log() -> list[tuple[str, str, str]]:
+        with closing(sqlite3.connect(data / "kirotrio.db")) as database:
+            return [*database.execute("SELECT action, subject, detail FROM audit ORDER BY id")]
+
+    run("backup", "--with-key", str(tmp_path / "b"))
+    run("backup", str(tmp_path / "c"))
+    run("store", "rotate-key")
+    key = json.loads(run("store", "info", "--json").stdout)["key"]
+    run("store", "forget-secrets", "--yes")
+    *backups, rotated, home, work = log()[-5:]
+    assert backups == [("store.backup", "b", '{"with_key": true}'), ("store.backup", "c", '{"with_key": false}')]
+    assert rotated[:2] == ("store.rotate-key", key)
+    assert [home[:2], work[:2]] == [("store.forget-secrets", "home"), ("store.forget-secrets", "work")]
 
 
 def test_a_key_file_that_others_can_read_is_refused(run: Run, data: Path) -> None:

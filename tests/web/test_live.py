@@ -10,9 +10,12 @@ from typing import Any
 import httpx
 import pytest
 import trio
+from support.keys import ACTOR
 from support.stack import Stack, question, running
 
+from kirotrio.access.audit import entries
 from kirotrio.relay.streams import LiveRow, LiveState
+from kirotrio.store.listing import Listing
 from kirotrio.web.live import cancel, live_rows
 
 
@@ -52,7 +55,7 @@ async def test_an_answer_is_told_of_from_its_first_moment_to_its_end(tmp_path: P
             (then,) = await rows_where(stack, lambda rows: rows[0].output_tokens >= 200)
             assert then.id == first.id
             assert then.age >= first.age >= first.first_event_seconds
-            assert await cancel(stack.gateway, then.id)
+            assert await cancel(stack.gateway, ACTOR, then.id)
         assert await live_rows(stack.gateway) == []
         assert got[0].headers["request-id"] == then.id
 
@@ -82,8 +85,8 @@ async def test_a_stream_that_is_ended_ends_legally_and_its_upstream_connection_c
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(ask, stack, got, "[[events=9 stall_after=3]]", stream=True))
             row = await row_where(stack, LiveState.ANSWERING)
-            assert not await cancel(stack.gateway, "req_of_nobody")
-            assert await cancel(stack.gateway, row.id)
+            assert not await cancel(stack.gateway, ACTOR, "req_of_nobody")
+            assert await cancel(stack.gateway, ACTOR, row.id)
             await stack.wait_for_closed_stream()
         last = got[0].text.split("\n\n")[-2]
         assert last.startswith("event: error\n")
@@ -91,7 +94,18 @@ async def test_a_stream_that_is_ended_ends_legally_and_its_upstream_connection_c
         assert "a person has ended this answer" in last
         (line,) = [fields for _, event, fields in stack.log.lines if event == "request finished"]
         assert line["outcome"] == "cancelled"
-        assert not await cancel(stack.gateway, row.id), "it is over"
+        assert not await cancel(stack.gateway, ACTOR, row.id), "it is over"
+
+
+async def test_who_ends_one_over_the_api_is_in_the_audit_log(tmp_path: Path) -> None:
+    async with running(tmp_path) as stack, stack.client() as http:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, stack, [], "[[first_ms=60000]]")
+            row = await row_where(stack, LiveState.ACCEPTED)
+            assert (await http.post(f"/live/{row.id}/cancel")).status_code == 200
+        noted = (await entries(stack.gateway.accounts.shared.database, Listing())).rows
+    (line,) = [entry for entry in noted if entry.action == "answer.cancel"]
+    assert (line.actor, line.subject, line.address) == ("the gateway's own key", row.id, "127.0.0.1")
 
 
 async def test_before_its_first_byte_it_is_a_status_that_no_client_retries(tmp_path: Path) -> None:
@@ -100,7 +114,7 @@ async def test_before_its_first_byte_it_is_a_status_that_no_client_retries(tmp_p
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask, stack, got, "[[first_ms=60000]]")
             row = await row_where(stack, LiveState.ACCEPTED)
-            assert await cancel(stack.gateway, row.id)
+            assert await cancel(stack.gateway, ACTOR, row.id)
         assert (got[0].status_code, got[0].headers["x-should-retry"]) == (403, "false")
 
 

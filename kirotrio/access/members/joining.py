@@ -8,7 +8,7 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from kirotrio.access import names
-from kirotrio.access.audit import Actor
+from kirotrio.access.audit import Actor, note
 from kirotrio.access.members.ground import Ground, digest_of, slowed
 from kirotrio.access.members.outcomes import (
     Entered,
@@ -47,6 +47,7 @@ class Joining(Ground):
         if wait := await self.database.write(lambda link: sign_in_rows.begin_attempt(link, slow, self.now())):
             raise throttled(wait)
         if not self._is_own_key(proof):
+            await note(self.database, Actor("", "", address).entry("user.set-up-fail", "", self.now(), {"by": "key"}))
             raise SignInRefused("this is not the gateway's key; `kirotrio keys show` prints it")
         await self.database.write(lambda link: sign_in_rows.take_back(link, slow[0].name, slow[-1].name))
         user, hashed = await self._new_user(name, password, Role.OPERATOR)
@@ -175,6 +176,8 @@ class Joining(Ground):
             user = user_rows.find(connection, known.user_id) if known is not None else None
             if user is None:
                 if not invitation and self.settings.users.registration != "approval":
+                    stranger = {"by": provider, "shown": as_text(shown)}
+                    audit_rows.note(connection, Actor("", "", address).entry("sign-in.fail", "", now, stranger))
                     return SignInRefused("nobody here is known by that sign-in; ask the operator for an invitation")
                 user = self._newcomer(connection, name or shown, email, invitation, address)
                 user_rows.attach(

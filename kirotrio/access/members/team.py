@@ -92,6 +92,7 @@ class Team(Factors, Joining):
         LastOperator."""
 
         def work(connection: Connection) -> User:
+            theirs = key_rows.names_of(connection, user_id)
             gone = user_rows.remove(connection, user_id)
             brought = connection.execute(select(accounts.c.id, accounts.c.name).where(accounts.c.owner_id == gone.id))
             taken = []
@@ -99,7 +100,8 @@ class Team(Factors, Joining):
                 account_rows.remove(connection, row.id)
                 taken.append(row.name)
             _tell_of_keys(connection)
-            detail = {"role": gone.role.value, **({"accounts": sorted(taken)} if taken else {})}
+            detail = {"role": gone.role.value, "accounts": sorted(taken), "keys": theirs}
+            detail = {name: value for name, value in detail.items() if value}
             audit_rows.note(connection, actor.entry("user.remove", gone.name, self.now(), detail))
             return gone
 

@@ -13,6 +13,7 @@ import click
 
 from kirotrio.cli.keys.keeping import described, the_key, with_keys
 from kirotrio.cli.options import DATA, with_settings
+from kirotrio.cli.person import whoever_calls
 from kirotrio.config import LoadedSettings
 from kirotrio.errors import SettingsError
 
@@ -92,13 +93,12 @@ def create(loaded: LoadedSettings, name: str, owner: str | None, as_json: bool, 
     Without options it may do everything. The options for models, surfaces, networks and limits may be given several
     times. Gateways that run take it at once.
     """
-    from kirotrio.access.audit import COMMAND_LINE
 
     terms = _read(given)
 
     async def make(keys: Keys) -> MadeKey:
         owner_id = await keys.user_id(owner) if owner else ""
-        return await keys.create(COMMAND_LINE, name, owner_id=owner_id, **terms)
+        return await keys.create(whoever_calls(), name, owner_id=owner_id, **terms)
 
     _tell(with_keys(loaded, make), as_json)
     return 0
@@ -115,7 +115,6 @@ def set_(loaded: LoadedSettings, name: str, new_name: str | None, **given: Any) 
     A list (models, surfaces, networks, limits) takes the place of the whole former one; `none` empties it, and takes
     the account away. Gateways that run follow within seconds (store.look_every).
     """
-    from kirotrio.access.audit import COMMAND_LINE
 
     terms = _read(given)
     if new_name is not None:
@@ -125,7 +124,7 @@ def set_(loaded: LoadedSettings, name: str, new_name: str | None, **given: Any) 
 
     async def change(keys: Keys) -> KeyRecord:
         record = await the_key(keys, name)
-        return await keys.update(COMMAND_LINE, record.id, **terms)
+        return await keys.update(whoever_calls(), record.id, **terms)
 
     click.echo(f"changed the key {with_keys(loaded, change).name}")
     return 0
@@ -140,10 +139,9 @@ def rotate(loaded: LoadedSettings, name: str, as_json: bool) -> int:
 
     The old secret is refused from now on, by gateways that run within seconds (store.look_every).
     """
-    from kirotrio.access.audit import COMMAND_LINE
 
     async def change(keys: Keys) -> MadeKey:
-        return await keys.rotate(COMMAND_LINE, (await the_key(keys, name)).id)
+        return await keys.rotate(whoever_calls(), (await the_key(keys, name)).id)
 
     _tell(with_keys(loaded, change), as_json)
     return 0
@@ -157,10 +155,9 @@ def revoke(loaded: LoadedSettings, name: str) -> int:
 
     Gateways that run follow within seconds (store.look_every).
     """
-    from kirotrio.access.audit import COMMAND_LINE
 
     async def change(keys: Keys) -> KeyRecord:
-        return await keys.revoke(COMMAND_LINE, (await the_key(keys, name)).id)
+        return await keys.revoke(whoever_calls(), (await the_key(keys, name)).id)
 
     click.echo(f"revoked the key {with_keys(loaded, change).name}")
     return 0

@@ -7,6 +7,7 @@ import getpass
 import click
 
 from kirotrio.cli.options import DATA, with_settings
+from kirotrio.cli.person import whoever_calls
 from kirotrio.cli.terminal import can_ask, run_to_end, secret_from_person
 from kirotrio.cli.users.opening import ROLES, named, with_people
 from kirotrio.config import LoadedSettings
@@ -33,14 +34,13 @@ def create(loaded: LoadedSettings, name: str, role: str, email: str) -> int:
     The password is asked for on a terminal, and read from standard input (one line) elsewhere.
     """
     from kirotrio.access import names
-    from kirotrio.access.audit import COMMAND_LINE
     from kirotrio.store.user_record import Role
 
     names.user_name(name)  # before somebody thinks of a password
     names.email(email)
     with with_people(loaded) as (people, _):
         password = _new_password()
-        user = run_to_end(lambda: people.create_user(COMMAND_LINE, name, password, Role(role), email))
+        user = run_to_end(lambda: people.create_user(whoever_calls(), name, password, Role(role), email))
     click.echo(f"{user.name} is {_told(role)} now")
     return 0
 
@@ -54,11 +54,10 @@ def invite(loaded: LoadedSettings, role: str, email: str) -> int:
 
     Put the gateway's own address in front of it. Whoever opens it chooses a name and a password, once.
     """
-    from kirotrio.access.audit import COMMAND_LINE
     from kirotrio.store.user_record import Role
 
     with with_people(loaded) as (people, _):
-        token = run_to_end(lambda: people.invite(COMMAND_LINE, Role(role), email))
+        token = run_to_end(lambda: people.invite(whoever_calls(), Role(role), email))
     click.echo(f"/console/invitation/{token}")
     days = loaded.settings.users.invitation_lifetime / 86_400
     click.echo(f"It makes {_told(role)} of whoever opens it first, within {days:g} days.", err=True)
@@ -73,12 +72,11 @@ def set_password(loaded: LoadedSettings, name: str) -> int:
 
     It is asked for on a terminal, and read from standard input (one line) elsewhere.
     """
-    from kirotrio.access.audit import COMMAND_LINE
 
     with with_people(loaded) as (people, stores):
         user = named(stores, name)
         password = _new_password()
-        run_to_end(lambda: people.set_password(COMMAND_LINE, user.id, password))
+        run_to_end(lambda: people.set_password(whoever_calls(), user.id, password))
     click.echo(f"the password of {user.name} is changed; all sign-ins of before have ended")
     return 0
 

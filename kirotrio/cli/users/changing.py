@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kirotrio.cli.options import DATA, with_settings
+from kirotrio.cli.person import whoever_calls
 from kirotrio.cli.terminal import can_ask, run_to_end
 from kirotrio.cli.users.opening import ROLES, named, with_people
 from kirotrio.config import LoadedSettings
@@ -23,11 +24,10 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="NAME")
 def approve(loaded: LoadedSettings, name: str, role: str | None) -> int:
     """Let the user NAME in, who asked to be one."""
-    from kirotrio.access.audit import COMMAND_LINE
     from kirotrio.store.user_record import Role
 
     wanted = None if role is None else Role(role)
-    user = _changed(loaded, name, lambda people, user: people.approve(COMMAND_LINE, user.id, wanted))
+    user = _changed(loaded, name, lambda people, user: people.approve(whoever_calls(), user.id, wanted))
     click.echo(f"{user.name} may sign in now; the role is {user.role.value}")
     return 0
 
@@ -37,9 +37,8 @@ def approve(loaded: LoadedSettings, name: str, role: str | None) -> int:
 @click.argument("name", metavar="NAME")
 def disable(loaded: LoadedSettings, name: str) -> int:
     """Keep the user NAME from signing in. All their sign-ins end; what is theirs stays."""
-    from kirotrio.access.audit import COMMAND_LINE
 
-    user = _changed(loaded, name, lambda people, user: people.disable(COMMAND_LINE, user.id))
+    user = _changed(loaded, name, lambda people, user: people.disable(whoever_calls(), user.id))
     click.echo(f"{user.name} is disabled; all sign-ins have ended")
     return 0
 
@@ -49,9 +48,8 @@ def disable(loaded: LoadedSettings, name: str) -> int:
 @click.argument("name", metavar="NAME")
 def enable(loaded: LoadedSettings, name: str) -> int:
     """Let the user NAME sign in again, who was disabled."""
-    from kirotrio.access.audit import COMMAND_LINE
 
-    user = _changed(loaded, name, lambda people, user: people.enable(COMMAND_LINE, user.id))
+    user = _changed(loaded, name, lambda people, user: people.enable(whoever_calls(), user.id))
     click.echo(f"{user.name} is enabled")
     return 0
 
@@ -62,10 +60,9 @@ def enable(loaded: LoadedSettings, name: str) -> int:
 @click.argument("role", type=click.Choice(ROLES), metavar="operator|member|viewer")
 def set_role(loaded: LoadedSettings, name: str, role: str) -> int:
     """Give the user NAME another role. All their sign-ins end."""
-    from kirotrio.access.audit import COMMAND_LINE
     from kirotrio.store.user_record import Role
 
-    user = _changed(loaded, name, lambda people, user: people.set_role(COMMAND_LINE, user.id, Role(role)))
+    user = _changed(loaded, name, lambda people, user: people.set_role(whoever_calls(), user.id, Role(role)))
     click.echo(f"{user.name}: the role is {user.role.value} now")
     return 0
 
@@ -75,9 +72,8 @@ def set_role(loaded: LoadedSettings, name: str, role: str) -> int:
 @click.argument("name", metavar="NAME")
 def reset_second_factor(loaded: LoadedSettings, name: str) -> int:
     """Ask the user NAME for no code any more, until they set a new one up. All their sign-ins end."""
-    from kirotrio.access.audit import COMMAND_LINE
 
-    user = _changed(loaded, name, lambda people, user: people.reset_second_factor(COMMAND_LINE, user.id))
+    user = _changed(loaded, name, lambda people, user: people.reset_second_factor(whoever_calls(), user.id))
     click.echo(f"{user.name} signs in with the password alone now")
     return 0
 
@@ -88,7 +84,6 @@ def reset_second_factor(loaded: LoadedSettings, name: str) -> int:
 @click.argument("name", metavar="NAME")
 def remove(loaded: LoadedSettings, name: str, yes: bool) -> int:
     """Remove the user NAME, with their keys and the accounts that they brought."""
-    from kirotrio.access.audit import COMMAND_LINE
 
     with with_people(loaded) as (people, stores):
         user = named(stores, name)
@@ -97,7 +92,7 @@ def remove(loaded: LoadedSettings, name: str, yes: bool) -> int:
                 raise click.UsageError(f"to remove {user.name} without being asked, say --yes")
             if not click.confirm(f"Remove {user.name}, with their keys and the accounts that they brought?"):
                 return 1
-        run_to_end(lambda: people.remove_user(COMMAND_LINE, user.id))
+        run_to_end(lambda: people.remove_user(whoever_calls(), user.id))
     click.echo(f"{user.name} is removed")
     return 0
 
@@ -108,14 +103,13 @@ def remove(loaded: LoadedSettings, name: str, yes: bool) -> int:
 @click.argument("name", metavar="NAME")
 def sign_out(loaded: LoadedSettings, name: str, session_id: str | None) -> int:
     """End all sign-ins of the user NAME to the console, within seconds."""
-    from kirotrio.access.audit import COMMAND_LINE
 
     with with_people(loaded) as (people, stores):
         user = named(stores, name)
         if session_id is None:
-            ended = run_to_end(lambda: people.revoke_sessions(COMMAND_LINE, user))
+            ended = run_to_end(lambda: people.revoke_sessions(whoever_calls(), user))
         else:
-            ended = int(run_to_end(lambda: people.revoke_session(COMMAND_LINE, session_id, user.id)))
+            ended = int(run_to_end(lambda: people.revoke_session(whoever_calls(), session_id, user.id)))
     if not ended:
         click.echo(f"{user.name} has no such sign-in")
         return 0 if session_id is None else 1

@@ -10,6 +10,7 @@ import time
 import attrs
 
 from kirotrio import __version__
+from kirotrio.access.audit import Actor
 from kirotrio.config.networks import read_address
 from kirotrio.errors import NotFound, PermissionDenied
 from kirotrio.web import live
@@ -28,7 +29,8 @@ async def running(gateway: Gateway, incoming: Incoming) -> Reply:
 
 async def cancel(gateway: Gateway, incoming: Incoming, request_id: str) -> Reply:
     await _admit(gateway, incoming)
-    if not await live.cancel(gateway, request_id):
+    actor = Actor("", "the gateway's own key", gateway.client_address(incoming))
+    if not await live.cancel(gateway, actor, request_id):
         raise NotFound("no answer of this id is running (any more)")
     return json_reply({"cancelled": request_id})
 

@@ -35,6 +35,7 @@ _THINGS: Mapping[str, str] = {
     "announcement": N_("Announcements"),
     "mode": N_("Modes"),
     "setting": N_("Settings"),
+    "store": N_("The store"),
 }
 _FILTERS = (Filter("action", N_("What"), _THINGS), Filter("actor", N_("Who")), Filter("address", N_("Address")))
 

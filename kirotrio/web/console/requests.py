@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from kirotrio.access.audit import note
 from kirotrio.classes import frozen
 from kirotrio.errors import NotFound
-from kirotrio.store.audit_entry import Entry
 from kirotrio.store.listing import Listed
 from kirotrio.store.request_record import RequestRecord, ShownRequest
 from kirotrio.web.console.forms import Form
@@ -143,19 +143,13 @@ async def download(gateway: Gateway, visit: Visit, form: Form, request_id: str) 
     people.require_confirmed(visit.signed_in)
     whole = await whole_of(gateway, request_id, for_operator=visit.may(OPERATOR))
     entry = visit.actor.entry("recording.download", request_id, people.now(), {"bytes": len(whole)})
-    await people.database.write(partial(_note, entry=entry))
+    await note(people.database, entry)
     headers = {
         **page_headers(visit.secure),
         "content-type": "application/json",
         "content-disposition": f'attachment; filename="{request_id}.json"',
     }
     return Reply(whole, headers=headers)
-
-
-def _note(connection: Connection, entry: Entry) -> None:
-    from kirotrio.store.audit_rows import note
-
-    note(connection, entry)
 
 
 async def _found(gateway: Gateway, visit: Visit, request_id: str) -> ShownRequest:

@@ -5,12 +5,10 @@ An operator sees and ends all of them, a member those that came with their own k
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from kirotrio.relay.streams import LiveRow
-from kirotrio.store.audit_entry import Entry
 from kirotrio.web import live
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
@@ -55,19 +53,11 @@ async def events(gateway: Gateway, visit: Visit) -> Runs:
 
 
 async def end(gateway: Gateway, visit: Visit, form: Form, request_id: str) -> Runs:
-    if await live.cancel(gateway, request_id, _owner(visit)):
-        entry = visit.actor.entry("answer.cancel", request_id, time.time())
-        await gateway.accounts.shared.database.write(lambda connection: _note(connection, entry))
+    if await live.cancel(gateway, visit.actor, request_id, _owner(visit)):
         visit.tell(N_("The answer was ended."))
     else:
         visit.tell(N_("This answer had come to its end already."))
     return redirect(visit, STREAMS)
-
-
-def _note(connection: Any, entry: Entry) -> None:
-    from kirotrio.store.audit_rows import note
-
-    note(connection, entry)
 
 
 async def _answers(gateway: Gateway, visit: Visit) -> Any:
