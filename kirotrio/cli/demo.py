@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import secrets
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from kirotrio.cli.signals import EarlySignals
 from kirotrio.cli.streams import say
 from kirotrio.config import LoadedSettings
 from kirotrio.config.process import settings_apart_from_user
+from kirotrio.web.first_lines import curl_line
 
 if TYPE_CHECKING:
     from kirotrio.telemetry.log import Log
@@ -75,7 +75,7 @@ def _lines(base_url: str, key: str) -> list[str]:
         "",
         "Try it:",
         "",
-        curl_command(base_url, key),
+        curl_line(base_url, key, DEFAULT_MODEL, _quoted),
         "",
         f"Anthropic Messages:                     {base_url}",
         f"OpenAI Chat Completions and Responses:  {base_url}/v1",
@@ -86,23 +86,6 @@ def _lines(base_url: str, key: str) -> list[str]:
         f"{own_command()} launch claude --url {base_url} --api-key {key}",
         "",
     ]
-
-
-def curl_command(base_url: str, key: str) -> str:
-    """One line that streams an answer when it is pasted into this system's shell."""
-    body = {
-        "model": DEFAULT_MODEL,
-        "max_tokens": 1024,
-        "stream": True,
-        "messages": [{"role": "user", "content": "Say hello"}],
-    }
-    parts = [
-        "curl -sN",
-        f"{base_url}/v1/messages",
-        *("-H " + _quoted(header) for header in (f"x-api-key: {key}", "content-type: application/json")),
-        "-d " + _quoted(json.dumps(body)),
-    ]
-    return " ".join(parts)
 
 
 def _quoted(text: str) -> str:

@@ -100,7 +100,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset, version=__version__, role_names=ROLES)
-    made.filters.update(when=when, size=size, browser=browser_of)
+    made.filters.update(when=when, day=day, size=size, browser=browser_of)
     return made
 
 
@@ -111,6 +111,11 @@ def when(at: float | None) -> Markup:
     moment = datetime.fromtimestamp(at, UTC)
     template = Markup('<time datetime="{}">{} UTC</time>')
     return template.format(moment.strftime("%Y-%m-%dT%H:%M:%SZ"), moment.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def day(at: float) -> str:
+    """The day (epoch seconds) in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 def size(number: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from kirotrio.classes import frozen
 from kirotrio.web.console.visit import Visit
-from kirotrio.web.first_lines import anthropic_lines, openai_lines, variables
+from kirotrio.web.first_lines import anthropic_lines, curl_line, openai_lines, variables
 
 _HOST: Final = re.compile(r"[-.\w]+(?::[0-9]+)?|\[[0-9A-Fa-f:.]+\](?::[0-9]+)?", re.ASCII)
 MODEL: Final = "claude-sonnet-4.5"
@@ -30,6 +30,11 @@ def lines_to_paste(visit: Visit, key: str) -> Sequence[Pasted]:
         Pasted("Python: anthropic", "\n".join(anthropic_lines(base, f'"{key}"', MODEL))),
         Pasted("Python: openai", "\n".join(openai_lines(base, f'"{key}"'))),
     )
+
+
+def first_request(visit: Visit) -> str:
+    """A line for a shell that asks this gateway something; the key has to be put in."""
+    return curl_line(base_url(visit), "YOUR-KEY", _MODEL)
 
 
 def base_url(visit: Visit) -> str:
