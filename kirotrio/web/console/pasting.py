@@ -34,7 +34,7 @@ def lines_to_paste(visit: Visit, key: str) -> Sequence[Pasted]:
 
 def first_request(visit: Visit) -> str:
     """A line for a shell that asks this gateway something; the key has to be put in."""
-    return curl_line(base_url(visit), "YOUR-KEY", _MODEL)
+    return curl_line(base_url(visit), "YOUR-KEY", MODEL)
 
 
 def base_url(visit: Visit) -> str:
