@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kirotrio import __version__
 from kirotrio.cli.options import DATA, SERVING, with_settings
 from kirotrio.cli.recordings import find, recorder_folder
 from kirotrio.config import LoadedSettings
@@ -107,17 +108,21 @@ def _sent(loaded: LoadedSettings, recording: dict[str, Any], url: str | None) ->
 
 
 def _compare(recording: dict[str, Any], status: int, body: str) -> int:
+    from kirotrio.relay.outcome import CLIENT_GONE
     from kirotrio.web.comparing import difference
 
     then = recording["answer"]
     masked = recording["texts"] == "mask"
-    lines = difference(then["body"], body, masked=masked)
-    if status != then["status"]:
+    left = (recording["record"] or {}).get("outcome") == CLIENT_GONE
+    lines = difference(then["body"], body, masked=masked, left=left)
+    if status != then["status"] and not (left and not then["status"]):  # whoever left before the head has none
         lines = [f"-status {then['status']}", f"+status {status}", *lines]
     for line in lines:
         click.echo(line)
     if lines:
-        click.echo(f"\nit differs: kirotrio was {recording['kirotrio']} then")
+        version = recording["kirotrio"]
+        click.echo("\nit differs" + (f": kirotrio was {version} then" if version != __version__ else ""))
         return 1
-    click.echo("the same" + (", as far as masked texts tell (counts of tokens are left out)" if masked else ""))
+    told = ", as far as masked texts tell (counts of tokens are left out)" if masked else ""
+    click.echo("the same" + told + (", as far as the client stayed" if left else ""))
     return 0

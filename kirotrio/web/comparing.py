@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from kirotrio.telemetry.cover import Cover
-from kirotrio.telemetry.redact import Redactor
+from kirotrio.telemetry.redact import MASK, Redactor
 
 _LOT: Final = re.compile(r"\b(srvtoolu|msg|rs|fc|ws|resp|chatcmpl|req|ctc|toolu|call)_[0-9a-f]{16,}")
 _CLOCK: Final = frozenset({"created", "created_at", "completed_at", "sequence_number", "age", "retrieved_at"})
@@ -21,15 +21,19 @@ _COUNTS: Final = frozenset(
 _ALIVE: Final = ("ping", "response.in_progress")
 
 
-def difference(then: str, now: str, *, masked: bool) -> list[str]:
-    """A unified diff of the events, empty where they are the same. `masked`: texts are masked, so counts of tokens
-    that nobody measured are left out."""
+def difference(then: str, now: str, *, masked: bool, left: bool = False) -> list[str]:
+    """A unified diff of the events, empty where they are the same. `masked`: texts are masked. Where they are, and
+    where a secret was taken out of them, counts of tokens that nobody measured are left out. `left`: the client did not
+    wait for the end, so what would have come is not compared."""
     cover = Cover(Redactor(personal=True, same_length=True), masked)
-    before, after = (_events(cover.answer(text.encode("utf-8", "replace")), masked) for text in (then, now))
+    uncounted = masked or MASK in then
+    before, after = (_events(cover.answer(text.encode("utf-8", "replace")), uncounted) for text in (then, now))
+    if left:
+        after = after[: len(before)]
     return list(difflib.unified_diff(before, after, "then", "today", lineterm="", n=2))
 
 
-def _events(answer: str, masked: bool) -> list[str]:
+def _events(answer: str, uncounted: bool) -> list[str]:
     names: dict[str, str] = {}
 
     def by_place(match: re.Match[str]) -> str:
@@ -47,7 +51,7 @@ def _events(answer: str, masked: bool) -> list[str]:
             continue
         if isinstance(document, dict) and document.get("type") in _ALIVE:
             continue
-        shown = orjson.dumps(_without(document, _COUNTS if masked else frozenset()), option=orjson.OPT_SORT_KEYS)
+        shown = orjson.dumps(_without(document, _COUNTS if uncounted else frozenset()), option=orjson.OPT_SORT_KEYS)
         lines.append(_LOT.sub(by_place, shown.decode()))
     return lines
 

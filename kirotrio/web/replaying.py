@@ -65,6 +65,8 @@ async def replay(recording: Mapping[str, Any], log: Log) -> Replayed:
     told, client = recording["replay"], recording["client"]
     if client["body"] is None:
         raise NotReplayable(f"its body was {client['why']}")
+    if any(one["kept"] < one["size"] for one in recording["upstream"]):
+        raise NotReplayable("of what the upstream answered only the beginning was kept (recorder.max_part)")
     if "model" not in told:
         raise NotReplayable("it ended before the upstream was asked: there is nothing to decode")
     raw = client["body"].encode() if isinstance(client["body"], str) else orjson.dumps(client["body"])

@@ -17,7 +17,7 @@ from kirotrio.simulator import DEMO_REFRESH_TOKEN
 from kirotrio.store.ring import entries
 from kirotrio.telemetry.log import RecordingLog
 from kirotrio.web.comparing import difference
-from kirotrio.web.replaying import replay
+from kirotrio.web.replaying import NotReplayable, replay
 
 WHOLE = [
     "Say hi",
@@ -74,6 +74,42 @@ async def test_every_scenario_plays_again_to_the_same_bytes(tmp_path: Path, dial
             assert difference(then, now, masked=texts == "mask") == [], told
             if texts == "keep":
                 assert then == answer.text, told
+
+
+@pytest.mark.parametrize("dialect", [ANTHROPIC, CHAT, RESPONSES], ids=lambda dialect: dialect.kind)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_whose_client_left_is_the_same_as_far_as_it_stayed(
+    tmp_path: Path, dialect: Spoken, stream: bool
+) -> None:
+    async with running(tmp_path, recorder={"requests": 10}) as stack, stack.client() as http:
+        body = dialect.question("[[events=40 stall_after=20]] much", stream=stream)
+        with trio.move_on_after(1.0):
+            async with http.stream("POST", dialect.path, json=body) as answer:
+                async for line in answer.aiter_lines():
+                    if "delta" in line:
+                        break
+        (recording,) = await recordings(stack, 1)
+    assert recording["record"]["outcome"] == "client gone"
+    then, today = recording["answer"]["body"], await replay(recording, RecordingLog())
+    assert difference(then, today.body.decode(), masked=True, left=True) == []
+
+
+async def test_what_is_kept_with_its_secrets_taken_out_plays_again_to_the_same(tmp_path: Path) -> None:
+    said = f"My address is bob@example.org, the key {KEY}"
+    async with running(tmp_path, recorder={"requests": 10, "texts": "keep"}) as stack, stack.client() as http:
+        for stream in (True, False):
+            assert (await http.post("/v1/messages", json=question(said, stream=stream))).status_code == 200
+        for recording in await recordings(stack, 2):
+            today = await replay(recording, RecordingLog())
+            assert difference(recording["answer"]["body"], today.body.decode(), masked=False) == []
+
+
+async def test_where_the_upstreams_answer_was_not_kept_whole_a_replay_says_so(tmp_path: Path) -> None:
+    async with running(tmp_path, recorder={"requests": 10, "max_part": 3000}) as stack, stack.client() as http:
+        assert (await http.post("/v1/messages", json=question("[[events=40]] x"))).status_code == 200
+        (recording,) = await recordings(stack, 1)
+    with pytest.raises(NotReplayable, match=r"recorder\.max_part"):
+        await replay(recording, RecordingLog())
 
 
 def everything_under(folder: Path) -> str:
