@@ -1,4 +1,5 @@
-"""The sentences that the console says: those of its templates, and those of its code that are said as they stand."""
+"""The sentences that the console says: those of its templates, and those of its code that are said as they stand,
+and the settings' help."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from jinja2 import nodes
 
+from kirotrio.config.options import options
 from kirotrio.web import console
 from kirotrio.web.console.pages import environment
 
@@ -33,5 +35,11 @@ def of_code() -> Iterator[tuple[str, str]]:
                     yield path.name, node.args[0].value
 
 
+def of_settings() -> Iterator[tuple[str, str]]:
+    """What the settings' page says of each, with its name."""
+    for name, option in options().items():
+        yield name, option.help
+
+
 def all_sentences() -> set[str]:
-    return {sentence for _, sentence in (*of_templates(), *of_code())}
+    return {sentence for _, sentence in (*of_templates(), *of_code(), *of_settings())}

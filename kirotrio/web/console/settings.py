@@ -49,9 +49,8 @@ async def settings(gateway: Gateway, visit: Visit) -> Runs:
             shown(option, option.default),
             gateway.origins.get(option.name, _DEFAULT),
         )
-        if sought.lower() in f"{option.name} {option.help} {option.variable}".lower() and (
-            one.is_changed or not changed
-        ):
+        words = f"{option.name} {option.help} {visit.speech(option.help)} {option.variable}".lower()
+        if sought.lower() in words and (one.is_changed or not changed):
             sections.setdefault(option.name.partition(".")[0], []).append(one)
     return page(
         gateway, visit, "settings.html", sections=sections, sought=sought, changed=changed,

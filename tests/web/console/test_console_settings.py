@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from markupsafe import escape
 from support.console import browser
 
 from kirotrio.config.options import options
@@ -44,4 +45,9 @@ async def test_a_reader_of_chinese_is_told_values_and_sources_in_chinese(stack):
         assert "环境变量 KIROTRIO_PORT" in page.text
         assert "命令行" in page.text
         assert "command line" not in page.text.replace("The command line", "")
+        everything = (await someone.open("/console/settings")).text
+        for name, option in options().items():
+            assert escape(option.help) not in everything, f"{name}: its help is told in English"
+            assert escape(catalogue(CHINESE)[option.help]) in everything, name
+        assert (await someone.open("/console/settings?search=监听端口")).text.count('<th scope="row">') == 1
         assert "秒" in (await someone.open("/console/settings?search=deadlines.login")).text

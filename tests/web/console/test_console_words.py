@@ -8,7 +8,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.sentences import FOLDER, all_sentences, of_code, of_templates
+from support.sentences import FOLDER, all_sentences, of_code, of_settings, of_templates
 
 from kirotrio.web.console.languages import CHINESE, ENGLISH, Speech, catalogue, choose
 
@@ -21,7 +21,9 @@ def parts(sentence: str) -> set[str]:
 
 def test_every_sentence_has_its_chinese() -> None:
     known = catalogue(CHINESE)
-    missing = sorted(f"{place}: {said}" for place, said in (*of_templates(), *of_code()) if said not in known)
+    missing = sorted(
+        f"{place}: {said}" for place, said in (*of_templates(), *of_code(), *of_settings()) if said not in known
+    )
     assert not missing, "sentences without a translation:\n" + "\n".join(missing)
 
 
