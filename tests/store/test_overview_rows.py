@@ -109,6 +109,12 @@ def test_the_sums_are_those_of_the_requests(database: Database, made: list[dict[
             assert share.sums == added_up([one for one in inside if getattr(one, name) == share.id])
 
 
+def test_half_and_95_of_a_hundred_were_no_slower(database: Database) -> None:
+    put(database, *(record(number, first_event_seconds=number / 100) for number in range(1, 101)))
+    seen = database.reading(lambda connection: overview(connection, Chosen(START, START + HOUR)))
+    assert (seen.total.first_p50, seen.total.first_p95) == (0.5, 0.95)
+
+
 def test_days_are_those_of_utc(database: Database) -> None:
     put(database, record(1), record(2, at=START + DAY - 0.001), record(3, at=START + DAY))
     points = database.reading(lambda connection: over_time(connection, Chosen(START + 5, START + 2 * DAY, DAY)))
