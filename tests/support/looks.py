@@ -119,10 +119,6 @@ def reach(page: Page, wanted: Locator, most: int = 60) -> None:
     for _ in range(most):
         page.keyboard.press("Tab")
         check_focus_is_seen(page)
-        if has_focus(wanted):
+        if wanted.evaluate("one => one === document.activeElement"):
             return
     raise AssertionError(f"{page.url}: {most} presses of the tabulator do not reach {wanted}")
-
-
-def has_focus(wanted: Locator) -> bool:
-    return bool(wanted.evaluate("one => one === document.activeElement"))

@@ -49,9 +49,16 @@
     document.addEventListener("keydown", (event) => { if (event.key === "Escape") close(null, true); });
     narrow.addEventListener("change", fit);
     fit();
-    menu.addEventListener("click", () => {
-      const open = places.classList.toggle("open");
+    const unfold = (open) => {
+      places.classList.toggle("open", open);
       menu.setAttribute("aria-expanded", String(open));
+    };
+    menu.addEventListener("click", () => unfold(!places.classList.contains("open")));
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && narrow.matches && places.classList.contains("open")) {
+        unfold(false);
+        menu.focus();
+      }
     });
   }
 
@@ -77,6 +84,14 @@
       }
     }
   });
+
+  // A dialog gives the focus back to what opened it; one that began open has its button to give it to.
+  document.addEventListener("close", (event) => {
+    const focused = document.activeElement;
+    if (event.target instanceof HTMLDialogElement && (focused === document.body || event.target.contains(focused))) {
+      document.querySelector(`[data-opens="${event.target.id}"]`)?.focus();
+    }
+  }, true);
 
   // A form or button with `data-confirm` asks first; one that was sent is not sent twice.
   document.addEventListener("submit", (event) => {
