@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+import attrs
 from attrs import field
 
 from kirotrio.access.windows import Window
@@ -50,6 +51,11 @@ class Budget:
     def limited(self) -> tuple[Window, ...]:
         """The windows that there is something to count in."""
         return tuple(window for window in Window if not self.windows.get(window, Amount()).limits_nothing)
+
+    @property
+    def of_answers(self) -> Budget:
+        """What is known at the end of an answer alone: all but the number of requests."""
+        return Budget({window: attrs.evolve(amount, requests=None) for window, amount in self.windows.items()})
 
     def check(self, used: Mapping[Window, Used], now: float) -> None:
         """Let one request more begin, of which nothing has been counted yet. `now` is epoch seconds.

@@ -113,6 +113,26 @@ class Counting:
         if key.max_concurrent:
             self._held.add((key.id, hold))
 
+    async def check_again(self, key: Key) -> None:
+        """Look, for a request that was let in, whether answers that ended since have left anything. Nothing is counted.
+
+        Raises RateLimited, StoreUnavailable.
+        """
+        budget = key.budget.of_answers
+        if not budget.limited:
+            return
+        now = self.clock()
+        began = {window.value: window.begin(now) for window in budget.limited}
+
+        def look(connection: Connection) -> dict[str, tuple[int, int, float]]:
+            from kirotrio.store import key_usage_rows as rows
+
+            return rows.used(connection, key.id, began)
+
+        await self._settle_debts()
+        used = await self._database.read(look)
+        budget.check({Window(name): Used(*amounts) for name, amounts in used.items()}, now)
+
     async def settle(self, key: Key, hold: str, tokens: int, credits: float) -> None:
         """Charge what an answer has used to the windows of this moment, and give its place back. Raises nothing.
 

@@ -34,6 +34,10 @@ class Spending:
         await self._counting.begin(self._key, self._request_id)
         self._runs = True
 
+    async def check_again(self) -> None:
+        """Ahead of asking the upstream: whether anything is left still. Raises RateLimited, StoreUnavailable."""
+        await self._counting.check_again(self._key)
+
     @property
     def is_open(self) -> bool:
         """Whether there is something to settle."""

@@ -53,10 +53,13 @@ def read_limit(text: str) -> tuple[Window, str, float]:
 
 
 def budget_from(limits: Iterable[tuple[Window, str, float]]) -> Budget:
-    """The budget of several limits; of two for the same, the last holds."""
+    """The budget of several limits. Raises SettingsError where two are for the same."""
     windows: dict[Window, dict[str, float]] = {}
     for window, counted, most in limits:
-        windows.setdefault(window, {})[counted] = most
+        of_window = windows.setdefault(window, {})
+        if counted in of_window:
+            raise SettingsError(f"limits: {window.value}:{counted} is there more than once; name one number for it")
+        of_window[counted] = most
     return Budget({window: _amount(most) for window, most in windows.items()})
 
 
@@ -73,7 +76,8 @@ def _name(value: str) -> str:
 
 
 def _models(value: Iterable[str]) -> tuple[str, ...]:
-    return _listed("models", value, lambda one: one.isprintable() and len(one) <= 128, "the name of a model")
+    # A blank is none: whoever sends one for a name of theirs that was empty means to restrict, not to allow all.
+    return _listed("models", value, lambda one: one.isprintable() and 0 < len(one) <= 128, "the name of a model")
 
 
 def _surfaces(value: Iterable[str]) -> tuple[str, ...]:
@@ -93,13 +97,21 @@ def _networks(value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _listed(name: str, value: Iterable[str], fits: Any, what: str) -> tuple[str, ...]:
-    values = tuple(dict.fromkeys(one.strip() for one in value if one.strip()))
+    values = tuple(dict.fromkeys(one.strip() for one in value))
     for one in values:
         if not fits(one):
             raise SettingsError(f"{name}: {one!r} is not {what}")
     if len(values) > _LONGEST_LIST:
         raise SettingsError(f"{name}: there may be {_LONGEST_LIST} at most")
     return values
+
+
+def _account(value: str) -> str:
+    """ "" is any account; a blank is none."""
+    name = value.strip()
+    if value and not name:
+        raise SettingsError(f"account: {value!r} is not the name of an account")
+    return name
 
 
 def _concurrent(value: int) -> int:
@@ -114,6 +126,6 @@ _CHECKS: Final[Mapping[str, Any]] = {
     "models": _models,
     "surfaces": _surfaces,
     "networks": _networks,
-    "account": str.strip,
+    "account": _account,
     "max_concurrent": _concurrent,
 }

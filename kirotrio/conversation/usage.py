@@ -83,6 +83,7 @@ class UsageLedger:
         "_earlier_output",
         "_earlier_thinking",
         "_fetches",
+        "_metered",
         "_said",
         "_searches",
         "_subtract_output",
@@ -107,6 +108,7 @@ class UsageLedger:
         self._searches = 0
         self._fetches = 0
         self._credits: float | None = None
+        self._metered: float | None = None
         self._said = _Pieces(count_output)
         self._thinking = _Pieces(count_output)
         self._tokens: TokensMeasured | None = None
@@ -168,6 +170,7 @@ class UsageLedger:
             return True
         elif isinstance(event, CreditsMetered):
             self._credits = (self._credits or 0.0) + event.credits
+            self._metered = (self._metered or 0.0) + event.credits
             return True
         return False
 
@@ -185,6 +188,17 @@ class UsageLedger:
         self._thinking = _Pieces(self._count_output)
         self._tokens = None
         self._context = None
+        self._metered = None
+
+    @property
+    def metered(self) -> float | None:
+        """The credits of the present generation; None as long as they have not been told."""
+        return self._metered
+
+    def of_generation(self) -> tuple[int, int]:
+        """The present generation's tokens: input, cached ones too, and output."""
+        prompt = self.measured_prompt
+        return self.estimated_input if prompt is None else prompt, self._output()
 
     @property
     def measured_prompt(self) -> int | None:
@@ -228,6 +242,10 @@ class UsageLedger:
         if self._tokens is not None:
             return self._earlier_output + self._output()
         return self._earlier_output + self._said.about() + self._thinking.about()
+
+    def so_far_of_generation(self) -> int:
+        """The same of the present generation alone."""
+        return self.so_far() - self._earlier_output
 
     def finish(self, finish: Finish) -> Finish:
         """The same end with the usage of this moment."""

@@ -73,7 +73,8 @@ def _message(error: KirotrioError) -> str:
         return f"context_length_exceeded: {message}"  # agents look for it in the text, not in the code (CLIENTS 5.3)
     wait = _retry_after(error)
     if error.cause is Cause.RATE_LIMITED and wait is not None and "try again in" not in message:
-        return f"{message} Please try again in {wait}s."  # Codex takes its back-off from these words (CLIENTS 5.2)
+        ended = message if message.endswith((".", "!", "?")) else f"{message}."
+        return f"{ended} Please try again in {wait}s."  # Codex takes its back-off from these words (CLIENTS 5.2)
     return message
 
 

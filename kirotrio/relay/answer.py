@@ -14,11 +14,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import attrs
 import trio
 from attrs import field
 
 from kirotrio.classes import define
-from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAlive
+from kirotrio.conversation.events import Accepted, Batch, Failed, Finish, KeepAlive, Usage
 from kirotrio.conversation.usage import UsageLedger
 from kirotrio.errors import Cause, DeadlineExceeded, KirotrioError, without_frames
 from kirotrio.relay.attempts import Attempts, Outlet
@@ -125,8 +126,25 @@ class Answer:
     async def _settle(self, end: Finish | Failed | None) -> None:
         """Charge the key with what was used, once, however the request ended."""
         spending = self.request.spending
-        if spending is not None:
-            await spending.settle(usage_of(end, self._attempts))
+        if spending is not None and spending.is_open:
+            await spending.settle(self._charged(end))
+
+    def _charged(self, end: Finish | Failed | None) -> Usage | None:
+        """What was used, with an estimate of what was not told of it: a client that leaves ahead of the end, where the
+        upstream tells what an answer has cost, pays for what it was given all the same."""
+        usage, attempts = usage_of(end, self._attempts), self._attempts
+        if attempts is None:
+            return usage
+        ledger = attempts.ledger
+        if usage is None:  # a count that took too long
+            usage = Usage(ledger.estimated_input, ledger.so_far())
+        if ledger.metered is not None or not (usage.measured or usage.output_tokens):
+            return usage
+        given = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        # Of several generations, those before the last one have told what they cost.
+        put_out = usage.output_tokens if usage.credits is None else ledger.so_far_of_generation()
+        estimate = attempts.relay.prices.estimate(attempts.model, given, put_out)
+        return attrs.evolve(usage, credits=(usage.credits or 0.0) + estimate)
 
     async def _settle_ahead(self, end: Finish | Failed) -> None:
         """The same before the client has the end: it may ask again at once, and is to meet what this one has used."""
@@ -185,7 +203,14 @@ class Answer:
                 metrics.queued -= 1
                 waiting = False
                 self._lent_at = trio.current_time()
-                await self._generate_on(loan, nursery, batches, silence)
+                try:
+                    await self._generate_on(loan, nursery, batches, silence)
+                except BaseException:
+                    # While the place is still this request's: whoever has it next looks at what is left.
+                    if self.request.spending is not None and self.request.spending.is_open:
+                        await self._count_what_was_cut(None)
+                        await self._settle(None)
+                    raise
         finally:
             metrics.queued -= waiting
 

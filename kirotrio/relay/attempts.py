@@ -72,6 +72,13 @@ class AttemptRecord:
         return f"{self.outcome}({self.status})" if self.status else self.outcome
 
 
+class _OutOfBudget(Exception):
+    """The key has nothing left."""
+
+    def __init__(self, error: KirotrioError) -> None:
+        self.error = error
+
+
 class Step(enum.Enum):
     REPEAT = "repeat"
     """The same account again, after what the error asks for."""
@@ -178,6 +185,7 @@ class Attempts:
             self.account = self.lent.name
             try:
                 await self.lent.pace(again=number > 1)
+                await self._look_at_budget()
                 credentials = await self.lent.credentials()
                 token, self.account = credentials.access_token, credentials.account
                 generation = await self._prepare(conversation, credentials, number, invocation_id)
@@ -197,6 +205,10 @@ class Attempts:
                     outlet.send_nowait,
                     self.relay.estimator,
                 )
+            except _OutOfBudget as refused:
+                # The key's, not the account's: nothing was sent, and no other account would help.
+                self.begun -= 1
+                raise without_frames(refused.error) from None
             except KirotrioError as error:
                 self._record(_outcome(error), progress)
                 if not await self._go_on(error, progress, token, number):
@@ -224,6 +236,16 @@ class Attempts:
                     self.relay.log.warning(
                         "answer note", note=note, request_id=self.request.request_id, attempt=len(self.records)
                     )
+
+    async def _look_at_budget(self) -> None:
+        """Ahead of the first word to the upstream: what the key had left may be used up by those that ran while this
+        request waited for its place. Raises _OutOfBudget."""
+        if self.begun > 1 or self.request.spending is None:
+            return
+        try:
+            await self.request.spending.check_again()
+        except KirotrioError as error:
+            raise _OutOfBudget(error) from error
 
     async def _prepare(
         self, conversation: Conversation, credentials: Credentials, number: int, invocation_id: str
@@ -286,7 +308,9 @@ class Attempts:
         return True
 
     def _learn(self) -> None:
-        """Let the next estimate know how far off this one was."""
+        """Let the next estimate know how far off this one was, and what an answer of this model costs."""
+        if (cost := self.ledger.metered) is not None:
+            self.relay.prices.learn(self.model, *self.ledger.of_generation(), cost)
         measured = self.ledger.measured_prompt
         if measured is not None and self._generations == 1:
             self.relay.estimator.learn(self.model.family, self.estimate.tokens, measured, time.time())

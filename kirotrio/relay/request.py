@@ -21,6 +21,7 @@ from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.ports import Lender
 from kirotrio.relay.prepared_files import PreparedFiles
+from kirotrio.relay.prices import Prices
 from kirotrio.relay.ration import Ration
 from kirotrio.relay.streams import Streams
 from kirotrio.store.request_record import RequestRecord
@@ -100,6 +101,8 @@ class Relay:
     log: Log
     record: Callable[[RequestRecord], None] = field(default=_forget)
     """Takes what happened to each request; never waits."""
+    prices: Prices = field(factory=Prices)
+    """What answers cost, for those that end before they are told."""
     refusals: Ration = field(factory=Ration)
     """Of refused requests that are recorded."""
     metrics: Metrics = field(factory=Metrics)

@@ -106,8 +106,8 @@ def _held(row: Row[Any] | None, now: float, idle: float) -> Session | None:
 
 @frozen
 class Slowing:
-    """How failures of one name or address are slowed down: the first `free` not at all, then twice as long each time,
-    `longest` seconds at most."""
+    """How failures of one name or address are slowed down: after `free` of them the next attempt waits 2 seconds, then
+    twice as long each time, `longest` at most."""
 
     name: str
     free: int
@@ -115,7 +115,7 @@ class Slowing:
 
     def delay(self, failures: int) -> float:
         beyond = failures - self.free
-        return 0.0 if beyond <= 0 else min(self.longest, 2.0 ** min(beyond, 32))
+        return 0.0 if beyond < 0 else min(self.longest, 2.0 ** min(beyond + 1, 32))
 
 
 FORGOTTEN = 3600.0

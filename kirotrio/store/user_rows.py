@@ -77,6 +77,10 @@ def names(connection: Connection) -> list[str]:
     return sorted(connection.execute(select(users.c.name)).scalars())
 
 
+def names_by_id(connection: Connection) -> dict[str, str]:
+    return {row.id: row.name for row in connection.execute(select(users.c.id, users.c.name))}
+
+
 def password_of(connection: Connection, user_id: str) -> str:
     """The hash, "" for none."""
     return connection.scalar(select(users.c.password).where(users.c.id == user_id)) or ""

@@ -88,14 +88,15 @@ async def test_failures_slow_down_a_name_that_nobody_has_just_as_one_that_somebo
         house.clock.at = began
     assert waits["anna"] == waits["nobody"]
     told = [wait for wait in waits["anna"] if wait]
-    assert waits["anna"][:6] == [None] * 6
-    assert told == [2.0, 4.0, 8.0]
+    assert waits["anna"][:5] == [None] * 5
+    assert waits["anna"][5] == 2.0, "after five failures the sixth attempt waits"
+    assert told == [2.0, 4.0, 8.0, 16.0]
 
 
 async def test_the_right_password_waits_too_and_then_clears_the_name(database: Database) -> None:
     house = House.on(database)
     await house.add()
-    for _ in range(6):
+    for _ in range(5):
         await failure(house, "anna")
     hashed = house.people.passwords.hashed
     refusal = await failure(house, "anna", PASSWORD)
@@ -115,19 +116,19 @@ async def test_no_wait_is_longer_than_five_minutes_and_failures_are_forgotten(da
         assert (refusal.retry_after or 0) <= 300
         house.clock.at += refusal.retry_after or 0
     house.clock.at += FORGOTTEN + 301
-    for _ in range(6):
+    for _ in range(5):
         assert (await failure(house, "anna", address="")).retry_after is None
 
 
 async def test_an_address_is_slowed_down_whatever_names_it_tries(database: Database) -> None:
     house = House.on(database)
     await house.add()
-    for number in range(31):
+    for number in range(30):
         assert (await failure(house, f"name-{number}")).retry_after is None
     assert (await failure(house, "another")).retry_after
     assert (await failure(house, "another", address="192.0.2.2")).retry_after is None
     await house.enter(address="192.0.2.2")
-    for number in range(31):
+    for number in range(30):
         host = f"2001:db8:1:2::{number + 1:x}"
         assert (await failure(house, f"other-{number}", address=host)).retry_after is None
     assert (await failure(house, "another", address="2001:db8:1:2:ffff::")).retry_after, "a /64 is one subscriber"
@@ -145,8 +146,8 @@ async def test_attempts_at_one_time_are_counted_as_one_after_the_other(database:
     async with trio.open_nursery() as nursery:
         for _ in range(15):
             nursery.start_soon(attempt)
-    assert outcomes.count(None) == 6
-    assert house.people.passwords.hashed == 1 + 6, "the user's own and six attempts"
+    assert outcomes.count(None) == 5
+    assert house.people.passwords.hashed == 1 + 5, "the user's own and five attempts"
 
 
 async def test_what_was_typed_as_a_name_is_not_kept(database: Database) -> None:
@@ -364,8 +365,8 @@ async def test_codes_cannot_be_tried_out(database: Database) -> None:
         with pytest.raises(SignInRefused) as caught:
             await house.people.second_factor(waiting.token, "000000", HERE)  # type: ignore[union-attr]
         told.append(caught.value.retry_after)
-    assert told[:6] == [None] * 6
-    assert all(told[6:]), "a right password in between does not help"
+    assert told[:5] == [None] * 5
+    assert all(told[5:]), "a right password in between does not help"
 
 
 async def test_a_recovery_code_is_taken_once(database: Database) -> None:

@@ -402,8 +402,13 @@ def test_an_account_is_a_users_or_the_gateways_own_and_lent_or_not(run: Run, sto
     assert owned.owner_id
     assert owned.owner_id != record.owner_id
     assert not owned.lent
+    (told,) = json.loads(run("accounts", "list", "--json").stdout)
+    assert (told["owner"], told["lent"]) == ("anna", False)
+    assert "anna (private)" in run("accounts", "list").stdout
     refused = run("accounts", "set", "work", "--owner", "bert")
     assert refused.exit_code == 1
     assert "there is no user bert" in refused.output
     assert run("accounts", "set", "work", "--owner", "none", "--lent").exit_code == 0
     assert (stores.account("work").owner_id, stores.account("work").lent) == ("", True)
+    (told,) = json.loads(run("accounts", "list", "--json").stdout)
+    assert (told["owner"], told["lent"]) == ("", True)

@@ -92,6 +92,16 @@ def test_a_revoked_key_is_listed_on_demand_and_its_name_is_free_again(keys: Any)
         (("create", "x", "--limit", "day:tokens=1.5"), "whole unless it is of credits"),
         (("create", "x", "--limit", "day:tokens=nan"), "has to be 0 or more"),
         (("create", "x", "--network", "home"), "'home' is no network"),
+        (("create", "x", "--model", ""), "--model: an empty value names nothing; say the name of a model, or none for"),
+        (("create", "x", "--model", "auto", "--model", " "), "--model: an empty value names nothing"),
+        (("create", "x", "--surface", ""), "--surface: an empty value names nothing; say messages, chat or"),
+        (("create", "x", "--network", ""), "--network: an empty value names nothing"),
+        (("create", "x", "--limit", ""), "--limit: an empty value names nothing"),
+        (("create", "x", "--account", ""), "--account: an empty value names nothing"),
+        (("create", "x", "--owner", ""), "there is no user ''"),
+        (("set", "ci", "--model", ""), "--model: an empty value names nothing"),
+        (("set", "ci", "--account", " "), "--account: an empty value names nothing"),
+        (("create", "x", "--limit", "day:requests=1", "--limit", "day:requests=2"), "day:requests is there more than"),
         (("create", "x", "--surface", "telnet"), "surfaces: 'telnet' is not one of messages, chat, responses"),
         (("create", "x", "--account", "nobody"), "there is no account named 'nobody'"),
         (("create", "x", "--owner", "nobody"), "there is no user 'nobody'"),
@@ -109,4 +119,17 @@ def test_what_is_wrong_is_said_with_what_would_be_right(keys: Any, words: tuple[
 
 @pytest.mark.parametrize("words", [("create", "x", "--expires", "soon"), ("set", "ci"), ("show", "--json")])
 def test_wrong_usage_is_told_apart(keys: Any, words: tuple[str, ...]) -> None:
-    keys(*words, code=2)
+    said = keys(*words, code=2).stderr
+    assert said.count("--help") <= 1
+
+
+@pytest.mark.parametrize("text", ["99999999999d", "9" * 5000 + "d", "9999-12-31T23:59:59-12:00"])
+def test_an_end_that_no_calendar_reaches_is_called_too_far(keys: Any, text: str) -> None:
+    assert "is too far away" in keys("create", "x", "--expires", text, code=2).stderr
+
+
+def test_a_restriction_of_which_nothing_came_makes_no_key_and_frees_none(keys: Any) -> None:
+    keys("create", "ci", "--model", "auto")
+    keys("create", "other", "--model", "", code=1)
+    keys("set", "ci", "--model", "", code=1)
+    assert [(key["name"], key["models"]) for key in listed(keys)] == [("ci", ["auto"])]

@@ -71,3 +71,25 @@ def notice(answer: httpx.Response) -> str:
     """What the page tells the person, "" for nothing."""
     found = re.search(r'<p class="notice[^"]*"[^>]*>(.*?)</p>', answer.text, re.DOTALL)
     return unescape(found[1]) if found else ""
+
+
+async def let_confirmation_end(stack: Stack, name: str = "anna") -> None:
+    """As if the password of this user was given long ago, in every browser."""
+    from kirotrio.store.sign_in_rows import touch
+
+    people = stack.gateway.people
+    for session in await people.sessions_of((await people.user_named(name)).id):
+        await people._change(lambda link, session=session: touch(link, session.id, confirmed_at=0.0))
+
+
+def kept_fields(answer: httpx.Response) -> dict[str, list[str]]:
+    """What the page that asks for the password holds of the form, by name, as a browser would send it."""
+    held: dict[str, list[str]] = {}
+    form = answer.text[answer.text.index('class="stack"') :]
+    form = form[: form.index("</form>")]
+    inputs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form)
+    areas = re.findall(r'<textarea name="([^"]+)" hidden>\n(.*?)</textarea>', form, re.DOTALL)
+    for name, value in [*inputs, *areas]:
+        if name != "csrf":
+            held.setdefault(name, []).append(unescape(value))
+    return held

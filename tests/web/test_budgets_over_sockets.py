@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -13,9 +14,11 @@ from support.keys import client_of, give_out, used
 from support.stack import Stack, question, running
 
 from kirotrio.access.windows import Window
+from kirotrio.kiro.models import ModelProfile
 from kirotrio.store.database import Database
 
 AT_ONCE = 50
+PROFILE = ModelProfile("claude-sonnet-4.5", "")
 UNLIMITED = {"max_concurrent": 0, "per_minute": 0, "max_queue": 1000}
 ASKED: dict[str, dict[str, Any]] = {
     "/v1/messages": question(),
@@ -217,3 +220,55 @@ async def test_a_key_without_limits_costs_no_step_of_the_database(tmp_path, monk
             assert await ask_together(client, 5) == [200] * 5
         own = [step for step in steps if "Counting" in step or "Book" in step]
         assert own == []
+
+
+async def test_clients_that_hang_up_ahead_of_the_end_come_to_the_end_of_their_credits(tmp_path) -> None:
+    """The upstream tells what an answer costs in its last event, which they do not wait for."""
+    async with running(tmp_path, accounts=UNLIMITED) as stack:
+        made = await give_out(stack, "ci", "month:credits=0.01")
+        statuses = []
+        async with client_of(stack, made) as client:
+            for _ in range(40):
+                body = question("[[gap_ms=1 events=2000]] Say hi", stream=True)
+                async with client.stream("POST", "/v1/messages", json=body) as answer:
+                    statuses.append(answer.status_code)
+                    seen = b""
+                    async for piece in answer.aiter_raw():
+                        seen += piece
+                        if seen.count(b"content_block_delta") > 15:
+                            break
+                with trio.fail_after(20):
+                    await stack.gateway.relay.streams.wait_empty()
+                if answer.status_code != 200:
+                    break
+        assert statuses[-1] == 429, "credits of answers that were cut are never used up"
+        assert (await used(stack, made))["month"][2] >= 0.01
+
+
+async def test_what_a_cut_answer_is_charged_is_learned_from_finished_ones(tmp_path) -> None:
+    async with running(tmp_path, accounts=UNLIMITED) as stack:
+        made = await give_out(stack, "ci", "month:credits=1000")
+        async with client_of(stack, made) as client:
+            first = stack.gateway.relay.prices.estimate(PROFILE, 100, 100)
+            await client.post("/v1/messages", json=question("[[events=50]] Say hi"))
+            told = (await used(stack, made))["month"][2]
+            assert told > 0
+            assert stack.gateway.relay.prices.estimate(PROFILE, 100, 100) != first
+
+
+@pytest.mark.parametrize("limit", ["month:tokens=300", "month:credits=0.02"])
+async def test_of_many_that_wait_for_a_place_none_goes_beyond_what_those_that_ran_have_used(
+    tmp_path, limit: str
+) -> None:
+    accounts = {**UNLIMITED, "max_concurrent": 4}
+    async with running(tmp_path, accounts=accounts) as stack:
+        made = await give_out(stack, "ci", limit)
+        async with client_of(stack, made) as client:
+            statuses = await ask_together(client, 30, "[[events=20 gap_ms=2]] Say hi")
+            answered = statuses.count(200)
+            assert set(statuses) == {200, 429}
+            _, tokens, worth = (await used(stack, made))["month"]
+            of_each = (tokens if "tokens" in limit else worth) / answered
+            most = float(limit.partition("=")[2])
+            assert answered <= math.ceil(most / of_each) - 1 + 4, "one that had not begun went on"
+            assert len(stack.asked()) == answered, "the upstream was asked in vain"

@@ -23,21 +23,22 @@ if TYPE_CHECKING:
     from kirotrio.store.account_record import AccountRecord
 
 
-_HEADINGS = ("name", "kind", "plan", "e-mail", "state", "last used", "token expires")
-_FIRST = ("state", "kind", "plan", "last used", "token expires")
+_HEADINGS = ("name", "kind", "plan", "e-mail", "owner", "state", "last used", "token expires")
+_FIRST = ("state", "kind", "plan", "last used", "token expires", "owner")
 """What stands in the table where there is no room for all, the most needed first."""
 
 
 @frozen
 class Line:
     """One account of the store. `plan` is "" where it was never asked. `last_used`: when its last request began (epoch
-    seconds), None where no record of one is kept."""
+    seconds), None where no record of one is kept. `owner`: the name of the user whose it is, "" for the gateway's."""
 
     record: AccountRecord
     state: State
     plan: str
     email: str
     last_used: float | None
+    owner: str = ""
 
 
 @click.command("list", short_help="List the accounts and their states.")
@@ -80,8 +81,9 @@ async def _look(loaded: LoadedSettings, stores: Stores) -> tuple[Known, dict[str
 def _lines(known: Known, missing: dict[str, str], stores: Stores, now: float) -> list[Line]:
     from kirotrio.cli.accounts.states import state_of, without_sign_in
     from kirotrio.store.request_rows import last_used
+    from kirotrio.store.user_rows import names_by_id
 
-    plans, used = _plans(stores), stores.reading(last_used)
+    plans, used, users = _plans(stores), stores.reading(last_used), stores.reading(names_by_id)
     lines = []
     for record in sorted(known.records, key=lambda record: (record.priority, record.name.lower())):
         plan, email = plans.get(record.id, ("", ""))
@@ -90,7 +92,9 @@ def _lines(known: Known, missing: dict[str, str], stores: Stores, now: float) ->
         if at is not None and at < record.created_at:
             at = None  # another's, which had this name before
         state = without_sign_in(state_of(record, pauses, now), missing[record.id])
-        lines.append(Line(record, state, plan, record.email or email, at))
+        # An owner who is gone has an id only, and is no reason to take the account for the gateway's.
+        owner = users.get(record.owner_id, record.owner_id)
+        lines.append(Line(record, state, plan, record.email or email, at, owner))
     return lines
 
 
@@ -163,6 +167,7 @@ def _print(lines: list[Line], now: float) -> None:
             record.kind,
             line.plan or "-",
             line.email or "-",
+            _whose(line),
             str(line.state),
             f"{span(now - line.last_used)} ago" if line.last_used is not None else "-",
             told_expiry(record, now),
@@ -170,6 +175,13 @@ def _print(lines: list[Line], now: float) -> None:
         rows.append([Text(cell, style="" if line.state.serves else "dim") for cell in cells])
     console = console_of_output()
     print_table(console, _HEADINGS, rows, first=_FIRST, box=box.SIMPLE_HEAD if console.is_terminal else None)
+
+
+def _whose(line: Line) -> str:
+    """Whose it is, and whether others may use it; the gateway's own are everybody's."""
+    if not line.record.owner_id:
+        return "-"
+    return f"{line.owner} ({'lent' if line.record.lent else 'private'})"
 
 
 def _described(line: Line) -> dict[str, Any]:
@@ -184,6 +196,8 @@ def _described(line: Line) -> dict[str, Any]:
         "provider": record.provider,
         "plan": line.plan,
         "email": line.email,
+        "owner": line.owner,
+        "lent": record.lent,
         "enabled": record.enabled,
         "state": line.state.word,
         "until": line.state.until,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Callable
@@ -21,9 +22,18 @@ if TYPE_CHECKING:
     from kirotrio.access.key_admin import Keys, MadeKey
     from kirotrio.store.key_record import KeyRecord
 
-_SPAN = re.compile(r"(\d{1,5})\s*([mhdw])")
+_SPAN = re.compile(r"(\d+)\s*([mhdw])")
 _SECONDS = {"m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+_LONGEST = 1000 * 365 * 86_400.0
 _NONE = "none"
+_NAMED = {
+    "models": ("--model", "the name of a model", "for all of them"),
+    "surfaces": ("--surface", "messages, chat or responses", "for all of them"),
+    "networks": ("--network", "a network like 10.0.0.0/8", "for everywhere"),
+    "limits": ("--limit", "a limit like day:requests=100", "for no limit"),
+    "account": ("--account", "the name of an account", "for any of them"),
+}
+"""By what is meant: the option, what stands behind it, and what `none` means there."""
 
 
 class Expiry(click.ParamType[float]):
@@ -38,12 +48,17 @@ class Expiry(click.ParamType[float]):
         if text in (_NONE, "never"):
             return 0.0
         if span := _SPAN.fullmatch(text):
-            return time.time() + int(span[1]) * _SECONDS[span[2]]
+            at_most = float(span[1]) * _SECONDS[span[2]] if len(span[1]) < 16 else math.inf
+            if at_most > _LONGEST:
+                self.fail(f"{value!r} is too far away; a key ends within 1000 years, or never", param, ctx)
+            return time.time() + at_most
         try:
             at = datetime.fromisoformat(text.upper())
+            return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
         except ValueError:
             self.fail(f"{value!r} is neither a span like 30d or 12h, nor a date like 2027-01-31, nor never", param, ctx)
-        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+        except OverflowError:
+            self.fail(f"{value!r} is too far away; for a key that does not end, say never", param, ctx)
 
 
 def _terms(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +112,7 @@ def create(loaded: LoadedSettings, name: str, owner: str | None, as_json: bool, 
     terms = _read(given)
 
     async def make(keys: Keys) -> MadeKey:
-        owner_id = await keys.user_id(owner) if owner else ""
+        owner_id = await keys.user_id(owner) if owner is not None else ""
         return await keys.create(whoever_calls(), name, owner_id=owner_id, **terms)
 
     _tell(with_keys(loaded, make), as_json)
@@ -120,7 +135,7 @@ def set_(loaded: LoadedSettings, name: str, new_name: str | None, **given: Any) 
     if new_name is not None:
         terms["name"] = new_name
     if not terms:
-        raise click.UsageError("name what is to change; see `kirotrio keys set --help`")
+        raise click.UsageError("name what is to change, like --limit day:requests=100")
 
     async def change(keys: Keys) -> KeyRecord:
         record = await the_key(keys, name)
@@ -172,6 +187,7 @@ def _read(given: dict[str, Any]) -> dict[str, Any]:
         values = given[name]
         if not values:
             continue
+        _check_named(name, *values)
         if _NONE in values and len(values) > 1:
             raise SettingsError(f"{name}: none stands alone")
         values = () if values == (_NONE,) else values
@@ -180,12 +196,23 @@ def _read(given: dict[str, Any]) -> dict[str, Any]:
         else:
             terms[name] = values
     if given["account"] is not None:
+        _check_named("account", given["account"])
         terms["account"] = "" if given["account"] == _NONE else given["account"]
     if given["max_concurrent"] is not None:
         terms["max_concurrent"] = given["max_concurrent"]
     if given["expires"] is not None:
         terms["expires_at"] = given["expires"] or None
     return terms
+
+
+def _check_named(name: str, *values: str) -> None:
+    """An empty value, as a script's variable may be that was never set, is no wish for a key that may do everything.
+
+    Raises SettingsError.
+    """
+    if not all(value.strip() for value in values):
+        option, what, meaning = _NAMED[name]
+        raise SettingsError(f"{option}: an empty value names nothing; say {what}, or none {meaning}")
 
 
 def _tell(made: MadeKey, as_json: bool) -> None:

@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from kirotrio.access.members.outcomes import ConfirmationNeeded
+from kirotrio.access.members.outcomes import ConfirmationNeeded, SignInRefused
 from kirotrio.errors import KirotrioError, PermissionDenied
 from kirotrio.web.console.failures import failure, fault
 from kirotrio.web.console.forms import TOKEN, Form, read_form
 from kirotrio.web.console.origin import check_origin, check_token
-from kirotrio.web.console.pages import redirect, with_next
-from kirotrio.web.console.visit import EVERYONE, Visit, open_visit
+from kirotrio.web.console.pages import page, redirect, said, with_next
+from kirotrio.web.console.status import status_of
+from kirotrio.web.console.visit import EVERYONE, Visit, open_visit, people_of
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming, Route, Runs
 
@@ -24,6 +25,8 @@ Shows: TypeAlias = Callable[..., Awaitable[Runs]]
 
 SIGN_IN: Final = "/console/sign-in"
 CONFIRM: Final = "/console/confirm"
+AGAIN: Final = "own-password-again"
+"""The field of the password that was asked for in between."""
 ENROL: Final = "/console/me/second-factor"
 """All that is open to whoever has to set a second factor up first."""
 ANYBODY: Final = None
@@ -44,9 +47,27 @@ def changes(path: str, takes: Shows, roles: frozenset[str] | None = EVERYONE) ->
 
     async def answer(gateway: Gateway, visit: Visit, **parts: str) -> Runs:
         form = await _own_form(gateway, visit)
-        return await takes(gateway, visit, form, **parts)
+        if roles is not None and AGAIN in form.fields:
+            try:
+                password = form.raw(AGAIN)
+                visit.session = await (await people_of(gateway)).confirm(visit.signed_in, password, visit.address)
+            except SignInRefused as error:
+                return _asking(gateway, visit, form, error, said(visit.speech, error.message))
+        try:
+            return await takes(gateway, visit, form, **parts)
+        except ConfirmationNeeded as error:
+            # A button is pressed once more. What htmx sends is for a part of a page, and no page can hold a file.
+            if visit.partial or form.files or form.fields.keys() <= {TOKEN, AGAIN}:
+                raise
+            return _asking(gateway, visit, form, error)
 
     return Route("POST", path, _guarded(answer, roles, form=True))
+
+
+def _asking(gateway: Gateway, visit: Visit, form: Form, error: KirotrioError, problem: str = "") -> Runs:
+    """The password, asked for in between: the page holds what was entered, and sends it along with the password."""
+    kept = [(name, value) for name, values in form.fields.items() if name not in (TOKEN, AGAIN) for value in values]
+    return page(gateway, visit, "confirm.html", status=status_of(error), kept=kept, again=AGAIN, problem=problem)
 
 
 async def _own_form(gateway: Gateway, visit: Visit) -> Form:

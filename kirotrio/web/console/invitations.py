@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kirotrio.errors import SettingsError
+from kirotrio.store.user_record import Role
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
@@ -37,9 +38,11 @@ async def invitations(gateway: Gateway, visit: Visit, problem: str = "", status:
 
 
 async def invite(gateway: Gateway, visit: Visit, form: Form) -> Runs:
-    people = await people_of(gateway)
+    people, role = await people_of(gateway), role_of(form)
+    if role is Role.OPERATOR:
+        people.require_confirmed(visit.signed_in)
     try:
-        token = await people.invite(visit.actor, role_of(form), form("email"))
+        token = await people.invite(visit.actor, role, form("email"))
     except SettingsError as error:
         return await invitations(gateway, visit, said(visit.speech, error.message), status_of(error))
     return await invitations(gateway, visit, made=f"{_origin(gateway, visit)}/console/invitation/{token}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -61,10 +62,9 @@ async def _list(gateway: Gateway, visit: Visit, problem: str = "", form: Form | 
 
 
 async def create(gateway: Gateway, visit: Visit, form: Form) -> Runs:
+    (await people_of(gateway)).require_confirmed(visit.signed_in)
     try:
-        made = await gateway.keys.create(
-            visit.actor, owner_id=await _owner_id(gateway, visit, form), **_read(form), name=form("name")
-        )
+        made = await gateway.keys.create(visit.actor, owner_id=await _owner_id(gateway, visit, form), **_read(form))
     except (SettingsError, BodyInvalid) as error:
         return await _list(gateway, visit, said(visit.speech, error.message), form)
     return _made(gateway, visit, made, new=True)
@@ -89,7 +89,8 @@ async def key(gateway: Gateway, visit: Visit, key_id: str, problem: str = "", fo
 
 async def change(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Runs:
     try:
-        await gateway.keys.update(visit.actor, key_id, of=_of(visit), name=form("name"), **_read(form))
+        changed = _changed(await _found(gateway, visit, key_id), form)
+        await gateway.keys.update(visit.actor, key_id, of=_of(visit), **changed)
     except KeyGone as error:
         raise NotFound(error.message) from None
     except (SettingsError, BodyInvalid) as error:
@@ -99,6 +100,7 @@ async def change(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Run
 
 
 async def rotate(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Runs:
+    (await people_of(gateway)).require_confirmed(visit.signed_in)
     await _found(gateway, visit, key_id)
     return _made(gateway, visit, await gateway.keys.rotate(visit.actor, key_id, of=_of(visit)), new=False)
 
@@ -116,6 +118,7 @@ async def first_key(gateway: Gateway, visit: Visit) -> Runs:
 
 
 async def take_first_key(gateway: Gateway, visit: Visit, form: Form) -> Runs:
+    (await people_of(gateway)).require_confirmed(visit.signed_in)
     try:
         made = await gateway.keys.create(visit.actor, form("name"), owner_id=visit.user.id)
     except SettingsError as error:
@@ -174,22 +177,51 @@ def _state(record: KeyRecord, now: float) -> str:
 
 
 def _read(form: Form) -> dict[str, Any]:
-    """The terms of a key as the form has them. Raises BodyInvalid."""
-    concurrent = form.number("max_concurrent")
-    return {
-        "expires_at": _end_of_day(form("expires", most=10)),
-        "models": form.lines("models"),
-        "surfaces": form.all("surfaces"),
-        "networks": form.lines("networks"),
-        "account": form("account", most=64),
-        "max_concurrent": int(concurrent or 0),
-        "budget": Budget({window: _amount(form, window) for window in Window}),
-    }
+    """The terms of a new key as the form has them. Raises BodyInvalid."""
+    budget = Budget({window: _amount(form, window) for window in Window})
+    return {**{name: read(form) for name, read in _READ.items()}, "budget": budget}
 
 
-def _amount(form: Form, window: Window) -> Amount:
+def _changed(record: KeyRecord, form: Form) -> dict[str, Any]:
+    """Those terms of which the form says something else than the page had shown. Raises BodyInvalid.
+
+    A field may show less than there is: a day of a moment, a line of a list. What nobody has touched stays as it is.
+    """
+    shown, chosen, limits = (_terms(record, None)[part] for part in ("terms", "chosen", "limits"))
+    fields = {"name": "name", "expires": "expires_at", **{one: one for one in _SAME}}
+    touched = {fields[name] for name in fields if "\n".join(form.raw(name).strip().splitlines()) != shown[name]}
+    if set(form.all("surfaces")) != set(chosen):
+        touched.add("surfaces")
+    budget, known = {}, budget_of(record.limits)
+    for window in Window:
+        kept = known.windows.get(window, Amount())
+        budget[window] = _amount(form, window, {name: limits.get((window.value, name), "") for name in COUNTED}, kept)
+    return {"budget": Budget(budget), **{name: _READ[name](form) for name in touched}}
+
+
+_SAME: Final = ("models", "networks", "account", "max_concurrent")
+
+
+_READ: Final[Mapping[str, Callable[[Form], Any]]] = {
+    "name": lambda form: form("name"),
+    "expires_at": lambda form: _end_of_day(form("expires", most=10)),
+    "models": lambda form: form.lines("models"),
+    "surfaces": lambda form: form.all("surfaces"),
+    "networks": lambda form: form.lines("networks"),
+    "account": lambda form: form("account", most=64),
+    "max_concurrent": lambda form: int(form.number("max_concurrent") or 0),
+}
+"""The terms of a key beside its limits, from a form."""
+
+
+def _amount(form: Form, window: Window, shown: Mapping[str, str] | None = None, kept: Amount = Amount()) -> Amount:  # noqa: B008 - a value that nobody changes
+    """`shown`: what stood in the fields of this window, for which `kept` stays."""
     requests, tokens, worth = (
-        form.number(f"limit-{window.value}-{counted}", whole=counted != "credits") for counted in COUNTED
+        getattr(kept, counted)
+        if shown is not None and form(name) == shown[counted]
+        else form.number(name, whole=counted != "credits")
+        for counted in COUNTED
+        for name in (f"limit-{window.value}-{counted}",)
     )
     return Amount(None if requests is None else int(requests), None if tokens is None else int(tokens), worth)
 
@@ -214,7 +246,7 @@ def _terms(record: KeyRecord | None, form: Form | None) -> dict[str, Any]:
         return {"terms": dict.fromkeys(_FIELDS, ""), "chosen": (), "limits": {}}
     budget = budget_of(record.limits)
     limits = {
-        (window.value, counted): "" if (most := getattr(amount, counted)) is None else f"{most:.15g}"
+        (window.value, counted): "" if (most := getattr(amount, counted)) is None else _plain(most)
         for window, amount in budget.windows.items()
         for counted in COUNTED
     }
@@ -231,6 +263,11 @@ def _terms(record: KeyRecord | None, form: Form | None) -> dict[str, Any]:
 
 
 _FIELDS: Final = ("name", "expires", "models", "networks", "account", "max_concurrent", "owner")
+
+
+def _plain(number: float) -> str:
+    """All of its digits."""
+    return str(int(number)) if number == int(number) else repr(number)
 
 
 def _last_day(expires_at: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kirotrio.access.members.outcomes import ConfirmationNeeded
 from kirotrio.errors import BodyInvalid, NotFound, SettingsError
 from kirotrio.store.user_record import Role, User
 from kirotrio.web.console.forms import Form
@@ -40,11 +39,11 @@ async def users(gateway: Gateway, visit: Visit, problem: str = "", status: int =
 
 
 async def create(gateway: Gateway, visit: Visit, form: Form) -> Runs:
-    people = await people_of(gateway)
+    people, role = await people_of(gateway), role_of(form)
+    if role is Role.OPERATOR:
+        people.require_confirmed(visit.signed_in)
     try:
-        made = await people.create_user(
-            visit.actor, form("name", most=200), form.raw("password"), role_of(form), form("email")
-        )
+        made = await people.create_user(visit.actor, form("name", most=200), form.raw("password"), role, form("email"))
     except SettingsError as error:
         return await users(gateway, visit, said(visit.speech, error.message), status_of(error))
     visit.tell("{name} is a user now.", name=made.name)
@@ -64,20 +63,21 @@ async def user(gateway: Gateway, visit: Visit, user_id: str, problem: str = "", 
 async def change(gateway: Gateway, visit: Visit, form: Form, user_id: str) -> Runs:
     """`do`: name, role, approve, disable, enable, password, second-factor, sign-out or remove."""
     people, found, do = await people_of(gateway), await _found(gateway, user_id), form("do")
-    if do in ("password", "second-factor", "remove") and not people.is_confirmed(visit.signed_in):
-        raise ConfirmationNeeded
+    if do in ("password", "second-factor", "remove") or _makes_operator(do, found, form):
+        people.require_confirmed(visit.signed_in)
+    after: User | None = None
     try:
         match do:
             case "name":
                 await people.rename_user(visit.actor, found.id, form("name", most=200), form("display", most=200))
             case "role":
-                await people.set_role(visit.actor, found.id, role_of(form))
+                after = await people.set_role(visit.actor, found.id, role_of(form))
             case "approve":
-                await people.approve(visit.actor, found.id)
+                after = await people.approve(visit.actor, found.id)
             case "disable":
-                await people.disable(visit.actor, found.id)
+                after = await people.disable(visit.actor, found.id)
             case "enable":
-                await people.enable(visit.actor, found.id)
+                after = await people.enable(visit.actor, found.id)
             case "password":
                 await people.set_password(visit.actor, found.id, form.raw("password"))
             case "second-factor":
@@ -92,8 +92,18 @@ async def change(gateway: Gateway, visit: Visit, form: Form, user_id: str) -> Ru
                 raise BodyInvalid("do", "is none of the things that this form can do")
     except SettingsError as error:
         return await user(gateway, visit, found.id, said(visit.speech, error.message), status_of(error))
-    visit.tell("{name} was changed.", name=found.name)
+    if after is not None and (after.role, after.state) == (found.role, found.state):
+        visit.tell("{name} was so already: nothing was changed.", "note", name=found.name)
+    else:
+        visit.tell("{name} was changed.", name=found.name)
     return redirect(visit, _place(found))
+
+
+def _makes_operator(do: str, found: User, form: Form) -> bool:
+    """Whether somebody may do everything from then on."""
+    if do == "role":
+        return role_of(form) is Role.OPERATOR
+    return do in ("approve", "enable") and found.role is Role.OPERATOR
 
 
 def role_of(form: Form) -> Role:

@@ -101,6 +101,10 @@ def test_retry_after_is_whole_seconds_rounded_up(error: KirotrioError, header: s
     ("error", "message"),
     [
         (RateLimited("Slow down.", retry_after=1.5), "Slow down. Please try again in 2s."),
+        (
+            RateLimited("the next one begins at 00:00 UTC", retry_after=7),
+            "the next one begins at 00:00 UTC. Please try again in 7s.",
+        ),
         (RateLimited("Slow, try again in 9 s.", retry_after=9), "Slow, try again in 9 s."),
         (QuotaExhausted("Used up.", retry_after=9), "Used up."),
     ],

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
+from html import unescape
 
 import httpx
-from support.console import PASSWORD, Browser, browser, notice
+import trio
+from support.console import PASSWORD, Browser, browser, kept_fields, let_confirmation_end, notice
 from support.stack import Stack, question
 
 from kirotrio.access.audit import Actor
+from kirotrio.access.budget import budget_of
 from kirotrio.store.listing import Listing
 from kirotrio.store.user_record import Role
+from kirotrio.web.console.guarding import AGAIN
 
 TERMS = {
     "name": "laptop",
@@ -53,6 +58,21 @@ async def only_id(stack: Stack) -> str:
 async def asks(stack: Stack, key: str) -> int:
     async with stack.client(headers={"x-api-key": key}) as http:
         return (await http.post("/v1/messages", json=question())).status_code
+
+
+def fields_of(text: str) -> dict[str, str | list[str]]:
+    """What the form of a key holds."""
+    form = text[text.index('id="change-title"') :]
+    fields: dict[str, str | list[str]] = {}
+    for tag in re.findall(r"<input [^>]*>", form):
+        name, value = (re.search(rf' {one}="([^"]*)"', tag) for one in ("name", "value"))
+        if name and value and 'type="checkbox"' not in tag:
+            fields[name[1]] = unescape(value[1])
+    fields["surfaces"] = re.findall(r'name="surfaces" value="(\w+)" checked', form)
+    for name, value in re.findall(r'<textarea [^>]*name="(\w+)"[^>]*>(.*?)</textarea>', form, re.DOTALL):
+        fields[name] = unescape(value).replace("\n", "\r\n")
+    del fields["csrf"]
+    return fields
 
 
 async def test_a_key_with_all_its_terms_is_made_and_shown_once(stack):
@@ -177,3 +197,68 @@ async def test_the_last_step_of_the_setup_makes_a_key(stack):
         await someone.open("/console/setup/key")
         secret = secret_of(await someone.send("/console/setup/key", {"name": "claude-code"}))
         assert await asks(s, secret) == 200
+
+
+async def test_a_secret_is_shown_to_who_gives_the_password_again_and_nothing_entered_is_lost(stack):
+    async with stack() as s:
+        await operator(s)
+        bert = await member(s, "bert")
+        await bert.open("/console/keys")
+        await let_confirmation_end(s, "bert")
+        asked = await bert.send("/console/keys", {**TERMS, "name": SCRIPT})
+        assert (asked.status_code, "sk-kt-" in asked.text, SCRIPT in asked.text) == (403, False, False)
+        assert not (await s.gateway.keys.list(Listing())).rows
+        held = kept_fields(asked)
+        assert held["surfaces"] == ["messages", "chat"]
+        assert held["models"] == ["claude-*\ngpt-*"]
+        refused = await bert.send("/console/keys", {**held, AGAIN: "not mine"})
+        assert (refused.status_code, kept_fields(refused)) == (401, held)
+        secret_of(await bert.send("/console/keys", {**held, AGAIN: PASSWORD}))
+        (made,) = (await s.gateway.keys.list(Listing())).rows
+        assert (made.name, made.owner, made.models) == (SCRIPT, "bert", ("claude-*", "gpt-*"))
+        assert (made.surfaces, made.max_concurrent) == (("messages", "chat"), 3)
+        assert made.limits == {"day": {"requests": 10}, "month": {"credits": 2.5}}
+        secret_of(await bert.send("/console/keys", {"name": "another"}))  # it counts for a while
+        await let_confirmation_end(s, "bert")
+        rotate = f"/console/keys/{made.id}/rotate"
+        asked = await bert.send(rotate, referer=f"{s.url}/console/keys/{made.id}")
+        assert asked.headers["location"].startswith("/console/confirm?next=%2Fconsole%2Fkeys%2F")
+        assert (await s.gateway.keys.find(made.id)).digest == made.digest
+        assert (await bert.send("/console/confirm", {"password": PASSWORD})).status_code == 303
+        secret_of(await bert.send(rotate))
+
+
+async def test_what_nobody_touched_in_the_form_of_a_key_stays_to_the_last_digit(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        ends = time.time() + 5000.25
+        exact = {"day": {"requests": 5, "credits": 0.1234567890123456}, "month": {"tokens": 2**53}}
+        made = await s.gateway.keys.create(
+            Actor("", "test"), "ci", expires_at=ends, models=("a,b", "c"), surfaces=("chat", "messages"),
+            budget=budget_of(exact),
+        )  # fmt: skip
+        own = f"/console/keys/{made.record.id}"
+        shown = fields_of((await someone.open(own)).text)
+        assert "0.1234567890123456" in shown.values()
+        before = await s.gateway.keys.find(made.record.id)
+        assert (await someone.send(own, {**shown, "limit-day-requests": "6"})).status_code == 303
+        after = await s.gateway.keys.find(made.record.id)
+        assert (after.expires_at, after.models, after.surfaces) == (before.expires_at, before.models, before.surfaces)
+        assert after.limits == {**exact, "day": {**exact["day"], "requests": 6}}
+        # A day that was entered is the whole of it.
+        await someone.send(own, {**shown, "expires": "2090-12-31"})
+        assert (await s.gateway.keys.find(made.record.id)).expires_at == 3_818_448_000.0
+
+
+async def test_saving_a_key_that_has_expired_does_not_revive_it(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        made = await s.gateway.keys.create(Actor("", "test"), "ci", expires_at=time.time() + 0.5)
+        await trio.sleep(0.6)
+        assert time.time() > made.record.expires_at
+        own = f"/console/keys/{made.record.id}"
+        shown = fields_of((await someone.open(own)).text)
+        assert (await someone.send(own, {**shown, "name": "renamed"})).status_code == 303
+        after = await s.gateway.keys.find(made.record.id)
+        assert (after.name, after.expires_at) == ("renamed", made.record.expires_at)
+        assert await asks(s, made.secret) == 401

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from support.console import PASSWORD, browser, notice
+from support.console import PASSWORD, browser, kept_fields, let_confirmation_end, notice
+
+from kirotrio.web.console.guarding import AGAIN
 
 from kirotrio.access.audit import COMMAND_LINE
 from kirotrio.store.user_record import Role
@@ -80,16 +82,41 @@ async def test_another_password_and_removal_need_ones_own_again(stack):
         made = await anna.send("/console/users", {"name": "bert", "password": PASSWORD, "role": "member"})
         place = made.headers["location"]
         people = s.gateway.people
-        (session,) = await people.sessions_of((await people.user_named("anna")).id)
-        from kirotrio.store.sign_in_rows import touch
-
-        await people._change(lambda link: touch(link, session.id, confirmed_at=0.0))
+        await let_confirmation_end(s)
         await anna.open(place)
-        for do in ("password", "remove", "second-factor"):
-            answer = await anna.send(place, {"do": do, "password": OTHER}, referer=s.url + place)
-            assert answer.headers["location"].startswith("/console/confirm?next=")
-        assert await people.user_named("bert")
+        for do in ("password", "remove", "second-factor", "role"):
+            answer = await anna.send(place, {"do": do, "password": OTHER, "role": "operator"}, referer=s.url + place)
+            assert (answer.status_code, AGAIN in answer.text) == (403, True), do
+        assert (await people.user_named("bert")).role == "member"
         assert (await browser(s).sign_in("bert")).status_code == 303, "the password is as it was"
+
+
+async def test_who_makes_an_operator_gives_the_password_again_and_loses_nothing_of_the_form(stack):
+    async with stack() as s:
+        anna = browser(s)
+        await anna.set_up()
+        await let_confirmation_end(s)
+        await anna.open("/console/users")
+        fields = {"name": "bert", "password": OTHER, "role": "operator", "email": "bert@example.org"}
+        asked = await anna.send("/console/users", fields)
+        assert 'action="/console/users"' in asked.text
+        assert await s.gateway.people.user_named("bert") is None
+        held = kept_fields(asked)
+        assert held == {name: [value] for name, value in fields.items()}
+        wrong = await anna.send("/console/users", {**held, AGAIN: "not mine"})
+        assert (wrong.status_code, kept_fields(wrong)) == (401, held)
+        assert await s.gateway.people.user_named("bert") is None
+        assert (await anna.send("/console/users", {**held, AGAIN: PASSWORD})).status_code == 303
+        assert (await s.gateway.people.user_named("bert")).role == "operator"
+        assert (await browser(s).sign_in("bert", OTHER)).status_code == 303
+        await let_confirmation_end(s)
+        await anna.open("/console/invitations")
+        asked = await anna.send("/console/invitations", {"role": "operator", "email": ""})
+        assert AGAIN in asked.text
+        assert "/console/invitation/" not in asked.text
+        assert "/console/invitation/" in (await anna.send("/console/invitations", {"role": "member"})).text
+        made = await anna.send("/console/invitations", {**kept_fields(asked), AGAIN: PASSWORD})
+        assert "/console/invitation/" in made.text
 
 
 async def test_an_invitation_is_shown_once_and_makes_a_user(stack):
@@ -171,6 +198,9 @@ async def test_who_asks_is_let_in_by_an_operator(stack):
         place = address_of((await anna.open("/console/users?state=waiting")).text, "bert")
         await anna.open(place)
         await anna.send(place, {"do": "approve"})
+        assert notice(await anna.open(place)) == "bert was changed."
+        await anna.send(place, {"do": "approve"})
+        assert notice(await anna.open(place)) == "bert was so already: nothing was changed."
         assert (await bert.sign_in("bert")).status_code == 303
     async with stack() as s:
         assert (await browser(s).open("/console/ask")).status_code == 404
