@@ -7,10 +7,9 @@ from html import unescape
 
 from support.console import PASSWORD, browser, kept_fields, let_confirmation_end, notice
 
-from kirotrio.web.console.guarding import AGAIN
-
 from kirotrio.access.audit import COMMAND_LINE
 from kirotrio.store.user_record import Role
+from kirotrio.web.console.guarding import AGAIN
 
 SCRIPT = "<script>alert(1)</script>"
 OTHER = "another good pass phrase"
