@@ -100,7 +100,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset, version=__version__, role_names=ROLES)
-    made.filters.update(when=when, day=day, size=size, browser=browser_of)
+    made.filters.update(when=when, day=day, day_of=day_of, size=size, browser=browser_of)
     return made
 
 
@@ -116,6 +116,14 @@ def when(at: float | None) -> Markup:
 def day(at: float) -> str:
     """The day (epoch seconds) in UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+def day_of(at: float | None) -> Markup:
+    """The day of a time (epoch seconds), in UTC; a script shows it in the reader's own zone, with the hour as title."""
+    if at is None:
+        return Markup("–")
+    moment = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}" data-day>{}</time>').format(moment.strftime("%Y-%m-%dT%H:%M:%SZ"), day(at))
 
 
 def size(number: float | None) -> str:

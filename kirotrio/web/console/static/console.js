@@ -6,12 +6,14 @@
 
   // Times come in UTC and are shown in the reader's own zone, with UTC as their title.
   const shown = new Intl.DateTimeFormat(root.lang || "en", { dateStyle: "medium", timeStyle: "medium" });
+  const shownDay = new Intl.DateTimeFormat(root.lang || "en", { dateStyle: "medium" });
   function localise(within) {
     for (const time of within.querySelectorAll("time[datetime]:not([title])")) {
       const at = new Date(time.dateTime);
       if (!Number.isNaN(at.getTime())) {
-        time.title = time.textContent;
-        time.textContent = shown.format(at);
+        const isDay = "day" in time.dataset;
+        time.title = isDay ? shown.format(at) : time.textContent;
+        time.textContent = (isDay ? shownDay : shown).format(at);
       }
     }
   }
