@@ -252,7 +252,7 @@ def _check(
     if "account" in only and record.account and not key_rows.may_use(connection, record.account, record.owner_id):
         raise SettingsError(
             f"account: there is no account named {record.account!r} that this key may use; `kirotrio accounts` lists "
-            "those there are"
+            "those there are, of which one that settings name (accounts.*) cannot be chosen: it answers every key"
         )
 
 

@@ -15,9 +15,10 @@ from kirotrio.store.key_record import KeyRecord
 from kirotrio.store.listing import Listing
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
+from kirotrio.web.console.key_problems import COUNTS, WINDOWS, key_problem
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
-from kirotrio.web.console.pages import page, redirect, said
+from kirotrio.web.console.pages import page, redirect
 from kirotrio.web.console.pasting import lines_to_paste
 from kirotrio.web.console.signing import SET_UP
 from kirotrio.web.console.visit import OPERATOR, OWNERS, Visit, people_of
@@ -26,8 +27,6 @@ from kirotrio.web.incoming import Runs
 
 KEYS: Final = "/console/keys"
 STATES: Final = {"usable": N_("Usable"), "revoked": N_("Revoked"), "expired": N_("Expired")}
-WINDOWS: Final = {"minute": N_("Minute"), "day": N_("Day"), "month": N_("Month")}
-COUNTS: Final = {"requests": N_("Requests"), "tokens": N_("Tokens"), "credits": N_("Credits")}
 _COLUMNS: Final = (
     Column(N_("Name"), "name"),
     Column(N_("Owner"), "owner"),
@@ -66,7 +65,7 @@ async def create(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         made = await gateway.keys.create(visit.actor, owner_id=await _owner_id(gateway, visit, form), **_read(form))
     except (SettingsError, BodyInvalid) as error:
-        return await _list(gateway, visit, said(visit.speech, error.message), form)
+        return await _list(gateway, visit, key_problem(visit.speech, error.message), form)
     return _made(gateway, visit, made, new=True)
 
 
@@ -94,7 +93,7 @@ async def change(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Run
     except KeyGone as error:
         raise NotFound(error.message) from None
     except (SettingsError, BodyInvalid) as error:
-        return await key(gateway, visit, key_id, said(visit.speech, error.message), form)
+        return await key(gateway, visit, key_id, key_problem(visit.speech, error.message), form)
     visit.tell("The key was changed.")
     return redirect(visit, f"{KEYS}/{key_id}")
 
@@ -122,7 +121,7 @@ async def take_first_key(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         made = await gateway.keys.create(visit.actor, form("name"), owner_id=visit.user.id)
     except SettingsError as error:
-        return page(gateway, visit, "setup_key.html", status=400, problem=said(visit.speech, error.message))
+        return page(gateway, visit, "setup_key.html", status=400, problem=key_problem(visit.speech, error.message))
     return _made(gateway, visit, made, new=True, step=3)
 
 
@@ -161,7 +160,8 @@ async def _choices(gateway: Gateway, visit: Visit) -> dict[str, Any]:
     people = await people_of(gateway)
     users = (await people.users(Listing(size=200, sort="name"))).rows if operator else ()
     return {
-        "accounts": sorted(member.name for member in gateway.accounts.present()) if operator else [],
+        # Those that are kept: a sign-in that settings name answers every key, and goes when the settings do.
+        "accounts": sorted(one.name for one in gateway.accounts.present() if one.record is not None and operator),
         "users": [user for user in users if user.id != visit.user.id],
         "surfaces": SURFACES,
         "windows": WINDOWS,

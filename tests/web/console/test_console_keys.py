@@ -262,3 +262,35 @@ async def test_saving_a_key_that_has_expired_does_not_revive_it(stack):
         after = await s.gateway.keys.find(made.record.id)
         assert (after.name, after.expires_at) == ("renamed", made.record.expires_at)
         assert await asks(s, made.secret) == 401
+
+
+async def test_what_is_wrong_is_said_by_the_fields_label_in_the_readers_language(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        english = {
+            "expires": ("2001-01-01", "Last day (UTC): this moment is over; name one that is still to come"),
+            "limit-day-requests": ("x", "Day, Requests: must be a whole number from 0 on, or empty; it is 'x'"),
+            "max_concurrent": (
+                "many",
+                "Requests at one time: must be a whole number from 0 on, or empty; it is 'many'",
+            ),
+        }
+        for name, (value, said) in english.items():
+            assert said in unescape((await someone.send("/console/keys", {**TERMS, name: value})).text)
+        someone.headers["accept-language"] = "zh-CN"
+        for name, value, said in [
+            ("expires", "2001-01-01", "最后有效日（UTC）：该时间已过，请填写将来的时间"),
+            ("limit-day-requests", "x", "每天, 请求：须为不小于 0 的整数或留空，现为 'x'"),
+            ("networks", "home", "仅限这些网络：'home' 不是网络；"),
+            ("account", "api-key", "仅限此账户：没有名为 'api-key' 且可供此密钥使用的账户；"),
+        ]:
+            answer = await someone.send("/console/keys", {**TERMS, name: value})
+            assert said in unescape(answer.text), name
+
+
+async def test_an_account_that_settings_name_is_not_offered_for_a_key(stack):
+    async with stack() as s:
+        someone = await operator(s)
+        (named,) = s.gateway.accounts.present()
+        assert named.record is None
+        assert f'<option value="{named.name}">' not in (await someone.open("/console/keys")).text
