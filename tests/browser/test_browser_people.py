@@ -76,7 +76,7 @@ async def test_an_operator_makes_changes_and_removes_a_user(stack):
                 page.reload()
                 check_all_ways(page, "user", known=NAMES)
                 page.get_by_role("combobox", name="Role").select_option("viewer")
-                page.get_by_role("button", name="Save").click()
+                page.get_by_role("region", name="Role").get_by_role("button", name="Save").click()
                 page.get_by_text("carol was changed.").wait_for()
                 carol.reload()
                 carol.get_by_role("button", name="Sign in").wait_for()
