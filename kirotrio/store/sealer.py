@@ -10,6 +10,10 @@ from typing import Protocol
 from kirotrio.errors import KirotrioError, SettingsError
 
 
+class KeyPlaceUnusable(SettingsError):
+    """The place of the keys to the secrets cannot be used at present, or not as it is: a file, or the keyring."""
+
+
 class KeyMissing(SettingsError):
     """The key to a sealed value is not to be had here. `looked`: where it was looked for, as a clause."""
 

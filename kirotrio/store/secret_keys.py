@@ -25,7 +25,7 @@ from kirotrio.classes import frozen
 from kirotrio.errors import SettingsError
 from kirotrio.store.files import private_folder, write_atomic
 from kirotrio.store.folder_lock import folder_locked
-from kirotrio.store.sealer import KeyMissing
+from kirotrio.store.sealer import KeyMissing, KeyPlaceUnusable
 
 KEY_SIZE = 32
 ID_SIZE = 8
@@ -119,7 +119,7 @@ class KeyFile:
         try:
             with self.path.open("rb") as file:
                 if os.name == "posix" and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                    raise SettingsError(
+                    raise KeyPlaceUnusable(
                         f"{self.path}: other users of this machine can read the key to your sign-ins; take that away "
                         f"with `chmod 600 {self.path}`"
                     )
@@ -135,7 +135,7 @@ class KeyFile:
                 if line.strip() and not line.startswith(b"#")
             ]
         except ValueError:
-            raise SettingsError(
+            raise KeyPlaceUnusable(
                 f"{self.path}: holds a line that is no key; put back the file as it was made, from a copy"
             ) from None
 
@@ -153,7 +153,7 @@ class KeyFile:
 
     def _unusable(self, what: str, error: OSError) -> SettingsError:
         reason = (error.strerror or type(error).__name__).lower()
-        return SettingsError(
+        return KeyPlaceUnusable(
             f"{self.path}: the key file cannot be {what} ({reason}); make it usable by this user, or name another with "
             "store.key_file"
         )
@@ -179,13 +179,13 @@ class KeyringEntries:
         except ValueError:
             key = None
         if key is None or key.id != key_id:
-            raise SettingsError(f"the entry {_entry(key_id)} of {self.where} is damaged; put it back from a copy")
+            raise KeyPlaceUnusable(f"the entry {_entry(key_id)} of {self.where} is damaged; put it back from a copy")
         return key
 
     def add(self, key: SecretKey) -> None:
         self._ask(lambda: self._backend.set_password(SERVICE, _entry(key.id), key.to_text()))
         if self.find(key.id) is None:
-            raise SettingsError(f"{self.where} does not keep what it is given; {_ELSEWHERE}")
+            raise KeyPlaceUnusable(f"{self.where} does not keep what it is given; {_ELSEWHERE}")
 
     def drop(self, key_id: str) -> None:
         if self.find(key_id) is not None:
@@ -280,7 +280,7 @@ class SecretKeys:
     def _keyring(self) -> KeyringEntries:
         place = self._open_keyring()
         if place is None:
-            raise SettingsError(f"this system has no keyring that keeps secrets; install one, {_ELSEWHERE}")
+            raise KeyPlaceUnusable(f"this system has no keyring that keeps secrets; install one, {_ELSEWHERE}")
         return place
 
 
@@ -313,13 +313,13 @@ def _within(deadline: float, work: Callable[[], _T], where: str) -> _T:
     if results:
         return results[0]
     if not failures:
-        raise SettingsError(
+        raise KeyPlaceUnusable(
             f"{where} did not answer within {deadline:g} seconds; unlock it and try again, {_ELSEWHERE}"
         )
     error = failures[0]
     if isinstance(error, SettingsError):
         raise error
     # Not its words: they may hold what was to be kept.
-    raise SettingsError(
+    raise KeyPlaceUnusable(
         f"{where} cannot be used ({type(error).__name__}); unlock it and try again, {_ELSEWHERE}"
     ) from None

@@ -19,6 +19,7 @@ from kirotrio.web.console.assets import asset
 from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
 from kirotrio.web.console.languages import LANGUAGES, Speech
 from kirotrio.web.console.navigation import places
+from kirotrio.web.console.refusals import in_language
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.console.words import ROLES
 from kirotrio.web.gateway import Gateway
@@ -140,5 +141,5 @@ def with_csrf(visit: Visit) -> Callable[[], Markup]:
 
 def said(speech: Speech, message: str) -> str:
     """An error's own sentence, in the reader's language where the catalogue has it."""
-    sentence = speech(message) if "{" not in message else message
-    return sentence[:1].upper() + sentence[1:]
+    sentence = in_language(speech, message)
+    return sentence if sentence != message else sentence[:1].upper() + sentence[1:]

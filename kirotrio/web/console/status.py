@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kirotrio.errors import Cause, KirotrioError
+from kirotrio.store.sealer import KeyMissing, KeyPlaceUnusable, SealBroken
 
 _STATUS: Final = {
     Cause.BODY_INVALID: 400,
@@ -25,7 +26,12 @@ _STATUS: Final = {
 
 
 def status_of(error: KirotrioError) -> int:
-    """What was raised with a sentence for a person, but without a cause, is what they asked for that cannot be."""
+    """What was raised with a sentence for a person, but without a cause, is what they asked for that cannot be: unless
+    it is of the secrets, which only the operator of the machine can mend."""
+    if isinstance(error, KeyMissing | KeyPlaceUnusable):
+        return 503
+    if isinstance(error, SealBroken):
+        return 500
     if error.cause is Cause.INTERNAL and type(error) is not KirotrioError:
         return 400
     return _STATUS.get(error.cause, 400)

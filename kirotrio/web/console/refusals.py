@@ -1,0 +1,224 @@
+"""What errors from below say in the console's forms, for readers of another language than English: sentences as they
+stand, and sentences with values in them.
+
+An error carries its whole sentence, which is also that of the command line and of the log. So a sentence with values is
+known again by its pattern, and said in the other language with the same values.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import string
+from collections.abc import Mapping
+from typing import Final
+
+from kirotrio.web.console.languages import ENGLISH, N_, Speech
+from kirotrio.web.console.words import USER_STATES
+
+_LONGEST: Final = 4000
+"""Characters of a message that is compared with patterns: one with more holds a value that somebody pasted."""
+
+FIELDS: Final[Mapping[str, str]] = {
+    "name": N_("Name"),
+    "title": N_("Title"),
+    "body": N_("Text"),
+    "severity": N_("Severity"),
+    "from_at": N_("From"),
+    "until_at": N_("Until"),
+    "role": N_("Role"),
+    "email": N_("E-mail"),
+    "display": N_("Name that is shown"),
+    "expires": N_("Last day (UTC)"),
+    "expires_at": N_("Last day (UTC)"),
+    "max_concurrent": N_("Requests at one time"),
+    "models": N_("Only these models"),
+    "surfaces": N_("Only these APIs"),
+    "networks": N_("Only from these networks"),
+    "account": N_("Only this account"),
+    "priority": N_("Order"),
+    "owner": N_("Owner"),
+    "whose": N_("Whose it will be"),
+    "language": N_("Language"),
+    "theme": N_("Colours"),
+    "message": N_("Message"),
+    "mode": N_("Mode"),
+    "code": N_("Code"),
+    "start_url": N_("Start URL of the access portal"),
+    "region": N_("Region of the sign-in"),
+    "domain": N_("What follows the @ in the company's e-mail addresses"),
+    "api_key": N_("API key"),
+    "limit-minute-requests": N_("Requests in a minute"),
+    "limit-minute-tokens": N_("Tokens in a minute"),
+    "limit-minute-credits": N_("Credits in a minute"),
+    "limit-day-requests": N_("Requests in a day"),
+    "limit-day-tokens": N_("Tokens in a day"),
+    "limit-day-credits": N_("Credits in a day"),
+    "limit-month-requests": N_("Requests in a month"),
+    "limit-month-tokens": N_("Tokens in a month"),
+    "limit-month-credits": N_("Credits in a month"),
+}
+"""What the pages call a form's fields. Those that they do not name keep the name by which they are sent."""
+
+AS_THEY_STAND: Final = (
+    N_("this code is not right, or was used already"),
+    N_("this sign-in is over; begin it anew"),
+    N_("this user may not sign in; ask the operator"),
+    N_("nobody here is known by that sign-in; ask the operator for an invitation"),
+    N_("who this is there cannot be kept here"),
+    N_("users.registration is closed, so that nobody can accept an invitation"),
+    N_("nobody can ask to become a user here; ask the operator for an invitation"),
+    N_("nobody can become a user here"),
+    N_("too many wait for approval already; try again later"),
+    N_("too many sign-ins at one time; try again in a moment"),
+    N_("too many sign in at this moment; try again"),
+    N_("operators have to have a second factor here (users.require_second_factor)"),
+    N_("this cannot be shown as a name; up to 128 letters and signs on one line can"),
+    N_("this is not the name of a language; one looks like en or zh-Hans"),
+    N_("that sign-in belongs to another user here"),
+    N_("you could not sign in any more without it; set a password first"),
+    N_("this is no e-mail address; one looks like anna@example.org"),
+    N_("role: must be operator, member or viewer"),
+    N_("do: is none of the things that this form can do"),
+    N_("nobody has signed in"),
+    N_("the browser does not tell where this form comes from (Origin); use one that does"),
+    N_("this form was sent by another site, or the proxy in front of the gateway does not pass the Host field on"),
+    N_("this form comes from a page that hides where it comes from"),
+    N_("form: does not decode; it is not what a browser sends"),
+    N_("title: it has characters in it that cannot be shown; write one line of plain text"),
+    N_("body: it has characters in it that cannot be shown"),
+    N_("the message has characters in it that cannot be shown; write plain text"),
+    N_("mode: must be open, self-use or maintenance"),
+    N_("there is no store that the mode could be kept in"),
+    N_("theme: must be light, dark or auto"),
+    N_("there is no such key (any more)"),
+    N_("there is no such user; a key belongs to the gateway or to one of its users"),
+    N_("expires_at: this moment is over; name one that is still to come"),
+    N_("max_concurrent: has to be a whole number of 0 (any number) or more"),
+    N_("owner: your keys are your own"),
+    N_("this gateway gives no keys"),
+    N_("there is no such request; it may be too old to be kept, or not written yet"),
+    N_("way: choose how to sign in"),
+    N_("document: paste a document, or choose a file"),
+    N_("file: is a database; `kirotrio accounts import FILE` reads it where it lies"),
+    N_("name: may have up to 64 letters, digits, dots, dashes and underscores"),
+    N_("name: is the name of another account"),
+    N_("The API key was cut (it contains dots): copy the whole of it"),
+    N_("The API key has a blank or a line break in it: copy the whole of it, and nothing else."),
+    N_("The API key has characters in it that no key has: copy it once more from the Kiro portal."),
+    N_("The API key is too short: copy the whole of it from the Kiro portal."),
+    N_("The API key is too long: copy it alone, and nothing that stands beside it."),
+    N_(
+        "An Identity Center sign-in needs the start URL: it has the form "
+        "https://d-xxxxxxxxxx.awsapps.com/start; ask the company's administrator for it"
+    ),
+    N_(
+        "The start URL cannot be used: it has the form https://d-xxxxxxxxxx.awsapps.com/start; ask the "
+        "company's administrator for it"
+    ),
+    N_("This start URL is that of Builder IDs: choose AWS Builder ID, or name the company's own"),
+    N_("The sign-in: the sign-in region is not a name like us-east-1"),
+)
+"""Found by `Speech` itself; they are listed so that the catalogue has them."""
+
+WITH_VALUES: Final = (
+    N_("too many attempts have failed; try again in {seconds} seconds"),
+    N_("there is a user named {name} already; choose another name"),
+    N_("{name} is {state}, not {wanted}"),
+    N_("this cannot be the name of a user: up to {most} letters, digits and the signs . _ - @ + can"),
+    N_("this password is too short; it has to have {least} characters or more"),
+    N_("this password is too long; it may have {most} characters"),
+    N_("the user cannot be kept: {field} is longer than {most} characters"),
+    N_("the user cannot be kept: {field} has characters in it that are no text"),
+    N_("the invitation cannot be kept: {field} is longer than {most} characters"),
+    N_("the invitation cannot be kept: {field} has characters in it that are no text"),
+    N_("this identity cannot be kept: {field} is longer than {most} characters"),
+    N_("this identity cannot be kept: {field} has characters in it that are no text"),
+    N_("the key cannot be kept: {field} is longer than {most} characters"),
+    N_("the key cannot be kept: {field} has characters in it that are no text"),
+    N_("the key cannot be kept: {field} is larger than {most}"),
+    N_("the account cannot be kept: {field} is longer than {most} characters"),
+    N_("the account cannot be kept: {field} has characters in it that are no text"),
+    N_("the account cannot be kept: {field} is larger than {most}"),
+    N_("{kind} is no form; forms are sent as {one} or {other}"),
+    N_("content-type: {kind} is no form; forms are sent as {one} or {other}"),
+    N_("the form is larger than the {most} bytes that are accepted"),
+    N_("{field}: is longer than the {most} characters that are taken here"),
+    N_("{field}: must be a whole number from {least} on, or empty; it is {value}"),
+    N_("{field}: must be a number from {least} on, or empty; it is {value}"),
+    N_("{field}: must be a whole number from {least} to {most}"),
+    N_("{field}: must be one of {choices}"),
+    N_("{field}: it must be one of {choices}"),
+    N_("{field}: it has {count} characters; {most} are allowed"),
+    N_("{field}: it must be a time between the years 1970 and 9999"),
+    N_("{field}: must be a moment like {example}"),
+    N_("{field}: must be a day like {example}; it is {value}"),
+    N_("the message has {count} characters; {most} are allowed"),
+    N_("name: a key is called by up to {most} characters that can be printed"),
+    N_("name: there is a key named {name} already; choose another name"),
+    N_("account: there is no account named {name} that this key may use; `kirotrio accounts` lists those there are"),
+    N_("account: {value} is not the name of an account"),
+    N_("the key {name} was revoked; make another one"),
+    N_("{field}: {value} is not the name of a model"),
+    N_("surfaces: {value} is not one of {choices}"),
+    N_("networks: {value} is no network; one is written like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"),
+    N_("{field}: there may be {most} at most"),
+    N_("limits: {limit} is there more than once; name one number for it"),
+    N_(
+        "{value} is no limit; one is WINDOW:WHAT=NUMBER, like day:requests=100: the window is minute, "
+        "day or month, and requests, tokens and credits are counted"
+    ),
+    N_("{value}: the number behind = has to be 0 or more, and whole unless it is of credits"),
+    N_("there is no user {name}; `kirotrio users list` shows those there are"),
+    N_("{name} cannot be the name of an account: up to 64 letters, digits, dots, dashes and underscores can"),
+    N_("there is an account named {name} already; choose another name"),
+    N_("this sign-in is the account {name} already"),
+    N_("there is no account {name} any more; sign in without it to add one"),
+    N_("it has more than {most} MiB; import it in parts"),
+    N_("there are more than {most} accounts in it; import it in parts"),
+    N_("it is not JSON (line {line}, column {column}); JSON, or one JSON object on each line, was expected"),
+    N_("there is no page {path}"),
+    N_("the database {where} is busy"),
+)
+"""`{field}` is a field's name, `{state}` and `{wanted}` are states of a user; every other place is a value as it is."""
+
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = {"field": FIELDS, "state": USER_STATES, "wanted": USER_STATES}
+
+
+def in_language(speech: Speech, message: str) -> str:
+    """The message in the reader's language, in English where nothing has it. Never raises."""
+    if speech.language == ENGLISH or len(message) > _LONGEST:
+        return message
+    whole = speech(message)
+    if whole != message:
+        return whole
+    for sentence, pattern in _patterns():
+        if found := pattern.fullmatch(message):
+            return speech(sentence, **{name: _told(speech, name, value) for name, value in found.groupdict().items()})
+    return message
+
+
+def _told(speech: Speech, name: str, value: str) -> str:
+    return speech(_WORDS[name].get(value, value)) if name in _WORDS else value
+
+
+@functools.cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Each sentence with what it looks like once its values are in it; those with the most words of their own first."""
+    ordered = sorted(WITH_VALUES, key=lambda sentence: -len(re.sub(r"\{\w+\}", "", sentence)))
+    return tuple((sentence, re.compile(_pattern(sentence))) for sentence in ordered)
+
+
+def _pattern(sentence: str) -> str:
+    pieces = []
+    for literal, name, _, _ in string.Formatter().parse(sentence):
+        pieces.append(re.escape(literal))
+        if name:
+            pieces.append(f"(?P<{name}>{_place(name)})")
+    return "".join(pieces)
+
+
+def _place(name: str) -> str:
+    if name == "field":
+        return r"[\w-]+"
+    return "|".join(map(re.escape, _WORDS[name])) if name in _WORDS else r".+?"

@@ -1,0 +1,202 @@
+"""What a form is refused with is said in the reader's language, with the values that are in it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.console import PASSWORD, browser
+
+import kirotrio
+from kirotrio.errors import SettingsError
+from kirotrio.store.sealer import KeyMissing, KeyPlaceUnusable, SealBroken
+from kirotrio.web.console.languages import CHINESE, ENGLISH, Speech
+from kirotrio.web.console.pages import said
+from kirotrio.web.console.refusals import WITH_VALUES, in_language
+from kirotrio.web.console.status import status_of
+
+ROOT = Path(kirotrio.__file__).parent
+ROOMS = (
+    *(ROOT / "access" / f"{name}.py" for name in ("announcements", "names", "passwords", "key_admin", "key_terms")),
+    *sorted((ROOT / "access" / "members").glob("*.py")),
+    *(ROOT / "store" / f"{name}.py" for name in ("accounts", "invitation_rows", "key_rows", "user_rows")),
+    *sorted((ROOT / "web" / "console").glob("*.py")),
+)
+REFUSALS = {
+    *("BodyInvalid", "KeyGone", "NameTaken", "NotFound", "NotOpen", "Overloaded", "PermissionDenied", "SettingsError"),
+    *("SignInRefused", "TooLarge", "UserGone", "UserNameTaken"),
+}
+VALUES = {
+    "before.state.value": "waiting",
+    "wanted.value": "active",
+    "clause": "email is longer than 320 characters",
+    "kind": "a whole number",
+    "what": "the name of a model",
+}
+"""What a place has where not anything can stand in it."""
+NAMES = {
+    *("kirotrio", "operator", "member", "viewer", "open", "self", "use", "maintenance", "light", "dark", "auto"),
+    *("users", "registration", "closed", "require", "second", "factor", "Hans", "anna", "example", "org", "Origin"),
+    *("Host", "WINDOW", "WHAT", "NUMBER", "requests", "tokens", "credits", "minute", "day", "month", "API", "email"),
+    *("UTC", "URL", "https", "xxxxxxxxxx", "awsapps", "com", "start", "ksk", "Kiro", "messages", "chat", "responses"),
+    *("info", "warning", "critical", "tomorrow", "two", "words"),
+    *("application", "www", "form", "urlencoded", "multipart", "data", "content", "type", "models"),
+}
+"""Words that stay as they are: what is typed or sent."""
+
+
+def english_in(text: str) -> list[str]:
+    """Words of English in a sentence, without what stands in back-quotes and what is a name."""
+    return [word for word in re.findall(r"[A-Za-z]{3,}", re.sub(r"`[^`]*`", "", text)) if word not in NAMES]
+
+
+def refusals() -> Iterator[tuple[str, str]]:
+    """Every sentence that the rooms refuse with, with something in the place of its values."""
+    for path in ROOMS:
+        tree = ast.parse(path.read_text())
+        constants = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+            if isinstance(target, ast.Name)
+        }
+        for call in ast.walk(tree):
+            name = getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
+            if not isinstance(call, ast.Call) or name not in REFUSALS or not call.args:
+                continue
+            parts = [_text(part, constants) for part in call.args[: 2 if name == "BodyInvalid" else 1]]
+            if name == "BodyInvalid" and parts[0] is None:
+                parts[0] = "name"
+            if all(part is not None for part in parts):
+                yield f"{path.relative_to(ROOT)}:{call.lineno}", ": ".join(part for part in parts if part)
+
+
+def _text(node: ast.expr, constants: dict[str, ast.expr]) -> str | None:
+    if isinstance(node, ast.Name):
+        return _text(constants[node.id], constants) if node.id in constants else None
+    if isinstance(node, ast.Call):
+        return _text(node.args[0], constants) if getattr(node.func, "id", "") == "N_" else None
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value)
+            if isinstance(part, ast.Constant)
+            else VALUES.get(ast.unparse(part.value), "'7'" if part.conversion == ord("r") else "7")
+            for part in node.values
+            if isinstance(part, ast.Constant | ast.FormattedValue)
+        )
+    return None
+
+
+def test_whatever_a_form_is_refused_with_has_its_chinese() -> None:
+    found = list(refusals())
+    assert len(found) > 70, "the rooms are no longer read as they are written"
+    speech = Speech(CHINESE)
+    english = [f"{place}: {sentence}" for place, sentence in found if english_in(said(speech, sentence))]
+    assert not english, "refusals that are told in English:\n" + "\n".join(english)
+
+
+def test_every_pattern_is_of_a_sentence_that_is_said_with_its_values() -> None:
+    speech = Speech(CHINESE)
+    for sentence in WITH_VALUES:
+        values = {
+            name: "waiting" if name in ("state", "wanted") else "q9" for name in re.findall(r"\{(\w+)\}", sentence)
+        }
+        told = in_language(speech, sentence.format(**values))
+        assert told == speech(sentence, **{**values, **dict.fromkeys(values.keys() & {"state", "wanted"}, "等待批准")})
+
+
+def test_a_value_stays_as_it_is_and_a_field_has_the_pages_name() -> None:
+    speech = Speech(CHINESE)
+    assert said(speech, "there is a user named a; {b} already; choose another name") == (
+        "已有名为 a; {b} 的用户，请换一个名称"
+    )
+    assert said(speech, "title: it has 300 characters; 200 are allowed") == "标题：有 300 个字符；最多允许 200 个"
+    assert said(speech, "nobody has ever said this") == "Nobody has ever said this"
+    assert said(Speech(ENGLISH), "title: it has 300 characters; 200 are allowed").startswith("Title: it has 300")
+
+
+@given(st.text() | st.sampled_from(WITH_VALUES).flatmap(lambda one: st.text().map(lambda value: one + value)))
+def test_no_message_is_too_strange_to_be_said(message: str) -> None:
+    assert isinstance(in_language(Speech(CHINESE), message), str)
+
+
+def problem(text: str) -> str:
+    """What a form says of what is wrong, or the page of an error, whose first paragraph it is."""
+    found = re.search(r'role="alert"[^>]*>(.*?)</p>', text, re.DOTALL) or re.search(
+        r"</h1>\s*<p>(.*?)</p>", text, re.DOTALL
+    )
+    return re.sub(r"<[^>]+>|&[#\w]+;", "", found[1]).strip() if found else ""
+
+
+WRONG = [
+    ("/console/users", {"name": "two words", "password": PASSWORD, "role": "member"}),
+    ("/console/users", {"name": "anna", "password": PASSWORD, "role": "member"}),
+    ("/console/users", {"name": "bert", "password": "short", "role": "member"}),
+    ("/console/users", {"name": "bert", "password": "z" * 400, "role": "member"}),
+    ("/console/users", {"name": "bert", "password": "aaaaaaaaaaaaaa", "role": "member"}),
+    ("/console/users", {"name": "bert", "password": PASSWORD, "role": "member", "email": "nowhere"}),
+    ("/console/users", {"name": "bert", "password": PASSWORD, "role": "chief"}),
+    ("/console/invitations", {"role": "member", "email": "nowhere"}),
+    ("/console/invitations", {"role": "chief"}),
+    ("/console/me/name", {"display": "z" * 300}),
+    ("/console/me/password", {"current": "wrong", "password": PASSWORD + "2", "again": PASSWORD + "2"}),
+    ("/console/me/password", {"current": PASSWORD, "password": "short", "again": "short"}),
+    ("/console/keys", {"name": ""}),
+    ("/console/keys", {"name": "k", "expires": "tomorrow"}),
+    ("/console/keys", {"name": "k", "expires": "2001-01-01"}),
+    ("/console/keys", {"name": "k", "networks": "10.0.0.0/99"}),
+    ("/console/keys", {"name": "k", "account": "99"}),
+    ("/console/keys", {"name": "k", "max_concurrent": "-5"}),
+    ("/console/keys", {"name": "k", "limit-day-credits": "-5"}),
+    ("/console/keys", {"name": "k", "owner": "99"}),
+    ("/console/keys", {"name": "k", "surfaces": "99"}),
+    ("/console/mode", {"mode": "maintenance", "message": "z" * 1900}),
+    ("/console/mode", {"mode": "ajar"}),
+    ("/console/announcements/new", {"title": "", "severity": "note"}),
+    ("/console/announcements/new", {"title": "9" * 300, "severity": "note"}),
+    ("/console/announcements/new", {"title": "9", "severity": "99"}),
+    ("/console/announcements/new", {"title": "9", "severity": "note", "from_at": "99"}),
+    ("/console/accounts/sign-in", {"way": "99"}),
+    ("/console/accounts/sign-in", {"way": "api-key", "api_key": "99"}),
+    ("/console/accounts/sign-in", {"way": "identity-center", "start_url": "99"}),
+    ("/console/accounts/sign-in", {"way": "google", "name": "9 9"}),
+    ("/console/accounts/import", {"from": "paste", "document": ""}),
+]
+
+
+async def test_a_reader_of_chinese_reads_no_english_where_a_form_is_wrong(stack):
+    async with stack() as s:
+        someone = browser(s, **{"accept-language": "zh-CN"})
+        await someone.set_up("anna")
+        await someone.open("/console/me")
+        told = {}
+        for path, fields in WRONG:
+            answer = await someone.send(path, fields)
+            told[f"{path} {str(fields)[:90]}"] = (answer.status_code, problem(answer.text))
+        wrong = {
+            sent: one
+            for sent, one in told.items()
+            if one[0] not in (400, 401) or not one[1] or english_in(one[1].replace("zzz", ""))
+        }
+        assert not wrong, "\n".join(f"{sent}: {one}" for sent, one in wrong.items())
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (SettingsError("this is no e-mail address"), 400),
+        (KeyMissing("ab12", "the file"), 503),
+        (KeyPlaceUnusable("the keyring did not answer within 30 seconds"), 503),
+        (SealBroken("a secret in the database is damaged"), 500),
+    ],
+)
+def test_what_is_not_the_visitors_fault_is_not_called_theirs(error, status) -> None:
+    assert status_of(error) == status
