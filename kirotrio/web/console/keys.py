@@ -15,11 +15,12 @@ from kirotrio.store.key_record import KeyRecord
 from kirotrio.store.listing import Listing
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
-from kirotrio.web.console.key_problems import COUNTS, WINDOWS, key_problem
+from kirotrio.web.console.key_problems import key_problem
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
 from kirotrio.web.console.pages import page, redirect
 from kirotrio.web.console.pasting import lines_to_paste
+from kirotrio.web.console.refusals import COUNTS, WINDOWS
 from kirotrio.web.console.signing import SET_UP
 from kirotrio.web.console.visit import OPERATOR, OWNERS, Visit, people_of
 from kirotrio.web.gateway import Gateway

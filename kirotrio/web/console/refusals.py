@@ -16,8 +16,12 @@ from typing import Final
 from kirotrio.web.console.languages import ENGLISH, N_, Speech
 from kirotrio.web.console.words import USER_STATES
 
-_LONGEST: Final = 4000
+_NAME: Final = re.compile(r"[\w-]+")
+_LONGEST: Final = 2000
 """Characters of a message that is compared with patterns: one with more holds a value that somebody pasted."""
+
+WINDOWS: Final = {"minute": N_("Minute"), "day": N_("Day"), "month": N_("Month")}
+COUNTS: Final = {"requests": N_("Requests"), "tokens": N_("Tokens"), "credits": N_("Credits")}
 
 FIELDS: Final[Mapping[str, str]] = {
     "name": N_("Name"),
@@ -35,6 +39,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "models": N_("Only these models"),
     "surfaces": N_("Only these APIs"),
     "networks": N_("Only from these networks"),
+    "limits": N_("Limits"),
     "account": N_("Only this account"),
     "priority": N_("Order"),
     "owner": N_("Owner"),
@@ -48,15 +53,6 @@ FIELDS: Final[Mapping[str, str]] = {
     "region": N_("Region of the sign-in"),
     "domain": N_("What follows the @ in the company's e-mail addresses"),
     "api_key": N_("API key"),
-    "limit-minute-requests": N_("Requests in a minute"),
-    "limit-minute-tokens": N_("Tokens in a minute"),
-    "limit-minute-credits": N_("Credits in a minute"),
-    "limit-day-requests": N_("Requests in a day"),
-    "limit-day-tokens": N_("Tokens in a day"),
-    "limit-day-credits": N_("Credits in a day"),
-    "limit-month-requests": N_("Requests in a month"),
-    "limit-month-tokens": N_("Tokens in a month"),
-    "limit-month-credits": N_("Credits in a month"),
 }
 """What the pages call a form's fields. Those that they do not name keep the name by which they are sent."""
 
@@ -93,9 +89,6 @@ AS_THEY_STAND: Final = (
     N_("theme: must be light, dark or auto"),
     N_("there is no such key (any more)"),
     N_("there is no such user; a key belongs to the gateway or to one of its users"),
-    N_("expires_at: this moment is over; name one that is still to come"),
-    N_("max_concurrent: has to be a whole number of 0 (any number) or more"),
-    N_("owner: your keys are your own"),
     N_("this gateway gives no keys"),
     N_("there is no such request; it may be too old to be kept, or not written yet"),
     N_("way: choose how to sign in"),
@@ -143,27 +136,16 @@ WITH_VALUES: Final = (
     N_("{kind} is no form; forms are sent as {one} or {other}"),
     N_("content-type: {kind} is no form; forms are sent as {one} or {other}"),
     N_("the form is larger than the {most} bytes that are accepted"),
-    N_("{field}: is longer than the {most} characters that are taken here"),
-    N_("{field}: must be a whole number from {least} on, or empty; it is {value}"),
-    N_("{field}: must be a number from {least} on, or empty; it is {value}"),
-    N_("{field}: must be a whole number from {least} to {most}"),
-    N_("{field}: must be one of {choices}"),
-    N_("{field}: it must be one of {choices}"),
-    N_("{field}: it has {count} characters; {most} are allowed"),
-    N_("{field}: it must be a time between the years 1970 and 9999"),
-    N_("{field}: must be a moment like {example}"),
-    N_("{field}: must be a day like {example}; it is {value}"),
+    N_("must be a whole number from {least} to {most}"),
+    N_("must be one of {choices}"),
+    N_("it must be one of {choices}"),
+    N_("it has {count} characters; {most} are allowed"),
+    N_("it must be a time between the years 1970 and 9999"),
+    N_("must be a moment like {example}"),
     N_("the message has {count} characters; {most} are allowed"),
-    N_("name: a key is called by up to {most} characters that can be printed"),
-    N_("name: there is a key named {name} already; choose another name"),
-    N_("account: there is no account named {name} that this key may use; `kirotrio accounts` lists those there are"),
-    N_("account: {value} is not the name of an account"),
+    N_("{value} is not the name of an account"),
     N_("the key {name} was revoked; make another one"),
-    N_("{field}: {value} is not the name of a model"),
-    N_("surfaces: {value} is not one of {choices}"),
-    N_("networks: {value} is no network; one is written like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"),
-    N_("{field}: there may be {most} at most"),
-    N_("limits: {limit} is there more than once; name one number for it"),
+    N_("{limit} is there more than once; name one number for it"),
     N_(
         "{value} is no limit; one is WINDOW:WHAT=NUMBER, like day:requests=100: the window is minute, "
         "day or month, and requests, tokens and credits are counted"
@@ -179,6 +161,23 @@ WITH_VALUES: Final = (
     N_("it is not JSON (line {line}, column {column}); JSON, or one JSON object on each line, was expected"),
     N_("there is no page {path}"),
     N_("the database {where} is busy"),
+    N_("a key is called by up to {most} characters that can be printed"),
+    N_("has to be a whole number of 0 (any number) or more"),
+    N_("is longer than the {most} characters that are taken here"),
+    N_("must be a day like 2030-12-31; it is {value}"),
+    N_("must be a number from {least} on, or empty; it is {value}"),
+    N_("must be a whole number from {least} on, or empty; it is {value}"),
+    N_("there is a key named {name} already; choose another name"),
+    N_(
+        "there is no account named {value} that this key may use; `kirotrio accounts` lists those there "
+        "are, of which one that settings name (accounts.*) cannot be chosen: it answers every key"
+    ),
+    N_("there may be {most} at most"),
+    N_("this moment is over; name one that is still to come"),
+    N_("your keys are your own"),
+    N_("{value} is no network; one is written like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"),
+    N_("{value} is not one of {those}"),
+    N_("{value} is not the name of a model"),
 )
 """`{field}` is a field's name, `{state}` and `{wanted}` are states of a user; every other place is a value as it is."""
 
@@ -189,13 +188,34 @@ def in_language(speech: Speech, message: str) -> str:
     """The message in the reader's language, in English where nothing has it. Never raises."""
     if speech.language == ENGLISH or len(message) > _LONGEST:
         return message
-    whole = speech(message)
-    if whole != message:
+    field, colon, rest = message.partition(": ")
+    if message not in AS_THEY_STAND and colon and _NAME.fullmatch(field) and (told := _sentence(speech, rest)) != rest:
+        return of_field(speech, label(speech, field) or field, told)
+    return _sentence(speech, message)
+
+
+def of_field(speech: Speech, label: str, problem: str) -> str:
+    return speech("{field}: {problem}", field=label, problem=problem)
+
+
+def label(speech: Speech, field: str) -> str:
+    """What the pages call the field that is sent by this name, "" where they do not name it."""
+    if field in FIELDS:
+        return speech(FIELDS[field])
+    window, _, counted = field.removeprefix("limit-").partition("-")
+    if field.startswith("limit-") and window in WINDOWS and counted in COUNTS:
+        return f"{speech(WINDOWS[window])}, {speech(COUNTS[counted])}"
+    return ""
+
+
+def _sentence(speech: Speech, text: str) -> str:
+    whole = speech(text)
+    if whole != text:
         return whole
     for sentence, pattern in _patterns():
-        if found := pattern.fullmatch(message):
+        if found := pattern.fullmatch(text):
             return speech(sentence, **{name: _told(speech, name, value) for name, value in found.groupdict().items()})
-    return message
+    return text
 
 
 def _told(speech: Speech, name: str, value: str) -> str:
@@ -206,7 +226,7 @@ def _told(speech: Speech, name: str, value: str) -> str:
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """Each sentence with what it looks like once its values are in it; those with the most words of their own first."""
     ordered = sorted(WITH_VALUES, key=lambda sentence: -len(re.sub(r"\{\w+\}", "", sentence)))
-    return tuple((sentence, re.compile(_pattern(sentence))) for sentence in ordered)
+    return tuple((sentence, re.compile(_pattern(sentence), re.DOTALL)) for sentence in ordered)
 
 
 def _pattern(sentence: str) -> str:
@@ -220,5 +240,5 @@ def _pattern(sentence: str) -> str:
 
 def _place(name: str) -> str:
     if name == "field":
-        return r"[\w-]+"
-    return "|".join(map(re.escape, _WORDS[name])) if name in _WORDS else r".+?"
+        return _NAME.pattern
+    return "|".join(map(re.escape, _WORDS[name])) if name in _WORDS else ".*?"
