@@ -57,6 +57,7 @@ FIELDS: Final[Mapping[str, str]] = {
 """What the pages call a form's fields. Those that they do not name keep the name by which they are sent."""
 
 AS_THEY_STAND: Final = (
+    N_("a secret in the database is damaged, or of a newer program; restore a backup or sign in again"),
     N_("this code is not right, or was used already"),
     N_("this sign-in is over; begin it anew"),
     N_("this user may not sign in; ask the operator"),
@@ -115,6 +116,12 @@ AS_THEY_STAND: Final = (
 """Found by `Speech` itself; they are listed so that the catalogue has them."""
 
 WITH_VALUES: Final = (
+    N_(
+        "the key {key} to the secrets in the database is missing. It is not in {where}. Copy it from the "
+        "machine where it was made, or restore a backup that holds it: `kirotrio restore FILE`. Without "
+        "either, give those secrets up with `kirotrio store forget-secrets`, and sign in again."
+    ),
+    N_("the secret at {where} in the database was altered or moved; restore a backup, or sign in again"),
     N_("too many attempts have failed; try again in {seconds} seconds"),
     N_("there is a user named {name} already; choose another name"),
     N_("{name} is {state}, not {wanted}"),

@@ -15,6 +15,7 @@ from support.console import PASSWORD, browser
 import kirotrio
 from kirotrio.errors import SettingsError
 from kirotrio.store.sealer import KeyMissing, KeyPlaceUnusable, SealBroken
+from kirotrio.store.vault import Vault
 from kirotrio.web.console.languages import CHINESE, ENGLISH, Speech
 from kirotrio.web.console.pages import said
 from kirotrio.web.console.refusals import WITH_VALUES, in_language
@@ -201,6 +202,21 @@ async def test_a_reader_of_chinese_reads_no_english_where_a_form_is_wrong(stack)
             if one[0] not in (400, 401) or not one[1] or english_in(one[1].replace("zzz", ""))
         }
         assert not wrong, "\n".join(f"{sent}: {one}" for sent, one in wrong.items())
+
+
+async def test_a_missing_key_to_the_secrets_is_told_as_the_gateways_trouble(stack, monkeypatch):
+    def gone(*_: object) -> bytes:
+        raise KeyMissing("ab12", "/var/lib/store.key")
+
+    async with stack() as s:
+        someone = browser(s, **{"accept-language": "zh-CN"})
+        await someone.set_up("anna")
+        await someone.open("/console/me/second-factor")
+        assert (await someone.send("/console/me/second-factor", {"do": "begin"})).status_code == 303
+        monkeypatch.setattr(Vault, "open", gone)
+        answer = await someone.open("/console/me/second-factor")
+        assert answer.status_code == 503, answer.text
+        assert "机密数据的密钥 ab12 不见了" in problem(answer.text)
 
 
 @pytest.mark.parametrize(
