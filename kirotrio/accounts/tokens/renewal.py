@@ -26,7 +26,7 @@ from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.tokens import sentences
 from kirotrio.accounts.tokens.refresh import SignInRefused, refresh_by
 from kirotrio.accounts.tokens.single_flight import SingleFlight
-from kirotrio.accounts.tokens.turns import Turns, Whose
+from kirotrio.accounts.tokens.turns import Turn, Turns, Whose
 from kirotrio.accounts.tokens.validity import Validity, digest_of, token_of
 from kirotrio.errors import (
     AccountUnavailable,
@@ -80,7 +80,7 @@ class Token:
         self._log = log
         self._now = now
         self._changed = changed
-        self._turns = turns
+        self._turn = Turn(turns, whose.turn)
         self._renewal = SingleFlight(nursery, self._renew)
         self._due = 0.0
         self._unsaved: tuple[str, Refreshable] | None = None
@@ -241,7 +241,7 @@ class Token:
             await self._renew_in_turn()
         finally:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + self.terms.deadline):
-                await self._turns.give_back(self._whose.turn)
+                await self._turn.give_back()
 
     async def _saved_at_last(self) -> bool:
         """Write what an earlier refresh brought; False where that still fails and the token before it is still good."""
@@ -258,7 +258,7 @@ class Token:
         patience = trio.current_time() + self.terms.turn
         while True:
             try:
-                if await self._turns.take(self._whose.turn):
+                if await self._turn.take(self.terms.turn):
                     return True
                 problem = "another gateway is refreshing it"
             except StoreUnavailable as error:
@@ -343,10 +343,12 @@ class Token:
         return original
 
     async def _rotate(self, held: Refreshable, *, in_place_of: str) -> bool:
-        """Refresh and write back; False if the source no longer holds the refresh token `in_place_of` by then."""
+        """Refresh and write back; False if the source may no longer hold the token `in_place_of` by then."""
         pause = FIRST_PAUSE
         for left in reversed(range(TRIES)):
             await self._keep_turn()
+            if not self._turn.is_unbroken:
+                return False
             try:
                 # From the moment the call leaves, the service may have rotated the token.
                 with trio.CancelScope(shield=True):
@@ -367,7 +369,7 @@ class Token:
         Raises AccountUnavailable where it is another's by now, or nobody can tell.
         """
         try:
-            if await self._turns.take(self._whose.turn):
+            if await self._turn.take(self.terms.turn):
                 return
             problem = "another gateway is refreshing it"
         except StoreUnavailable as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
+import trio
 from attrs import field
 
-from kirotrio.classes import frozen
+from kirotrio.classes import define, frozen
 
 
 class Turns(Protocol):
@@ -40,3 +42,32 @@ class Whose:
     @turn.default
     def _own(self) -> str:
         return f"refresh:{self.name}"
+
+
+@define(eq=False)
+class Turn:
+    """One account's turn, as this process takes it: for the first time, and again to keep it."""
+
+    _turns: Turns
+    _name: str
+    _until: float = field(default=-math.inf, init=False)
+    _before: float = field(default=-math.inf, init=False)
+
+    async def take(self, lasts: float) -> bool:
+        """As `Turns.take`. `lasts`: seconds after which it ends by itself."""
+        asked = trio.current_time()
+        taken = await self._turns.take(self._name)
+        if taken:
+            self._before, self._until = self._until, asked + lasts
+        return taken
+
+    @property
+    def is_unbroken(self) -> bool:
+        """Whether it is ours since before the latest taking. Where this process stood still for longer than a turn
+        lasts, another may have had it meanwhile, and what was read before is not to be relied on."""
+        return trio.current_time() < self._before
+
+    async def give_back(self) -> None:
+        """As `Turns.give_back`."""
+        self._until = -math.inf
+        await self._turns.give_back(self._name)
