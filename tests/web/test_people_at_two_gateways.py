@@ -101,7 +101,7 @@ async def test_wrong_passwords_are_counted_at_both_together_and_a_right_one_ends
 ) -> None:
     async with two(place, monkeypatch) as here:
         gateways = [here.one, here.other]
-        for number in range(6):  # five are free
+        for number in range(5):  # which are free
             answer = await browser(gateways[number % 2]).sign_in("bert", WRONG)
             assert answer.status_code == 401, f"attempt {number + 1} was not taken: {notice(answer)}"
         for gateway in gateways:
