@@ -19,6 +19,7 @@ from kirotrio.accounts.records import record_of
 from kirotrio.accounts.sign_in import Prompt, SignedIn, SignInFailed, SignInPlan
 from kirotrio.accounts.sign_in.polling import denied, expired
 from kirotrio.cli import sign_in_prompt
+from kirotrio.cli.person import whoever_calls
 from kirotrio.cli.stores import Stores, with_store
 from kirotrio.cli.terminal import printable
 from kirotrio.config import Folders, load_settings
@@ -338,7 +339,7 @@ def test_a_sign_in_is_in_the_audit_log(run: Run, stores: Stores, sign_ins: SignI
     assert run("login", "--again", "work").exit_code == 0
     noted = stores.reading(lambda connection: entries(connection, Listing())).rows
     assert [(entry.action, entry.subject, entry.actor) for entry in noted] == [
-        ("account.renew", "work", "command line"),
-        ("account.add", "home", "command line"),
+        ("account.renew", "work", whoever_calls().name),
+        ("account.add", "home", whoever_calls().name),
     ]
     assert "secret" not in str(noted)

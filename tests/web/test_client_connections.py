@@ -10,6 +10,7 @@ import trio
 from support.connections import END, GET, POST, echo, read_to_end, read_until, serving
 
 from kirotrio.web.exchange import Exchange
+from kirotrio.web.hosting import KEEP_ALIVE
 
 
 async def test_requests_that_were_sent_ahead_are_answered_in_order():
@@ -199,7 +200,7 @@ async def test_a_connection_that_asks_nothing_is_closed_in_time(mock_clock, begu
         await read_until(client, END)
         await client.send_all(begun)
         await trio.testing.wait_all_tasks_blocked(0.05)
-        mock_clock.jump(74)
+        mock_clock.jump(KEEP_ALIVE - 1)
         await trio.testing.wait_all_tasks_blocked(0.05)
         assert len(s.server.connections) == 1
         mock_clock.jump(2)

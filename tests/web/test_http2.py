@@ -21,6 +21,7 @@ from support.stack import KEY, question
 from kirotrio.conversation.tokens import TokenEstimator
 from kirotrio.telemetry.log import RecordingLog
 from kirotrio.web.front import GatewayFront
+from kirotrio.web.hosting import KEEP_ALIVE
 from kirotrio.web.server import Server
 
 WRITE_DEADLINE = 30.0
@@ -153,7 +154,7 @@ SILENT = {
 async def test_a_connection_that_asks_nothing_is_closed_in_time(mock_clock, begun):
     async with serving() as s, s.client() as client:
         await client.stream.send_all(begun)
-        await s.pass_time(74)
+        await s.pass_time(KEEP_ALIVE - 1)
         assert len(s.server.connections) == 1
         await s.pass_time(2)
         assert len(s.server.connections) == 0
@@ -166,7 +167,7 @@ async def test_a_body_that_does_not_come_ends_its_request_and_then_the_connectio
         await client.send()
         await s.pass_time(60)
         assert await client.status() == 504
-        await s.pass_time(80)
+        await s.pass_time(KEEP_ALIVE + 5)
         assert len(s.server.connections) == 0
 
 
