@@ -80,6 +80,7 @@ def _lines(base_url: str, key: str) -> list[str]:
         f"Anthropic Messages:                     {base_url}",
         f"OpenAI Chat Completions and Responses:  {base_url}/v1",
         f"Key:                                    {key}",
+        f"Console, in a browser:                  {base_url}/console",
         "",
         "A client (`launch` alone lists them):",
         "",

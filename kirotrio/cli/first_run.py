@@ -177,6 +177,7 @@ def welcome(
         *(f"  {line}" for line in openai_lines(reach, python_key)),
         "",
     ]
+    lines += ["Accounts, keys and what goes on, in a browser:", f"  {reach}/console", ""]
     if is_loopback(urlsplit(reach).hostname or ""):  # `launch` takes the kept key nowhere else
         folder = [] if data_dir is None else ["--data-dir", str(data_dir.absolute())]
         command = f"{own_command()} {for_shell(['launch', 'claude', '--url', reach, *folder])}"

@@ -221,6 +221,7 @@ class TestWelcome:
     def test_an_address_that_means_every_one_is_no_address_to_call(self, listening: str, reached: str) -> None:
         lines = welcome(listening, self.KEY, None, terminal=True)
         assert f"ANTHROPIC_BASE_URL={reached}\n" in lines
+        assert f"  {reached}/console\n" in lines, "nobody finds the console who is not told of it"
 
     @pytest.mark.parametrize(
         ("models", "best"),

@@ -15,6 +15,7 @@ async def hello(gateway: Gateway, incoming: Incoming) -> Reply:
             "chat_completions": "/v1/chat/completions",
             "responses": "/v1/responses",
             "models": "/v1/models",
+            "console": "/console",
         }
     )
 

@@ -85,10 +85,11 @@ class Shown:
 
     @property
     def share(self) -> float | None:
+        """The part of the credits that is left, 0 to 1."""
         worth = self.worth
         if worth is None or not worth.credits_limit or worth.credits_used is None:
             return None
-        return min(1.0, max(0.0, worth.credits_used / worth.credits_limit))
+        return min(1.0, max(0.0, 1 - worth.credits_used / worth.credits_limit))
 
     @property
     def tells_more(self) -> bool:

@@ -197,6 +197,22 @@ async def test_an_account_is_renamed_by_the_rules_of_the_command_line(stack):
     ]
 
 
+async def test_what_the_database_alone_knows_of_an_account_is_shown(stack):
+    async with stack([kept("spare", row={"enabled": False})]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        member = s.member("spare")
+        usage = await s.gateway.accounts.usage.refresh("spare", member.account.credentials)
+        await s.gateway.accounts.write()
+        other = await s.another()  # which has asked Kiro nothing yet
+        assert other.gateway.accounts.usage.known("spare") is None
+        there = browser(other)
+        there.cookies = anna.cookies
+        page = await there.open(f"{LIST}/{member.key}")
+    assert page.status_code == 200, "an account's page needs what only the gateway knows that asked Kiro"
+    assert f"{usage.left:,.2f} / {usage.limit:,.2f}" in page.text
+
+
 async def test_an_account_is_removed_after_the_password_was_given_again(stack):
     async with stack([kept("main"), kept("spare")]) as s:
         anna = browser(s)
