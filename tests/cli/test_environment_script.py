@@ -6,6 +6,7 @@ The interpreter is a shell script here that writes down what it is asked for: no
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a shell script")
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 FAKE = """#!/bin/sh
 # A new environment has an interpreter like this one and a `pip` beside it.
@@ -52,11 +55,13 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def call(project: Path, script: str = "environment", **environ: str) -> subprocess.CompletedProcess[str]:
+def call(
+    project: Path, script: str = "environment", *arguments: str, **environ: str
+) -> subprocess.CompletedProcess[str]:
     base = project.parent
     own = {"PATH": str(base / "path"), "FAKE_LOG": str(base / "log"), "FAKE_VERSION": "3.12.0"}
     return subprocess.run(
-        [f"./scripts/{script}"],
+        [f"./scripts/{script}", *arguments],
         cwd=project,
         env={**own, **environ},
         capture_output=True,
@@ -82,11 +87,20 @@ def test_a_first_run_makes_it_and_a_second_one_has_nothing_to_do(project: Path) 
     assert not (project.parent / "log").exists()
 
 
+def test_what_developing_needs_is_all_that_running_needs(project: Path) -> None:
+    assert call(project, "environment", "dev", PYTHON=fake(project)).returncode == 0
+    (project.parent / "log").unlink()
+    assert call(project).returncode == 0
+    assert not (project.parent / "log").exists(), "the demo would keep a developer waiting for what is there"
+    pins = [set(re.findall(r"^\S+==\S+", (SCRIPTS.parent / lock).read_text(), re.MULTILINE)) for lock in LOCKS]
+    assert pins[0] <= pins[1], pins[0] - pins[1]
+
+
 def test_the_package_is_built_with_what_the_lock_file_names(project: Path) -> None:
     call(project, PYTHON=fake(project))
     (line,) = [line for line in asked(project) if "--editable" in line]
     assert "--no-build-isolation" in line
-    for lock in ("requirements.lock", "requirements-dev.lock"):
+    for lock in LOCKS:
         assert "\nsetuptools==" in (SCRIPTS.parent / lock).read_text()
 
 
