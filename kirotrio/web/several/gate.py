@@ -11,6 +11,7 @@ import trio
 from kirotrio.accounts.lending import pacing
 from kirotrio.accounts.lending.gate import Place
 from kirotrio.accounts.lending.pacing import GateLimits
+from kirotrio.accounts.lending.remote_gate import RemoteGate
 from kirotrio.errors import RateLimited
 from kirotrio.web.several.batch import Answer, Told
 from kirotrio.web.several.clerk import Clerk
@@ -21,43 +22,21 @@ _SHARE = 0.2
 """Of the latest answer in the mean of how long answers take."""
 
 
-class SharedGate:
+class SharedGate(RemoteGate[str]):
     """`ledger` is the account's, the same in every gateway; `name` is for messages. Without limits it costs nothing."""
 
     def __init__(self, clerk: Clerk, ledger: str, limits: GateLimits, name: str) -> None:
+        super().__init__(limits)
         self._clerk = clerk
         self._ledger = ledger
-        self._limits = limits
         self.rename(name)
-        self._taken = 0
-        self._waiting = 0
         self._mean: float | None = None
 
     def rename(self, name: str) -> None:
         self._who = f"the account {name!r}" if name else "the account"
 
-    @property
-    def busy(self) -> int:
-        return self._taken
-
-    @property
-    def waiting(self) -> int:
-        return self._waiting
-
-    @property
-    def is_free(self) -> bool:
-        """Whether it is worth asking for a place that is had at once; the database alone knows."""
-        return True
-
-    @property
-    def limits(self) -> GateLimits:
-        return self._limits
-
-    @limits.setter
-    def limits(self, limits: GateLimits) -> None:
-        if limits != self._limits:
-            self._limits = limits
-            self._clerk.look(self._ledger, limits)
+    def _tell_limits(self) -> None:
+        self._clerk.look(self._ledger, self._limits)
 
     @asynccontextmanager
     async def place(self, deadline: float) -> AsyncIterator[Place]:
@@ -74,9 +53,6 @@ class SharedGate:
                 self._mean = held if self._mean is None else self._mean + _SHARE * (held - self._mean)
             if hold:
                 self._clerk.leave(self._ledger, self._limits, hold, used=place.used)
-
-    async def pace(self, deadline: float) -> None:
-        await self._enter(deadline, wants_place=False)
 
     async def _enter(self, deadline: float, *, wants_place: bool) -> str:
         if self._limits.is_none:

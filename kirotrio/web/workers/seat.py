@@ -19,6 +19,7 @@ from attrs import field
 
 from kirotrio.accounts.cooldowns import News
 from kirotrio.accounts.lending.gate import GateLimits, Place
+from kirotrio.accounts.lending.remote_gate import RemoteGate
 from kirotrio.accounts.told import news_of, told_of
 from kirotrio.classes import define
 from kirotrio.config.settings import Settings
@@ -229,42 +230,20 @@ class Seat:
         return found
 
 
-class SharedGate:
+class SharedGate(RemoteGate[int]):
     """A `Gate` (see there) that all workers share. What it counts itself is this worker's part."""
 
     def __init__(self, seat: Seat, key: str, limits: GateLimits, name: str) -> None:
+        super().__init__(limits)
         self._seat = seat
         self._key = key
-        self._limits = limits
         self._name = name
-        self._taken = 0
-        self._waiting = 0
 
     def rename(self, name: str) -> None:
         self._name = name
 
-    @property
-    def busy(self) -> int:
-        return self._taken
-
-    @property
-    def waiting(self) -> int:
-        return self._waiting
-
-    @property
-    def is_free(self) -> bool:
-        """Whether it is worth asking for a place that is had at once; the desk alone knows."""
-        return True
-
-    @property
-    def limits(self) -> GateLimits:
-        return self._limits
-
-    @limits.setter
-    def limits(self, limits: GateLimits) -> None:
-        if limits != self._limits:
-            self._limits = limits
-            self._seat._say("limits", self._key, attrs.astuple(limits))
+    def _tell_limits(self) -> None:
+        self._seat._say("limits", self._key, attrs.astuple(self._limits))
 
     @asynccontextmanager
     async def place(self, deadline: float) -> AsyncIterator[Place]:
@@ -277,9 +256,6 @@ class SharedGate:
         finally:
             self._taken -= 1
             self._seat._say("leave", number, place.used)
-
-    async def pace(self, deadline: float) -> None:
-        await self._enter(deadline, wants_place=False)
 
     async def _enter(self, deadline: float, *, wants_place: bool) -> int:
         # A place that nobody would wait for is no line to stand in.
