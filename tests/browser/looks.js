@@ -26,7 +26,8 @@ window.looks = (() => {
         found.push(walker.currentNode.data);
     for (const name of SAYING)
       for (const one of document.querySelectorAll(`[${name}]`))
-        if (!one.closest(APART)) found.push(one.getAttribute(name));
+        // A code stands as the title of its word (<data>), for whoever looks into records and logs.
+        if (!one.closest(APART) && !(name === "title" && one.localName === "data")) found.push(one.getAttribute(name));
     return found.map((text) => text.replace(/\s+/g, " ").trim()).filter(Boolean);
   }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 from kirotrio.access.audit import entries
+from kirotrio.web.console.audit_words import ACTIONS, told
 from kirotrio.web.console.guarding import reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
@@ -43,16 +44,8 @@ _FILTERS = (Filter("action", N_("What"), _THINGS), Filter("actor", N_("Who")), F
 async def audit(gateway: Gateway, visit: Visit) -> Runs:
     listing = listing_of(visit, filters=("action", "actor", "address"))
     listed = await entries(gateway.accounts.shared.database, listing)
-    return page(gateway, visit, "audit.html", view=ListView(AUDIT, listed, _COLUMNS, _FILTERS), told=told)
-
-
-def told(detail: Mapping[str, Any]) -> str:
-    """The details of a line in one line."""
-    return "; ".join(f"{name}: {_value(value)}" for name, value in detail.items())
-
-
-def _value(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    view = ListView(AUDIT, listed, _COLUMNS, _FILTERS)
+    return page(gateway, visit, "audit.html", view=view, actions=ACTIONS, told=partial(told, visit.speech))
 
 
 ROUTES = (reads(AUDIT, audit, OPERATOR),)

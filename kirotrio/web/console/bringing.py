@@ -19,6 +19,7 @@ from kirotrio.web.console.live import Live
 from kirotrio.web.console.pages import environment, page, redirect, said, with_csrf
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import OWNERS, Visit
+from kirotrio.web.console.words import ACCOUNT_KINDS
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
 
@@ -44,13 +45,6 @@ WAYS: Final[Mapping[str, str]] = {
 }
 """How one may sign in; the first two are social."""
 _SOCIAL: Final = ("google", "github")
-KINDS: Final[Mapping[str, str]] = {
-    "social": N_("Google or GitHub"),
-    "builder-id": "AWS Builder ID",
-    "identity-center": "AWS IAM Identity Center",
-    "external": N_("A company's own sign-in (Microsoft Entra)"),
-    "api-key": N_("An API key of the Kiro portal (ksk_…)"),
-}
 WHOSE: Final[Mapping[str, str]] = {
     "team": N_("The team's"),
     "mine": N_("Yours, private"),
@@ -120,7 +114,7 @@ def choices(visit: Visit, form: Form | None = None, *, setup: bool = False) -> d
     """What the dialog's template needs, with what was entered. An API key is never shown again."""
     names = ("way", "name", "start_url", "region", "domain", "whose", "address")
     entered = {name: form.raw(name)[:2000] if form is not None else "" for name in names}
-    return {"ways": WAYS, "social": _SOCIAL, "whose": WHOSE, "kinds": KINDS, "entered": entered, "setup": setup}
+    return {"ways": WAYS, "social": _SOCIAL, "whose": WHOSE, "kinds": ACCOUNT_KINDS, "entered": entered, "setup": setup}
 
 
 def _sign_in_page(
@@ -243,7 +237,7 @@ def _step(visit: Visit, view: View) -> Any:
         visit=visit,
         view=view,
         facts=view.facts,
-        kinds=KINDS,
+        kinds=ACCOUNT_KINDS,
         outcomes=OUTCOMES,
         tones=_TONES,
         address=f"{RUNNING}/{view.id}",

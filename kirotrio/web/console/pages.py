@@ -20,8 +20,9 @@ from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
 from kirotrio.web.console.languages import LANGUAGES, Speech
 from kirotrio.web.console.navigation import places
 from kirotrio.web.console.refusals import in_language
+from kirotrio.web.console.results import RESULTS, USAGE
 from kirotrio.web.console.visit import Visit
-from kirotrio.web.console.words import ROLES
+from kirotrio.web.console.words import ROLES, account_kind
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Reply
 
@@ -100,7 +101,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.globals.update(asset=asset, version=__version__, role_names=ROLES)
+    made.globals.update(asset=asset, version=__version__, role_names=ROLES, result_names=RESULTS, usage_names=USAGE)
+    made.globals["account_kind"] = account_kind
     made.filters.update(when=when, day=day, day_of=day_of, size=size, browser=browser_of)
     return made
 

@@ -15,6 +15,23 @@ USER_STATES: Final[Mapping[str, str]] = {
     "disabled": N_("Disabled"),
 }
 
+ACCOUNT_KINDS: Final[Mapping[str, str]] = {
+    "social": N_("Google or GitHub"),
+    "builder-id": "AWS Builder ID",
+    "identity-center": "AWS IAM Identity Center",
+    "external": N_("A company's own sign-in (Microsoft Entra)"),
+    "api-key": N_("An API key of the Kiro portal (ksk_…)"),
+}
+_PROVIDERS: Final = {"google": "Google", "github": "GitHub"}
+
+
+def account_kind(kind: str, provider: str) -> str:
+    """Through what one signs in to it: English, and in the catalogue where it is not a name."""
+    if kind == "social":
+        return _PROVIDERS.get(provider.lower()) or provider or ACCOUNT_KINDS[kind]
+    return ACCOUNT_KINDS.get(kind, kind)
+
+
 FROM_BELOW: Final = (
     N_("an operator has to approve this sign-in first"),
     N_("give your password once more for this"),
