@@ -69,8 +69,9 @@ class ConfirmationNeeded(KirotrioError):
         super().__init__("give your password once more for this")
 
 
-def refused() -> SignInRefused:
-    return SignInRefused("the name or the password is not right")
+def refused(*, named: bool = True) -> SignInRefused:
+    """`named`: a name was asked for as well; of whoever has signed in, only the password was."""
+    return SignInRefused("the name or the password is not right" if named else "the password is not right")
 
 
 def throttled(wait: float) -> SignInRefused:

@@ -90,7 +90,7 @@ class SigningIn(Ground):
 
     async def confirm(self, session: Session, password: str, address: str = "") -> Session:
         """The password again: then `is_confirmed` for five minutes. Raises SignInRefused as `sign_in` does."""
-        await self._proved(session.user.name, password, address or session.address)
+        await self._proved(session.user.name, password, address or session.address, named=False)
         now = self.now()
         await self._change(lambda link: sign_in_rows.touch(link, session.id, confirmed_at=now))
         return attrs.evolve(session, confirmed_at=now)
@@ -131,8 +131,9 @@ class SigningIn(Ground):
 
         return await self._change(work)
 
-    async def _proved(self, name: str, password: str, address: str) -> User:
-        """The active user of this name, whose password it is. Raises SignInRefused."""
+    async def _proved(self, name: str, password: str, address: str, *, named: bool = True) -> User:
+        """The active user of this name, whose password it is. Raises SignInRefused, for people who entered a name or,
+        without `named`, whose name was known."""
         now, slow = self.now(), slowed("name", name, address)
 
         def begin(connection: Connection) -> tuple[float, tuple[User, str] | None]:
@@ -161,7 +162,7 @@ class SigningIn(Ground):
 
         await self.database.write(end)
         if proved is None:
-            raise refused()
+            raise refused(named=named)
         return proved
 
     def _take_code(self, connection: Connection, user: User, code: str, now: float) -> bool:

@@ -13,6 +13,7 @@ from kirotrio.accounts.records import is_name
 from kirotrio.errors import BodyInvalid, NotFound, SettingsError
 from kirotrio.store.account_record import AccountRecord
 from kirotrio.web.console.accounts import GONE, LIST, ONE, find, show_one
+from kirotrio.web.console.form_problems import Problem, problem_of
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
@@ -60,9 +61,12 @@ async def disable(gateway: Gateway, visit: Visit, form: Form, account_id: str) -
 
 async def order(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:
     record = (await find(gateway, visit, account_id)).record
-    priority = form.number("priority")
-    if priority is None or priority > _LAST_PRIORITY:
-        raise BodyInvalid("priority", f"must be a whole number from 0 to {_LAST_PRIORITY}")
+    try:
+        priority = form.number("priority")
+        if priority is None or priority > _LAST_PRIORITY:
+            raise BodyInvalid("priority", f"must be a whole number from 0 to {_LAST_PRIORITY}")
+    except BodyInvalid as error:
+        return await show_one(gateway, visit, account_id, problem_of(visit.speech, error.message), form)
     await _update(gateway, visit, record, "account.order", priority=int(priority))
     visit.tell("The order of {name} was changed.", name=record.name)
     return _back(visit, form)
@@ -94,7 +98,8 @@ async def rename(gateway: Gateway, visit: Visit, form: Form, account_id: str) ->
         if name != record.name:
             await _change(gateway, visit, name, "account.rename", {"before": record.name}, work)
     except SettingsError as error:
-        return await show_one(gateway, visit, account_id, said(visit.speech, error.message), 400, name)
+        problem = Problem(said(visit.speech, error.message), "name")
+        return await show_one(gateway, visit, account_id, problem, form)
     visit.tell("{before} is called {name} now.", before=record.name, name=name)
     return _back(visit, form)
 

@@ -16,6 +16,8 @@ from kirotrio.store.user_record import Role
 from kirotrio.web import live
 from kirotrio.web.console.account_states import STATES, found_account, kept_account
 from kirotrio.web.console.bringing import choices as ways_to_bring
+from kirotrio.web.console.form_problems import NOTHING, Problem
+from kirotrio.web.console.forms import Form, entered
 from kirotrio.web.console.guarding import reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
@@ -106,9 +108,9 @@ async def events(gateway: Gateway, visit: Visit) -> Runs:
 
 
 async def show_one(
-    gateway: Gateway, visit: Visit, account_id: str, problem: str = "", status: int = 200, name: str = ""
+    gateway: Gateway, visit: Visit, account_id: str, problem: Problem = NOTHING, form: Form | None = None
 ) -> Runs:
-    """`name`: the new one that was entered, where there is a problem with it."""
+    """`form`: what was entered, where there is a problem with it."""
     pool = gateway.accounts
     listed, latest = await _read_one(gateway, visit, account_id)
     member = pool.kept(account_id)
@@ -117,7 +119,7 @@ async def show_one(
         gateway,
         visit,
         "account.html",
-        status=status,
+        status=400 if problem else 200,
         row=kept_account(pool, listed, _of(await _running(gateway), account_id)),
         record=listed.record,
         usage=usage,
@@ -126,7 +128,7 @@ async def show_one(
         latest=latest,
         may_change=visit.may(OWNERS),
         problem=problem,
-        name=name or listed.record.name,
+        entered=entered(form, name=listed.record.name, priority=str(listed.record.priority)),
     )
 
 

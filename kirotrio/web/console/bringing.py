@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import trio
+
 from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, PermissionDenied
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
@@ -58,6 +60,13 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "refused": N_("Refused"),
     "undone": N_("Not done"),
 }
+_WOULD: Final[Mapping[str, str]] = {
+    **OUTCOMES,
+    "imported": N_("Would be imported"),
+    "renewed": N_("Would be renewed"),
+    "refused": N_("Would be refused"),
+}
+"""Of a preview: nothing has happened yet."""
 _TONES: Final = {"imported": "good", "renewed": "good", "refused": "bad", "undone": "warn"}
 _GONE: Final = N_(
     "this sign-in or import is not known here any more: it has been over for a while, or was begun at another gateway"
@@ -140,7 +149,7 @@ async def take_import(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         from kirotrio.web.bringing.importing import ImportOrder, bring_import
 
-        order = ImportOrder(_reader(gateway, visit, form), bringer(visit, form), form.ticked("check"))
+        order = ImportOrder(await _reader(gateway, visit, form), bringer(visit, form), form.ticked("check"))
         task_id = await gateway.bringing.begin(
             visit.user.id, "import", partial(bring_import, gateway, order), setup=setup
         )
@@ -157,10 +166,11 @@ def _import_page(
     return page(gateway, visit, "import_accounts.html", status=status, bring=bring, problem=problem)
 
 
-def _reader(gateway: Gateway, visit: Visit, form: Form) -> Callable[[], Items]:
-    """What gives the accounts to be imported. Raises BodyInvalid where nothing is to be read, PermissionDenied for a
-    member who asks for the machine's."""
+async def _reader(gateway: Gateway, visit: Visit, form: Form) -> Callable[[], Items]:
+    """What gives the accounts to be imported. Raises BodyInvalid where nothing is to be read, NoDocument where that has
+    no account in it, PermissionDenied for a member who asks for the machine's."""
     from kirotrio.accounts.importing.gathering import entries_of, gather
+    from kirotrio.accounts.importing.shapes import accounts_in
 
     if form("from", most=20) == "machine":
         if not visit.user.is_operator:
@@ -173,6 +183,7 @@ def _reader(gateway: Gateway, visit: Visit, form: Form) -> Callable[[], Items]:
         raise BodyInvalid("document", "paste a document, or choose a file")
     if document.startswith(SQLITE):
         raise BodyInvalid("file", "is a database; `kirotrio accounts import FILE` reads it where it lies")
+    await trio.to_thread.run_sync(accounts_in, document)  # what is wrong with the whole is told beside the form
     return lambda: entries_of(document, _FILE if file else _PASTED)
 
 
@@ -238,8 +249,8 @@ def _step(visit: Visit, view: View) -> Any:
         view=view,
         facts=view.facts,
         kinds=ACCOUNT_KINDS,
-        outcomes=OUTCOMES,
-        tones=_TONES,
+        outcomes=_WOULD if view.step == "preview" else OUTCOMES,
+        tones={**_TONES, "imported": "", "renewed": ""} if view.step == "preview" else _TONES,
         address=f"{RUNNING}/{view.id}",
         csrf=with_csrf(visit),
     )

@@ -70,6 +70,14 @@ class Form:
         return value
 
 
+def entered(form: Form | None, *names: str, **there: str) -> dict[str, str]:
+    """What the fields of a page hold: what was entered, else what is there ("" for `names`)."""
+    return {
+        name: form.raw(name).strip() if form is not None and name in form.fields else value
+        for name, value in {**dict.fromkeys(names, ""), **there}.items()
+    }
+
+
 async def read_form(gateway: Gateway, incoming: Incoming) -> Form:
     """Raises BodyInvalid, TooLarge, Overloaded, DeadlineExceeded."""
     kind = incoming.headers.get("content-type", "").partition(";")[0].strip().lower()

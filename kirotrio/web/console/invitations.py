@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kirotrio.errors import SettingsError
 from kirotrio.store.user_record import Role
-from kirotrio.web.console.forms import Form
+from kirotrio.web.console.forms import Form, entered
 from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
@@ -27,13 +27,22 @@ _COLUMNS = (
 )
 
 
-async def invitations(gateway: Gateway, visit: Visit, problem: str = "", status: int = 200, made: str = "") -> Runs:
+async def invitations(
+    gateway: Gateway,
+    visit: Visit,
+    problem: str = "",
+    status: int = 200,
+    made: str = "",
+    form: Form | None = None,
+) -> Runs:
+    """`form`: what was entered, where there is a problem with it."""
     people = await people_of(gateway)
     listed = await people.invitations(listing_of(visit, filters=("role",)))
     view = ListView(INVITATIONS, listed, _COLUMNS, (Filter("role", N_("Role"), ROLES),))
     return page(
         gateway, visit, "invitations.html", status=status, view=view, roles=ROLES, problem=problem, made=made,
         now=people.now(), registration=gateway.settings.users.registration,
+        entered=entered(form, "email", role=Role.MEMBER.value),
     )  # fmt: skip
 
 
@@ -44,7 +53,7 @@ async def invite(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         token = await people.invite(visit.actor, role, form("email"))
     except SettingsError as error:
-        return await invitations(gateway, visit, said(visit.speech, error.message), status_of(error))
+        return await invitations(gateway, visit, said(visit.speech, error.message), status_of(error), form=form)
     return await invitations(gateway, visit, made=f"{_origin(gateway, visit)}/console/invitation/{token}")
 
 

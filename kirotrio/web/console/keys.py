@@ -13,9 +13,9 @@ from kirotrio.access.windows import Window
 from kirotrio.errors import BodyInvalid, NotFound, SettingsError
 from kirotrio.store.key_record import KeyRecord
 from kirotrio.store.listing import Listing
+from kirotrio.web.console.form_problems import NOTHING, Problem, problem_of
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
-from kirotrio.web.console.key_problems import key_problem
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
 from kirotrio.web.console.pages import page, redirect
@@ -44,7 +44,7 @@ async def keys(gateway: Gateway, visit: Visit) -> Runs:
     return await _list(gateway, visit)
 
 
-async def _list(gateway: Gateway, visit: Visit, problem: str = "", form: Form | None = None) -> Runs:
+async def _list(gateway: Gateway, visit: Visit, problem: Problem = NOTHING, form: Form | None = None) -> Runs:
     """The list, and on it the dialog: open, with what was entered, where there is a problem with that."""
     listed = await gateway.keys.list(listing_of(visit, filters=("state",)), of=_of(visit))
     now = (await people_of(gateway)).now()
@@ -66,11 +66,13 @@ async def create(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         made = await gateway.keys.create(visit.actor, owner_id=await _owner_id(gateway, visit, form), **_read(form))
     except (SettingsError, BodyInvalid) as error:
-        return await _list(gateway, visit, key_problem(visit.speech, error.message), form)
+        return await _list(gateway, visit, problem_of(visit.speech, error.message), form)
     return _made(gateway, visit, made, new=True)
 
 
-async def key(gateway: Gateway, visit: Visit, key_id: str, problem: str = "", form: Form | None = None) -> Runs:
+async def key(
+    gateway: Gateway, visit: Visit, key_id: str, problem: Problem = NOTHING, form: Form | None = None
+) -> Runs:
     record = await _found(gateway, visit, key_id)
     now = (await people_of(gateway)).now()
     return page(
@@ -94,7 +96,7 @@ async def change(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Run
     except KeyGone as error:
         raise NotFound(error.message) from None
     except (SettingsError, BodyInvalid) as error:
-        return await key(gateway, visit, key_id, key_problem(visit.speech, error.message), form)
+        return await key(gateway, visit, key_id, problem_of(visit.speech, error.message), form)
     visit.tell("The key was changed.")
     return redirect(visit, f"{KEYS}/{key_id}")
 
@@ -114,7 +116,7 @@ async def revoke(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Run
 
 async def first_key(gateway: Gateway, visit: Visit) -> Runs:
     """The last step of the setup."""
-    return page(gateway, visit, "setup_key.html", problem="")
+    return page(gateway, visit, "setup_key.html", problem=NOTHING, name="")
 
 
 async def take_first_key(gateway: Gateway, visit: Visit, form: Form) -> Runs:
@@ -122,7 +124,8 @@ async def take_first_key(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         made = await gateway.keys.create(visit.actor, form("name"), owner_id=visit.user.id)
     except SettingsError as error:
-        return page(gateway, visit, "setup_key.html", status=400, problem=key_problem(visit.speech, error.message))
+        problem = problem_of(visit.speech, error.message)
+        return page(gateway, visit, "setup_key.html", status=400, problem=problem, name=form("name"))
     return _made(gateway, visit, made, new=True, step=3)
 
 

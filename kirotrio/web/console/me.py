@@ -6,7 +6,7 @@ import segno
 
 from kirotrio.access.members.outcomes import ConfirmationNeeded, SignInRefused
 from kirotrio.errors import SettingsError
-from kirotrio.web.console.forms import Form
+from kirotrio.web.console.forms import Form, entered
 from kirotrio.web.console.guarding import ENROL, changes, reads
 from kirotrio.web.console.pages import page, redirect, said
 from kirotrio.web.console.status import status_of
@@ -17,7 +17,8 @@ from kirotrio.web.incoming import Runs
 ME = "/console/me"
 
 
-async def me(gateway: Gateway, visit: Visit, problem: str = "", status: int = 200) -> Runs:
+async def me(gateway: Gateway, visit: Visit, problem: str = "", status: int = 200, form: Form | None = None) -> Runs:
+    """`form`: the name that was entered, where there is a problem with it."""
     people = await people_of(gateway)
     sessions = await people.sessions_of(visit.user.id)
     identities = await people.identities_of(visit.user.id)
@@ -29,6 +30,7 @@ async def me(gateway: Gateway, visit: Visit, problem: str = "", status: int = 20
         sessions=sessions,
         identities=identities,
         problem=problem,
+        entered=entered(form, display=visit.user.display),
         least=gateway.settings.users.password_length,
     )
 
@@ -37,7 +39,7 @@ async def take_name(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         await (await people_of(gateway)).set_display(visit.signed_in, form("display"), visit.address)
     except SettingsError as error:
-        return await me(gateway, visit, said(visit.speech, error.message), status_of(error))
+        return await me(gateway, visit, said(visit.speech, error.message), status_of(error), form)
     visit.tell("Your name was changed.")
     return redirect(visit, ME)
 

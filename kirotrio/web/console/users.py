@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kirotrio.errors import BodyInvalid, NotFound, SettingsError
 from kirotrio.store.user_record import Role, User
-from kirotrio.web.console.forms import Form
+from kirotrio.web.console.forms import Form, entered
 from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
@@ -28,13 +28,14 @@ _COLUMNS = (
 _FILTERS = (Filter("role", N_("Role"), ROLES), Filter("state", N_("State"), USER_STATES))
 
 
-async def users(gateway: Gateway, visit: Visit, problem: str = "", status: int = 200) -> Runs:
+async def users(gateway: Gateway, visit: Visit, problem: str = "", status: int = 200, form: Form | None = None) -> Runs:
+    """`form`: what was entered, where there is a problem with it. A password is never shown again."""
     listed = await (await people_of(gateway)).users(listing_of(visit, filters=("role", "state")))
     view = ListView(USERS, listed, _COLUMNS, _FILTERS)
     least = gateway.settings.users.password_length
     return page(
         gateway, visit, "users.html", status=status, view=view, roles=ROLES, states=USER_STATES, problem=problem,
-        least=least,
+        least=least, entered=entered(form, "name", "email", role=Role.MEMBER.value),
     )  # fmt: skip
 
 
@@ -45,18 +46,22 @@ async def create(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         made = await people.create_user(visit.actor, form("name", most=200), form.raw("password"), role, form("email"))
     except SettingsError as error:
-        return await users(gateway, visit, said(visit.speech, error.message), status_of(error))
+        return await users(gateway, visit, said(visit.speech, error.message), status_of(error), form)
     visit.tell("{name} is a user now.", name=made.name)
     return redirect(visit, _place(made))
 
 
-async def user(gateway: Gateway, visit: Visit, user_id: str, problem: str = "", status: int = 200) -> Runs:
+async def user(
+    gateway: Gateway, visit: Visit, user_id: str, problem: str = "", status: int = 200, form: Form | None = None
+) -> Runs:
+    """`form`: the name that was entered, where there is a problem with it."""
     people, found = await people_of(gateway), await _found(gateway, user_id)
     sessions, identities = await people.sessions_of(found.id), await people.identities_of(found.id)
     least = gateway.settings.users.password_length
     return page(
         gateway, visit, "user.html", status=status, user=found, sessions=sessions, identities=identities, roles=ROLES,
         states=USER_STATES, problem=problem, least=least,
+        entered=entered(form, name=found.name, display=found.display),
     )  # fmt: skip
 
 
@@ -91,7 +96,8 @@ async def change(gateway: Gateway, visit: Visit, form: Form, user_id: str) -> Ru
             case _:
                 raise BodyInvalid("do", "is none of the things that this form can do")
     except SettingsError as error:
-        return await user(gateway, visit, found.id, said(visit.speech, error.message), status_of(error))
+        named = form if do == "name" else None
+        return await user(gateway, visit, found.id, said(visit.speech, error.message), status_of(error), named)
     if after is not None and (after.role, after.state) == (found.role, found.state):
         visit.tell("{name} was so already: nothing was changed.", "note", name=found.name)
     else:

@@ -36,6 +36,7 @@ FROM_BELOW: Final = (
     N_("an operator has to approve this sign-in first"),
     N_("give your password once more for this"),
     N_("the name or the password is not right"),
+    N_("the password is not right"),
     N_("this code is not right; look whether the clocks agree, and enter the next one"),
     N_("this form was sent by another site; open the page itself and send it from there"),
     N_("this gateway is set up already; sign in"),

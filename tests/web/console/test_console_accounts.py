@@ -94,6 +94,11 @@ async def test_the_order_is_changed_and_nonsense_is_refused(stack):
         assert list(cards((await anna.open(LIST)).text)) == ["spare", "main"]
         for nonsense in ("", "-1", "x", "1000001"):
             assert (await anna.send(f"{LIST}/{member.key}/order", {"priority": nonsense})).status_code == 400
+        wrong = await anna.send(f"{LIST}/{member.key}/order", {"priority": "-7"})
+        assert notice(wrong).startswith("Order: must be"), "the page calls it Order"
+        field = re.search(r'<input id="priority"[^>]*>', wrong.text)[0]
+        for part in ('value="-7"', 'aria-invalid="true"', 'aria-describedby="problem order-hint"', "autofocus"):
+            assert part in field, field
         assert s.member("spare").priority == 1
 
 

@@ -60,15 +60,17 @@ async def test_what_would_happen_is_shown_first_and_then_done(stack):
         address = await previewed(anna, json.dumps(document))
         page = await until(anna, address, "nothing has been changed yet")
         told = text(page)
-        assert "Imported: 1" in told
+        assert "Would be imported: 1" in told
+        assert "Imported" not in told, "nothing has been changed yet"
         assert "There already: 1" in told
-        assert "Refused: 1" in told
+        assert "Would be refused: 1" in told
         assert "fresh" in told
         assert [member.name for member in s.gateway.accounts.present()] == ["main"]
         assert await noted(s) == []
         assert (await anna.send(f"{address}/answer", {"answer": "everything"})).status_code == 400
         await anna.send(f"{address}/answer", {"answer": "take"})
         done = await until(anna, address, "The import is done")
+        assert "Imported: 1" in text(done)
         assert sorted(member.name for member in s.gateway.accounts.present()) == ["fresh", "main"]
         assert await noted(s) == [("account.import", "fresh", "anna")]
         assert (await http.post("/a/fresh/v1/messages", json=question())).status_code == 200
@@ -92,7 +94,7 @@ async def test_a_file_is_read_as_what_was_pasted_is(stack):
             "POST", IMPORT, data=fields, files={"file": ("accounts.json", lines)}, headers={"origin": s.url}
         )
         assert answer.status_code == 303, notice(answer)
-        assert "the file" in text(await until(anna, answer.headers["location"], "Imported: 1"))
+        assert "the file" in text(await until(anna, answer.headers["location"], "Would be imported: 1"))
         database = {"file": ("data.sqlite3", b"SQLite format 3\0" + bytes(100))}
         refused = await anna.request("POST", IMPORT, data=fields, files=database, headers={"origin": s.url})
         assert refused.status_code == 400
@@ -108,7 +110,27 @@ async def test_nothing_is_no_document(stack, document):
         assert (await anna.send(IMPORT, {"document": document, "from": "document"})).status_code == 400
 
 
-@pytest.mark.parametrize("document", ["no JSON", "{}", '[{"refreshToken": "short"}]'])
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        (
+            '[\n  {"refreshToken": "x",}\n]',
+            "It is not JSON (line 2, column 23); JSON, or one JSON object on each line, was expected",
+        ),
+        ("{}", "No account is in it: none of its objects has a refreshToken or apiKey"),
+    ],
+)
+async def test_a_document_that_is_none_is_told_beside_the_form_with_its_place(stack, document, problem):
+    async with stack([kept("main")]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open(IMPORT)
+        answer = await anna.send(IMPORT, {"document": document, "from": "document", "whose": "mine"})
+    assert (answer.status_code, notice(answer)) == (400, problem)
+    assert "refreshToken&#34;: &#34;x" not in answer.text, "what was pasted is secret"
+
+
+@pytest.mark.parametrize("document", ['[{"refreshToken": "short"}]'])
 async def test_where_nothing_can_be_taken_nothing_is_asked(stack, document):
     async with stack([kept("main")]) as s:
         anna = browser(s)
@@ -165,7 +187,7 @@ async def test_only_operators_look_on_the_gateways_machine(stack):
         assert "kiro-cli" not in page.text
         assert (await ben.send(IMPORT, {"from": "machine"})).status_code == 403
         address = await previewed(anna, "", **{"from": "machine", "follow": "yes", "whose": "lent"})
-        await until(anna, address, "Imported: 1")
+        await until(anna, address, "Would be imported: 1")
         await anna.send(f"{address}/answer", {"answer": "take"})
         await until(anna, address, "The import is done")
         record = s.member("fresh").record

@@ -7,6 +7,7 @@ import time
 from html import unescape
 
 import httpx
+import pytest
 import trio
 from support.console import PASSWORD, Browser, browser, kept_fields, let_confirmation_end, notice
 from support.stack import Stack, question
@@ -294,3 +295,25 @@ async def test_an_account_that_settings_name_is_not_offered_for_a_key(stack):
         (named,) = s.gateway.accounts.present()
         assert named.record is None
         assert f'<option value="{named.name}">' not in (await someone.open("/console/keys")).text
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"expires": "2001-01-01"}, "expires"),
+        ({"networks": "nowhere"}, "networks"),
+        ({"limit-day-tokens": "many"}, "limit-day-tokens"),
+        ({"max_concurrent": "-1"}, "max_concurrent"),
+    ],
+)
+async def test_the_field_that_is_wrong_is_marked_described_and_begun_at(stack, wrong, name):
+    async with stack() as s:
+        anna = await operator(s)
+        await anna.open("/console/keys")
+        answer = await anna.send("/console/keys", {"name": "mine", **wrong})
+    assert answer.status_code == 400
+    marked = re.findall(r'<(?:input|textarea)[^>]* aria-invalid="true"[^>]*>', answer.text)
+    assert len(marked) == 1, marked
+    assert f'name="{name}"' in marked[0]
+    assert re.search(r'aria-describedby="problem\b[^"]*" autofocus', marked[0])
+    assert answer.text.count('id="problem"') == 1

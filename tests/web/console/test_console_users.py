@@ -104,6 +104,7 @@ async def test_who_makes_an_operator_gives_the_password_again_and_loses_nothing_
         assert held == {name: [value] for name, value in fields.items()}
         wrong = await anna.send("/console/users", {**held, AGAIN: "not mine"})
         assert (wrong.status_code, kept_fields(wrong)) == (401, held)
+        assert notice(wrong) == "The password is not right", "no name was asked for"
         assert await s.gateway.people.user_named("bert") is None
         assert (await anna.send("/console/users", {**held, AGAIN: PASSWORD})).status_code == 303
         assert (await s.gateway.people.user_named("bert")).role == "operator"
@@ -220,3 +221,26 @@ async def test_a_user_is_renamed_and_stays_signed_in(stack):
         after = await s.gateway.people.user(user.id)
         assert (after.name, after.display, after.version) == ("benny", "Ben Ny", user.version)
         assert "Ben Ny" in (await ben.open("/console/me")).text
+
+
+async def test_what_was_entered_of_a_person_stays_where_it_is_refused_and_no_password_does(stack):
+    async with stack(users={"registration": "invitation"}) as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open("/console/users")
+        fields = {"name": "a b", "password": "never shown again", "role": "viewer", "email": "bert@example.org"}
+        refused = await anna.send("/console/users", fields)
+        assert refused.status_code == 400
+        assert 'value="a b"' in refused.text
+        assert '<option value="viewer" selected>' in refused.text
+        assert 'value="bert@example.org"' in refused.text
+        assert "never shown again" not in refused.text
+        await anna.send("/console/users", {"name": "bert", "password": OTHER, "role": "member"})
+        place = address_of((await anna.open("/console/users")).text, "bert")
+        refused = await anna.send(place, {"do": "name", "name": "c d", "display": "Cee"})
+        assert (refused.status_code, 'value="c d"' in refused.text, 'value="Cee"' in refused.text) == (400, True, True)
+        refused = await anna.send("/console/me/name", {"display": "x" * 129})
+        assert (refused.status_code, "x" * 129 in refused.text) == (400, True)
+        refused = await anna.send("/console/invitations", {"role": "viewer", "email": "e" * 321})
+        assert (refused.status_code, "e" * 321 in refused.text) == (400, True)
+        assert '<option value="viewer" selected>' in refused.text
