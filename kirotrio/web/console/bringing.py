@@ -17,7 +17,7 @@ from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, Permiss
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import ENGLISH, N_, Speech
-from kirotrio.web.console.live import Live
+from kirotrio.web.console.live import OVER, Live
 from kirotrio.web.console.pages import environment, page, redirect, said, with_csrf
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import OWNERS, Visit
@@ -203,12 +203,21 @@ async def show(gateway: Gateway, visit: Visit, task_id: str, problem: str = "") 
 
 
 async def events(gateway: Gateway, visit: Visit, task_id: str) -> Runs:
-    await _view(gateway, visit, task_id)
+    """How far it is, until it is over. What nobody knows here any more (the gateway was started anew, which ends it) is
+    told as well: its page is still open."""
 
     async def tell() -> dict[str, str]:
-        view = await _view(gateway, visit, task_id)
+        try:
+            view = await _view(gateway, visit, task_id)
+        except NotFound as error:
+            lost = (
+                environment()
+                .get_template("bringing_lost.html")
+                .render(_=visit.speech, message=_words(visit, error.message))
+            )
+            return {"step": lost, "note": "", OVER: OVER}
         told = {"step": _step(visit, view), "note": _note(visit, view)}
-        return told if view.running else {**told, "gone": "over"}
+        return told if view.running else {**told, OVER: OVER}
 
     return Live(gateway, visit, tell)
 

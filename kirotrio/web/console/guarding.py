@@ -14,6 +14,7 @@ from kirotrio.access.members.outcomes import ConfirmationNeeded, SignInRefused
 from kirotrio.errors import KirotrioError, PermissionDenied
 from kirotrio.web.console.failures import failure, fault
 from kirotrio.web.console.forms import TOKEN, Form, read_form
+from kirotrio.web.console.live import gone, listens
 from kirotrio.web.console.origin import check_origin, check_token
 from kirotrio.web.console.pages import page, redirect, said, with_next
 from kirotrio.web.console.status import status_of
@@ -84,6 +85,8 @@ def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False)
                 check_origin(incoming.headers)
             visit = await open_visit(gateway, incoming)
             if roles is not None:
+                if listens(incoming) and not _may(visit, roles):
+                    return gone(visit)
                 if visit.session is None:
                     return _to_sign_in(visit, form=form)
                 if visit.session.needs_enrolment and not incoming.path.startswith(ENROL):
@@ -99,6 +102,10 @@ def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False)
             return fault(gateway, visit, incoming, error)
 
     return endpoint
+
+
+def _may(visit: Visit, roles: frozenset[str]) -> bool:
+    return visit.may(roles) and not visit.signed_in.needs_enrolment
 
 
 def _to_sign_in(visit: Visit, *, form: bool) -> Runs:

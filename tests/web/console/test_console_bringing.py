@@ -252,11 +252,13 @@ async def test_somebody_elses_sign_in_is_not_found(stack):
         await anna.open("/console")
         for answer in (
             await anna.open(address),
-            await anna.open(f"{address}/events"),
             await anna.send(f"{address}/cancel"),
             await anna.send(f"{address}/answer", {"answer": "x"}),
         ):
             assert answer.status_code == 404
+        told = (await anna.open(f"{address}/events", accept="text/event-stream")).text
+        assert "not known here any more" in told
+        assert told.endswith("event: over\ndata: over\n\n"), "the page asks no more"
         assert "enter the code there" in text(await ben.open(address))
 
 
@@ -363,6 +365,5 @@ async def test_what_changes_is_sent_while_one_looks(stack):
                     heard += line + "\n"
                     if "enter the code there" in heard:
                         s.simulator.sign_ins.person.does = "agree"
-                    if "event: gone" in heard:
-                        break
-    assert "Signed in" in heard
+    assert "Signed in" in heard.split("event: step")[-1]
+    assert heard.endswith("event: over\ndata: over\n\n"), "it ended by itself"

@@ -1,13 +1,15 @@
-"""Live parts: what changes is sent, silence is broken by comments, and it ends with the sign-in or the gateway."""
+"""Live parts: what changes is sent, silence is broken, and it ends with the sign-in or the gateway."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import trio
-from support.console import browser
+from support.console import PASSWORD, browser
 
-from kirotrio.web.console.live import Live, event
+from kirotrio.access.audit import COMMAND_LINE
+from kirotrio.store.user_record import Role
+from kirotrio.web.console.live import OVER, Live, event
 from kirotrio.web.console.visit import open_visit
 from kirotrio.web.incoming import Incoming
 
@@ -65,8 +67,33 @@ async def test_only_what_changed_is_sent(stack):
             await Live(s.gateway, visit, tell, every=0.01).run(told)
     assert told.said.count(b"event: count") == 2
     assert told.said.count(b"event: same") == 1
-    assert told.said.endswith(event("gone", "gone"))
     assert told.ended
+    assert b"gone" not in told.said, "a gateway that stops is no reason for the page to ask no more"
+
+
+async def test_once_all_is_told_it_ends_with_that(stack):
+    async with stack() as s:
+        visit, told = await signed_in(s), Told()
+
+        async def tell() -> dict[str, str]:
+            return {"step": "done", OVER: OVER}
+
+        with trio.fail_after(20):
+            await Live(s.gateway, visit, tell).run(told)
+    assert told.ended
+    assert told.said.endswith(event("step", "done") + event("over", "over"))
+
+
+async def test_a_page_that_listens_though_its_person_may_not_is_told_so_once(stack):
+    async with stack() as s:
+        await browser(s).set_up("anna")
+        await s.gateway.people.create_user(COMMAND_LINE, "vera", PASSWORD, Role.VIEWER)
+        vera = browser(s)
+        await vera.sign_in("vera")
+        for who in (browser(s), vera):
+            answer = await who.open("/console/streams/events", accept="text/event-stream")
+            assert (answer.status_code, answer.content) == (200, event("gone", "gone"))
+            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
 
 
 async def test_it_ends_once_the_person_is_signed_out(stack, monkeypatch):
@@ -86,7 +113,7 @@ async def test_it_ends_once_the_person_is_signed_out(stack, monkeypatch):
         assert told.said.endswith(event("gone", "gone"))
 
 
-async def test_silence_is_broken_by_comments(stack, monkeypatch):
+async def test_silence_is_broken_by_an_event(stack, monkeypatch):
     monkeypatch.setattr("kirotrio.web.console.live._KEEP_ALIVE", 0.05)
     async with stack() as s:
         visit, told = await signed_in(s), Told()
@@ -97,6 +124,6 @@ async def test_silence_is_broken_by_comments(stack, monkeypatch):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Live(s.gateway, visit, tell, every=0.01).run, told)
             with trio.fail_after(20):
-                while b": here\n\n" not in told.said:
+                while event("here", "here") not in told.said:
                     await told.more.wait()
             nursery.cancel_scope.cancel()

@@ -1,0 +1,142 @@
+"""Live parts in a real browser: they come back after the gateway was away, say so meanwhile, and end with the sign-in."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+import attrs
+import httpx
+import trio
+from support.chromium import PASSWORD, browse, check_accessible, check_fits, picture, set_up
+from support.stack import KEY, question
+
+from kirotrio.web.serving import Stop, serve_gateway
+
+LOST = "[data-lost]"
+
+
+class Restarted:
+    """The gateway of a stack, which a browser's thread stops and starts again at the same port."""
+
+    def __init__(self, stack) -> None:
+        self.stack = stack
+        settings = stack.settings
+        self.settings = attrs.evolve(settings, server=attrs.evolve(settings.server, port=stack.port))
+        self.stop = stack.stop
+
+    def away(self) -> None:
+        trio.from_thread.run(self._away)
+
+    async def _away(self) -> None:
+        self.stop.asked.set()
+        with trio.fail_after(20):
+            while await self._answers():
+                await trio.sleep(0.05)
+
+    async def _answers(self) -> bool:
+        try:
+            (await trio.open_tcp_stream("127.0.0.1", self.stack.port)).socket.close()
+        except OSError:
+            return False
+        return True
+
+    def back(self) -> None:
+        trio.from_thread.run(self._back)
+
+    async def _back(self) -> None:
+        self.stop = Stop()
+        log, surroundings = self.stack.log, self.stack.surroundings
+        await self.stack.nursery.start(partial(serve_gateway, self.settings, surroundings, log, stop=self.stop))
+
+
+def ask(url: str) -> None:
+    """One answer that runs until it is ended."""
+    body = question("[[stall_after=1]]", stream=True)
+    with httpx.Client(trust_env=False, timeout=60, headers={"x-api-key": KEY}) as http:
+        with http.stream("POST", f"{url}/v1/messages", json=body) as answer:
+            for _ in answer.iter_bytes():
+                pass
+
+
+async def test_a_live_part_comes_back_after_the_gateway_was_started_anew(stack):
+    async with stack() as s:
+        gateway = Restarted(s)
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console/streams")
+            page.get_by_text("No answer is running.").wait_for()
+            status = page.get_by_role("status").and_(page.locator(LOST))
+            assert status.inner_text() == ""
+            gateway.away()
+            status.get_by_text("Not connected to the gateway. This is how it was at").wait_for()
+            check_accessible(page)
+            picture(page, "live-not-connected")
+            page.set_viewport_size({"width": 390, "height": 740})
+            check_fits(page)
+            picture(page, "live-not-connected-phone")
+            gateway.back()
+            page.wait_for_function("() => document.querySelector('[data-lost]').textContent === ''")
+            asking = threading.Thread(target=ask, args=(s.url,))
+            asking.start()
+            page.locator("#answers").get_by_text("claude-sonnet-4-5").wait_for()  # nothing was reloaded
+            page.get_by_role("button", name="End the answer").click()
+            page.get_by_text("The answer was ended.").wait_for()
+            asking.join()
+
+        await browse(work)
+
+
+async def test_a_proxys_errors_while_the_gateway_is_away_are_outlasted(stack):
+    async with stack() as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console")
+            page.locator("#now").wait_for()
+            tries = []
+
+            def fail(route):
+                tries.append(route)
+                if len(tries) < 3:
+                    route.fulfill(status=502, body="bad gateway")
+                else:
+                    route.continue_()
+
+            page.route("**/overview/events", fail)
+            page.reload()
+            page.get_by_text("Not connected to the gateway.").wait_for()
+            page.wait_for_function("() => document.querySelector('[data-lost]').textContent === ''")
+            assert len(tries) == 3
+
+        await browse(work)
+
+
+async def test_who_signed_out_elsewhere_is_told_so_and_comes_back_to_the_page(stack):
+    async with stack() as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console/accounts?size=10")
+            page.get_by_role("table").wait_for()
+            other = page.context.new_page()
+            other.goto(f"{s.url}/console/me")
+            other.get_by_role("button", name="Sign out").click()
+            other.wait_for_url("**/sign-in")
+            status = page.get_by_role("status")
+            status.get_by_text("Your sign-in here has ended").wait_for()
+            assert not page.get_by_role("table").is_visible()
+            check_accessible(page)
+            picture(page, "live-signed-out")
+            asked = []
+            page.on("request", lambda request: asked.append(request.url))
+            page.wait_for_timeout(4000)
+            assert asked == [], "it asks no more"
+            status.get_by_role("link", name="Sign in").click()
+            page.get_by_label("Name", exact=True).fill("anna")
+            page.get_by_label("Password", exact=True).fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url("**/console/accounts?size=10")
+
+        await browse(work)
