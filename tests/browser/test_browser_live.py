@@ -1,4 +1,4 @@
-"""Live parts in a real browser: they come back after the gateway was away, say so meanwhile, and end with the sign-in."""
+"""Live parts in a browser: they come back after the gateway was away, say so meanwhile, and end with the sign-in."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import attrs
 import httpx
 import trio
 from support.chromium import PASSWORD, browse, check_accessible, check_fits, picture, set_up
+from support.several import kept
 from support.stack import KEY, question
 
 from kirotrio.web.serving import Stop, serve_gateway
@@ -31,7 +32,7 @@ class Restarted:
     async def _away(self) -> None:
         self.stop.asked.set()
         with trio.fail_after(20):
-            while await self._answers():
+            while await self._answers():  # noqa: ASYNC110 - the other side of a socket has no event
                 await trio.sleep(0.05)
 
     async def _answers(self) -> bool:
@@ -114,7 +115,7 @@ async def test_a_proxys_errors_while_the_gateway_is_away_are_outlasted(stack):
 
 
 async def test_who_signed_out_elsewhere_is_told_so_and_comes_back_to_the_page(stack):
-    async with stack() as s:
+    async with stack([kept("main")]) as s:
 
         def work(page):
             set_up(page, s.url, KEY)
