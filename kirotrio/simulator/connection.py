@@ -204,10 +204,11 @@ class Connection:
             data = waiting + _chunk(item.frames)
             if following is Ending.FINISH:
                 data += self._http.send(h11.EndOfMessage()) or b""
+                self._enter(record, Phase.ENDING)
             waiting = b""
             await self._send_split(data, stream.split, record)
             record.events_sent += item.events
-            if item.events and record.phase is not Phase.STREAMING:
+            if item.events and record.phase not in (Phase.STREAMING, Phase.ENDING):
                 self._enter(record, Phase.STREAMING)
             item = following
         if item is Ending.STALL:

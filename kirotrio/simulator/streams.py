@@ -48,6 +48,8 @@ class Phase(enum.Enum):
     BEFORE_FIRST_EVENT = "before_first_event"
     STREAMING = "streaming"
     STALLED = "stalled"
+    ENDING = "ending"
+    """Its last bytes are on their way, so that whoever reads them may begin the next one before this one is closed."""
 
 
 @frozen

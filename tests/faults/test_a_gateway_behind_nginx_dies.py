@@ -21,7 +21,7 @@ from support.gateways import ready, until, world
 from support.several import kept
 from support.stack import KEY, question
 
-from kirotrio.simulator import State
+from kirotrio.simulator import Phase, State
 from kirotrio.store import gateway_rows as rows
 from kirotrio.store import leases
 from kirotrio.store.database import Database, database_url
@@ -57,7 +57,7 @@ async def test_the_others_go_on_and_every_limit_holds(tmp_path: Path, postgresql
             while True:
                 running: Counter[str] = Counter()
                 for stream in w.simulator.streams:
-                    if stream.state is State.OPEN:
+                    if stream.state is State.OPEN and stream.phase is not Phase.ENDING:
                         running[stream.account] += 1
                 for name, count in running.items():
                     most[name] = max(most[name], count)
@@ -203,7 +203,13 @@ async def test_workers_on_a_postgresql_share_what_gateways_share(
         async def watch() -> None:
             nonlocal most
             while True:
-                most = max(most, sum(stream.state is State.OPEN for stream in w.simulator.streams))
+                most = max(
+                    most,
+                    sum(
+                        stream.state is State.OPEN and stream.phase is not Phase.ENDING
+                        for stream in w.simulator.streams
+                    ),
+                )
                 await trio.sleep(0.005)
 
         async with trio.open_nursery() as nursery:

@@ -317,8 +317,8 @@ def test_stopped_at_any_step_the_state_is_the_old_one_or_the_new(
 ) -> None:
     fill(database, vault, "theirs")
     old, new = dump(database), _content(pair)
-    # Each takes all the steps before it again: every second one with SQLite, and fewer with a server, which takes longer
-    # and differs only in what a transaction is.
+    # Each takes all the steps before it again: every second one with SQLite, and fewer with a server, which takes
+    # longer and differs only in what a transaction is.
     for last in count(1, 2 if place.is_sqlite else 9):
         try:
             with faults(Steps(last)):
