@@ -9,12 +9,15 @@ import attrs
 import httpx
 import trio
 from support.chromium import PASSWORD, browse, check_accessible, check_fits, picture, set_up
+from support.looks import check_chinese, with_language
 from support.several import kept
 from support.stack import KEY, question
 
+from kirotrio.web.console.languages import CHINESE
 from kirotrio.web.serving import Stop, serve_gateway
 
 LOST = "[data-lost]"
+CONNECTED = "() => document.querySelector('[data-lost]').textContent === ''"
 
 
 class Restarted:
@@ -78,7 +81,7 @@ async def test_a_live_part_comes_back_after_the_gateway_was_started_anew(stack):
             check_fits(page)
             picture(page, "live-not-connected-phone")
             gateway.back()
-            page.wait_for_function("() => document.querySelector('[data-lost]').textContent === ''")
+            page.wait_for_function(CONNECTED)
             asking = threading.Thread(target=ask, args=(s.url,))
             asking.start()
             page.locator("#answers").get_by_text("claude-sonnet-4-5").wait_for()  # nothing was reloaded
@@ -108,13 +111,70 @@ async def test_a_proxys_errors_while_the_gateway_is_away_are_outlasted(stack):
             page.route("**/overview/events", fail)
             page.reload()
             page.get_by_text("Not connected to the gateway.").wait_for()
-            page.wait_for_function("() => document.querySelector('[data-lost]').textContent === ''")
+            page.wait_for_function(CONNECTED)
             assert len(tries) == 3
 
         await browse(work)
 
 
-async def test_who_signed_out_elsewhere_is_told_so_and_comes_back_to_the_page(stack):
+async def test_who_signed_out_while_the_gateway_was_away_is_told_so_in_their_language(stack):
+    async with stack() as s:
+        gateway = Restarted(s)
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console")
+            with_language(page, CHINESE)
+            page.locator("#now").wait_for()
+            gateway.away()
+            page.locator(LOST).get_by_text("未连接到网关").wait_for()
+            check_chinese(page, known=("anna",))
+            page.emulate_media(color_scheme="dark")
+            check_accessible(page)
+            picture(page, "live-not-connected-dark")
+            page.context.clear_cookies()
+            gateway.back()
+            page.locator(LOST).get_by_text("您在此处的登录已结束").wait_for()
+            assert not page.locator("#now").is_visible()
+            check_chinese(page, known=("anna",))
+            check_accessible(page)
+            picture(page, "live-signed-out-dark")
+
+        await browse(work)
+
+
+async def test_a_silent_line_is_made_anew_and_keeps_what_was_entered_and_a_lost_sign_in_is_said(stack):
+    async with stack(accounts={"refresh_token": ""}) as s:
+        gateway, s.simulator.sign_ins.person.does = Restarted(s), "never"
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.clock.install()
+            page.goto(f"{s.url}/console/accounts/sign-in")
+            page.get_by_role("radio", name="Google").first.check()
+            page.locator("main input[name=address]").first.check()
+            page.locator("main").get_by_role("button", name="Sign in", exact=True).click()
+            field = page.get_by_label("The address that the browser ended at")
+            field.fill("http://localhost:1/half")
+            with page.expect_response("**/events") as again:
+                page.clock.fast_forward(41_000)
+                page.clock.fast_forward(1_500)
+            assert again.value.status == 200
+            page.wait_for_timeout(1500)
+            assert field.input_value() == "http://localhost:1/half", "what is the same is not put in again"
+            gateway.away()
+            gateway.back()
+            page.clock.fast_forward(5_000)
+            page.get_by_text("is not known here any more").wait_for()
+            check_accessible(page)
+            picture(page, "live-lost-sign-in")
+            page.get_by_role("link", name="To the accounts").click()
+            page.wait_for_url("**/console/accounts")
+
+        await browse(work)
+
+
+async def test_who_signed_out_elsewhere_elsewhere_is_told_so_and_comes_back_to_the_page(stack):
     async with stack([kept("main")]) as s:
 
         def work(page):
