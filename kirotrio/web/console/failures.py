@@ -6,6 +6,7 @@ from typing import Final
 
 from kirotrio.errors import KirotrioError
 from kirotrio.web.console.languages import N_, Speech, choose
+from kirotrio.web.console.origin import FormOutdated
 from kirotrio.web.console.pages import page, said
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import Visit
@@ -26,6 +27,8 @@ _TITLES: Final = {
     503: N_("Not available at the moment"),
 }
 
+_OUTDATED: Final = N_("This page is out of date")
+
 
 def failure(gateway: Gateway, visit: Visit | None, incoming: Incoming, error: KirotrioError) -> Reply:
     """The page of an error. `visit` is None where it was met ahead of knowing whose it is."""
@@ -38,7 +41,7 @@ def failure(gateway: Gateway, visit: Visit | None, incoming: Incoming, error: Ki
         "failure.html",
         status=status,
         headers=headers,
-        title=_TITLES.get(status, _TITLES[500]),
+        title=_OUTDATED if isinstance(error, FormOutdated) else _TITLES.get(status, _TITLES[500]),
         message=said(shown.speech, error.message),
         request_id="",
     )

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 from kirotrio.access.members.outcomes import ConfirmationNeeded, SignInRefused
 from kirotrio.errors import KirotrioError, PermissionDenied
+from kirotrio.web.console.carrying import ENDED, came_from, carried, send_again, sign_in_page
 from kirotrio.web.console.failures import failure, fault
 from kirotrio.web.console.forms import TOKEN, Form, read_form
 from kirotrio.web.console.live import gone, listens
-from kirotrio.web.console.origin import check_origin, check_token
+from kirotrio.web.console.origin import FormOutdated, check_origin, check_token
 from kirotrio.web.console.pages import page, redirect, said, with_next
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import EVERYONE, Visit, open_visit, people_of
@@ -47,7 +48,14 @@ def changes(path: str, takes: Shows, roles: frozenset[str] | None = EVERYONE) ->
     """Where a form of these roles goes: only from our own pages, with their token (`csrf`, or X-CSRF-Token of htmx)."""
 
     async def answer(gateway: Gateway, visit: Visit, **parts: str) -> Runs:
-        form = await _own_form(gateway, visit)
+        form = await read_form(gateway, visit.incoming)
+        try:
+            check_token(visit.incoming.headers.get("x-csrf-token") or form(TOKEN), visit.csrf)
+        except FormOutdated as error:
+            # From one of our pages (`check_origin`), whose person signed in anew since: they see it, and send it.
+            if roles is None or (kept := carried(visit, form)) is None:
+                raise
+            return send_again(gateway, visit, kept, status_of(error))
         if roles is not None and AGAIN in form.fields:
             try:
                 password = form.raw(AGAIN)
@@ -71,12 +79,6 @@ def _asking(gateway: Gateway, visit: Visit, form: Form, error: KirotrioError, pr
     return page(gateway, visit, "confirm.html", status=status_of(error), kept=kept, again=AGAIN, problem=problem)
 
 
-async def _own_form(gateway: Gateway, visit: Visit) -> Form:
-    form = await read_form(gateway, visit.incoming)
-    check_token(visit.incoming.headers.get("x-csrf-token") or form(TOKEN), visit.csrf)
-    return form
-
-
 def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False) -> Callable[..., Awaitable[Runs]]:
     async def endpoint(gateway: Gateway, incoming: Incoming, **parts: str) -> Runs:
         visit: Visit | None = None
@@ -88,7 +90,7 @@ def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False)
                 if listens(incoming) and not _may(visit, roles):
                     return gone(visit)
                 if visit.session is None:
-                    return _to_sign_in(visit, form=form)
+                    return await _to_sign_in(gateway, visit, form=form)
                 if visit.session.needs_enrolment and not incoming.path.startswith(ENROL):
                     return redirect(visit, ENROL)
                 if visit.session.user.role not in roles:
@@ -108,8 +110,15 @@ def _may(visit: Visit, roles: frozenset[str]) -> bool:
     return visit.may(roles) and not visit.signed_in.needs_enrolment
 
 
-def _to_sign_in(visit: Visit, *, form: bool) -> Runs:
-    return redirect(visit, SIGN_IN if form or visit.partial else with_next(SIGN_IN, visit.here))
+async def _to_sign_in(gateway: Gateway, visit: Visit, *, form: bool) -> Runs:
+    """What was entered in a form is carried along. Nothing is done with it here, so its token does not count: that was
+    of the sign-in that has ended."""
+    if form and not visit.partial and (kept := carried(visit, await read_form(gateway, visit.incoming))) is not None:
+        return sign_in_page(gateway, visit, kept.back, status=401, kept=kept)
+    if visit.token and visit.waiting is None:
+        visit.tell(ENDED, "note")
+    address = came_from(visit) if form or visit.partial else visit.here
+    return redirect(visit, with_next(SIGN_IN, address) if address else SIGN_IN)
 
 
 def _to_confirm(visit: Visit, *, form: bool) -> Runs:

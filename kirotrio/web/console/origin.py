@@ -37,10 +37,17 @@ def check_origin(headers: Mapping[str, str]) -> None:
         )
 
 
+class FormOutdated(PermissionDenied):
+    """The form is of a page from before the sign-in that holds now."""
+
+    def __init__(self) -> None:
+        super().__init__("this page is from an earlier sign-in; load it again and repeat what you did")
+
+
 def check_token(given: str, expected: str) -> None:
-    """Raises PermissionDenied for a form that is not from a page of this session."""
+    """Raises FormOutdated for a form that is not from a page of this session."""
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise PermissionDenied("this page is from an earlier sign-in; load it again and repeat what you did")
+        raise FormOutdated
 
 
 def token_of(visitor: str) -> str:

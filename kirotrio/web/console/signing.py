@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kirotrio.access.members.outcomes import Entered, SignedIn, SignInRefused
+from kirotrio.access.members.outcomes import Entered, NeedsSecondFactor, SignedIn, SignInRefused
 from kirotrio.web.console import cookies
+from kirotrio.web.console.carrying import CARRIED, Carried, send_again, sign_in_page, unpacked
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import ANYBODY, CONFIRM, SIGN_IN, changes, reads
 from kirotrio.web.console.pages import HOME, local, page, redirect, said, with_next
@@ -21,7 +22,7 @@ async def sign_in(gateway: Gateway, visit: Visit) -> Runs:
         return redirect(visit, next_of(visit))
     if not await (await people_of(gateway)).has_operator():
         return redirect(visit, SET_UP)
-    return _sign_in_page(gateway, visit, next_of(visit))
+    return sign_in_page(gateway, visit, next_of(visit))
 
 
 async def take_password(gateway: Gateway, visit: Visit, form: Form) -> Runs:
@@ -30,22 +31,30 @@ async def take_password(gateway: Gateway, visit: Visit, form: Form) -> Runs:
         entered = await people.sign_in(name, form.raw("password"), visit.address, visit.agent)
     except SignInRefused as error:
         problem = said(visit.speech, error.message)
-        return _sign_in_page(gateway, visit, local(form("next")), name, problem, status_of(error))
-    return enter(gateway, visit, entered, form("next"))
+        kept = unpacked(form.raw(CARRIED))
+        return sign_in_page(gateway, visit, local(form("next")), name, problem, status_of(error), kept)
+    kept = unpacked(form.raw(CARRIED))
+    if kept is not None and isinstance(entered, NeedsSecondFactor):
+        # No redirect: what is carried would not come along. The page's token is that of the session that waits.
+        waiting = await people.session(entered.token, waiting=True)
+        if waiting is not None:
+            visit.keep(cookies.SESSION, entered.token)
+            visit.waiting, visit.csrf = waiting, waiting.csrf
+            return _code_page(gateway, visit, local(form("next")), kept=kept)
+    return enter(gateway, visit, entered, form("next"), kept)
 
 
-def _sign_in_page(
-    gateway: Gateway, visit: Visit, address: str, name: str = "", problem: str = "", status: int = 200
-) -> Runs:
-    asking = gateway.settings.users.registration == "approval"
-    return page(gateway, visit, "sign_in.html", status=status, next=address, name=name, problem=problem, asking=asking)
+def enter(gateway: Gateway, visit: Visit, entered: Entered, address: str = HOME, kept: Carried | None = None) -> Runs:
+    """Have the browser keep the sign-in, and go on: to the second factor where it is still to come.
 
-
-def enter(gateway: Gateway, visit: Visit, entered: Entered, address: str = HOME) -> Runs:
-    """Have the browser keep the sign-in, and go on: to the second factor where it is still to come."""
+    `kept`: a form that waits for the sign-in, and is shown in the end.
+    """
     if isinstance(entered, SignedIn):
         visit.keep(cookies.SESSION, entered.token, gateway.settings.users.session_lifetime)
-        return redirect(visit, address)
+        if kept is None or entered.session.needs_enrolment:
+            return redirect(visit, address)
+        visit.session, visit.csrf, visit.waiting = entered.session, entered.session.csrf, None
+        return send_again(gateway, visit, kept)
     visit.keep(cookies.SESSION, entered.token)
     return redirect(visit, with_next(CODE, address))
 
@@ -53,7 +62,7 @@ def enter(gateway: Gateway, visit: Visit, entered: Entered, address: str = HOME)
 async def code(gateway: Gateway, visit: Visit) -> Runs:
     if visit.waiting is None:
         return redirect(visit, SIGN_IN)
-    return page(gateway, visit, "second_factor.html", next=next_of(visit), problem="")
+    return _code_page(gateway, visit, next_of(visit))
 
 
 async def take_code(gateway: Gateway, visit: Visit, form: Form) -> Runs:
@@ -63,9 +72,16 @@ async def take_code(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     try:
         entered = await people.second_factor(visit.token, form("code", most=40), visit.address, visit.agent)
     except SignInRefused as error:
-        problem, next_page = said(visit.speech, error.message), local(form("next"))
-        return page(gateway, visit, "second_factor.html", status=status_of(error), next=next_page, problem=problem)
-    return enter(gateway, visit, entered, form("next"))
+        problem, kept = said(visit.speech, error.message), unpacked(form.raw(CARRIED))
+        return _code_page(gateway, visit, local(form("next")), problem, status_of(error), kept)
+    return enter(gateway, visit, entered, form("next"), unpacked(form.raw(CARRIED)))
+
+
+def _code_page(
+    gateway: Gateway, visit: Visit, address: str, problem: str = "", status: int = 200, kept: Carried | None = None
+) -> Runs:
+    held = "" if kept is None else kept.packed()
+    return page(gateway, visit, "second_factor.html", status=status, next=address, problem=problem, carried=held)
 
 
 async def sign_out(gateway: Gateway, visit: Visit, form: Form) -> Runs:

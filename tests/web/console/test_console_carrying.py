@@ -1,0 +1,104 @@
+"""What was entered in a form outlasts a sign-in that ended in the middle of it, over real sockets."""
+
+from __future__ import annotations
+
+import re
+
+from support.console import PASSWORD, browser, kept_fields, notice
+from support.sentences import FOLDER
+
+from kirotrio.access.audit import COMMAND_LINE
+from kirotrio.store.listing import Listing
+from kirotrio.web.console.carrying import SECRET, unpacked
+
+OTHER = "another good pass phrase"
+
+
+async def test_what_was_entered_outlasts_a_sign_in_that_ended_and_waits_for_a_button(stack):
+    async with stack() as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open("/console/keys")
+        page, fields = anna.page, {"name": "<mine>", "models": "claude-*\nother", "owner": "me"}
+        await anna.send("/console/sign-out")
+        referer = f"{s.url}/console/keys?page=1"
+        asked = await anna.send("/console/keys", fields, referer=referer)
+        assert asked.status_code == 401
+        assert notice(asked) == "Your sign-in had ended; sign in again and what you entered is still here."
+        anna.page = asked
+        wrong = await anna.send("/console/sign-in", {**kept_fields(asked), "name": "anna", "password": "not mine"})
+        anna.page = wrong
+        waits = await anna.send("/console/sign-in", {**kept_fields(wrong), "name": "anna", "password": PASSWORD})
+        assert waits.status_code == 200, "what was entered is shown, and not sent by itself"
+        assert "&lt;mine&gt;" in waits.text
+        assert 'href="/console/keys?page=1"' in waits.text
+        assert 'action="/console/keys"' in waits.text
+        assert not (await s.gateway.keys.list(Listing())).rows
+        anna.page = waits
+        held = kept_fields(waits)
+        assert held == {"name": ["<mine>"], "models": ["claude-*\r\nother"], "owner": ["me"]} or held == {
+            name: [value] for name, value in fields.items()
+        }
+        assert (await anna.send("/console/keys", held)).status_code == 200
+        (made,) = (await s.gateway.keys.list(Listing())).rows
+        assert (made.name, made.models) == ("<mine>", ("claude-*", "other"))
+        # The sign-in was renewed in another tab: the page of before is still open.
+        anna.page = page
+        again = await anna.send("/console/keys", {**fields, "name": "second"}, referer=referer)
+        assert (again.status_code, "Send it now?" in again.text, "This is not for you" in again.text) == (
+            403, True, False,
+        )  # fmt: skip
+        assert len((await s.gateway.keys.list(Listing())).rows) == 1
+        anna.page = again
+        assert (await anna.send("/console/keys", kept_fields(again))).status_code == 200
+        assert len((await s.gateway.keys.list(Listing())).rows) == 2
+
+
+async def test_no_secret_is_carried_through_a_sign_in_and_a_mere_button_is_not(stack):
+    async with stack() as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open("/console/users")
+        await anna.send("/console/sign-out")
+        asked = await anna.send("/console/users", {"name": "bert", "password": OTHER, "email": "b@example.org"})
+        assert asked.status_code == 401
+        assert OTHER not in asked.text
+        anna.page = asked
+        waits = await anna.send("/console/sign-in", {**kept_fields(asked), "name": "anna", "password": PASSWORD})
+        assert "asks for them again" in waits.text
+        assert kept_fields(waits) == {"name": ["bert"], "email": ["b@example.org"]}
+        await anna.open("/console/users")
+        await anna.send("/console/sign-out")
+        pressed = await anna.send("/console/users/x", {"do": "remove"}, referer=f"{s.url}/console/users?page=2")
+        assert pressed.headers["location"] == "/console/sign-in?next=%2Fconsole%2Fusers%3Fpage%3D2"
+
+
+async def test_whoever_comes_back_after_the_sign_in_ended_is_told_so(stack):
+    async with stack() as s:
+        anna = browser(s)
+        await anna.set_up()
+        people = s.gateway.people
+        await people.revoke_sessions(COMMAND_LINE, await people.user_named("anna"))
+        sent = await anna.open("/console/keys")
+        assert sent.headers["location"] == "/console/sign-in?next=%2Fconsole%2Fkeys"
+        assert notice(await anna.open(sent.headers["location"])) == "Your sign-in had ended; sign in again."
+        assert notice(await browser(s).open("/console/sign-in")) == "", "a stranger had none"
+
+
+def test_every_field_for_a_secret_is_known_to_be_one() -> None:
+    found = set()
+    for path in (FOLDER / "templates").glob("*.html"):
+        for tag in re.findall(r"<(?:input|textarea)[^>]*>", path.read_text()):
+            name = re.search(r' name="(\w+)"', tag)
+            if name and re.search(r'type="password"|one-time-code|name="document"', tag):
+                found.add(name[1])
+    assert {"password", "api_key", "document", "code"} <= found
+    assert found <= SECRET
+
+
+def test_what_a_browser_makes_up_is_not_carried() -> None:
+    for text in ("", "x", "[]", "{}", "null", '["https://evil.example/", "/console", [], false]', "[1, 2, [], 0]"):
+        assert unpacked(text) is None, text
+    kept = unpacked('["/console/keys", "//evil.example", [["name", "a"], ["password", "b"], ["csrf", "c"]], false]')
+    assert kept is not None
+    assert (kept.back, kept.fields) == ("/console", [("name", "a")])
