@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pyotp
 from support.console import PASSWORD, browser, kept_fields, notice
 from support.sentences import FOLDER
 
@@ -21,6 +22,7 @@ async def test_what_was_entered_outlasts_a_sign_in_that_ended_and_waits_for_a_bu
         await anna.open("/console/keys")
         page, fields = anna.page, {"name": "<mine>", "models": "claude-*\nother", "owner": "me"}
         await anna.send("/console/sign-out")
+        await anna.open("/console/sign-in")
         referer = f"{s.url}/console/keys?page=1"
         asked = await anna.send("/console/keys", fields, referer=referer)
         assert asked.status_code == 401
@@ -52,6 +54,31 @@ async def test_what_was_entered_outlasts_a_sign_in_that_ended_and_waits_for_a_bu
         anna.page = again
         assert (await anna.send("/console/keys", kept_fields(again))).status_code == 200
         assert len((await s.gateway.keys.list(Listing())).rows) == 2
+
+
+async def test_what_was_entered_outlasts_the_second_factor_too(stack):
+    async with stack() as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open("/console/me/second-factor")
+        await anna.send("/console/me/second-factor", {"do": "begin"})
+        enrol = await anna.open("/console/me/second-factor")
+        secret = enrol.text.partition('<code class="secret">')[2].partition("<")[0]
+        shown = await anna.send("/console/me/second-factor", {"do": "enable", "code": pyotp.TOTP(secret).now()})
+        codes = shown.text.partition('<pre class="secret">')[2].partition("</pre>")[0].split()
+        await anna.open("/console/keys")
+        await anna.send("/console/sign-out")
+        anna.page = await anna.send("/console/keys", {"name": "mine"})
+        fields = {**kept_fields(anna.page), "name": "anna", "password": PASSWORD}
+        anna.page = await anna.send("/console/sign-in", fields)
+        assert 'action="/console/sign-in/code"' in anna.page.text
+        assert (await anna.open("/console/keys")).status_code == 303, "the password alone is not enough"
+        anna.page = await anna.send("/console/sign-in/code", {**kept_fields(anna.page), "code": "nonsense"})
+        assert anna.page.status_code == 401
+        anna.page = await anna.send("/console/sign-in/code", {**kept_fields(anna.page), "code": codes[0]})
+        assert "Send it now?" in anna.page.text
+        assert (await anna.send("/console/keys", kept_fields(anna.page))).status_code == 200
+        assert [row.name for row in (await s.gateway.keys.list(Listing())).rows] == ["mine"]
 
 
 async def test_no_secret_is_carried_through_a_sign_in_and_a_mere_button_is_not(stack):
