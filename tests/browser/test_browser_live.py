@@ -174,7 +174,7 @@ async def test_a_silent_line_is_made_anew_and_keeps_what_was_entered_and_a_lost_
         await browse(work)
 
 
-async def test_who_signed_out_elsewhere_elsewhere_is_told_so_and_comes_back_to_the_page(stack):
+async def test_who_signed_out_elsewhere_is_told_so_and_comes_back_to_the_page(stack):
     async with stack([kept("main")]) as s:
 
         def work(page):
