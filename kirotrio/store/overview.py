@@ -25,9 +25,9 @@ class By(enum.Enum):
 
 @frozen(kw_only=True)
 class Sums:
-    """What some requests came to. `failures`: those that ended in an error, and those that a stop of the gateway cut.
-    `first_p50` and `first_p95`: seconds to the first token, rounded to two digits, of which half and 95 of 100 were no
-    slower; None where none came to one."""
+    """What some requests came to. `failures`: those that failed by their `Ending`. `first_p50` and `first_p95`:
+    seconds to the first token, rounded to two digits, of which half and 95 of 100 were no slower; None where none came
+    to one."""
 
     requests: int = 0
     failures: int = 0

@@ -12,19 +12,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from attrs import evolve
 from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, case, cast, func, select
 
-from kirotrio.errors import Cause
 from kirotrio.store.columns import as_text
 from kirotrio.store.overview import By, Chosen, Overview, Point, Share, Sums
+from kirotrio.store.request_endings import ended_as
 from kirotrio.store.request_keys import key_ids_of, names_of
+from kirotrio.store.request_record import Ending
 from kirotrio.store.schema import requests
-
-FAILED: Final = (*(cause.value for cause in Cause), "stopped")
-"""Outcomes that count as failures. A client that left has its own reasons, and so has who ended an answer."""
 
 _SHARES = 20
 
@@ -66,6 +64,15 @@ def choices(connection: Connection, chosen: Chosen, by: By, most: int = 200) -> 
     return [(one, names.get(one, one)) for one in found]
 
 
+def key_name_of(connection: Connection, key_id: str, owner: str | None = None) -> str:
+    """What this key is called, for whom it concerns (`owner` as in `Chosen`); what is not theirs, or is none, is called
+    as it was asked for."""
+    known = key_ids_of(owner).subquery() if owner is not None else None
+    if known is not None and connection.execute(select(known).where(known.c[0] == as_text(key_id))).first() is None:
+        return key_id
+    return names_of(connection, [as_text(key_id)]).get(key_id, key_id)
+
+
 def any_at_all(connection: Connection, owner: str | None = None) -> bool:
     """Whether there is one request, of whatever time; `owner` as in `Chosen`."""
     found = select(requests.c.id)
@@ -86,14 +93,14 @@ def _counted(connection: Connection, chosen: Chosen, what: ColumnElement[Any]) -
 
 def _counts(connection: Connection, chosen: Chosen, what: ColumnElement[Any]) -> Select[Any]:
     table = requests.c
-    columns = what.label("what"), _first(connection).label("first"), table.outcome
+    columns = what.label("what"), _first(connection).label("first"), ended_as(Ending.FAILED.value).label("failed")
     # Apart, so that each expression, which has values bound to it, stands in the statement once.
     one = _where(select(*columns, table.input_tokens, table.output_tokens, table.credits), chosen).subquery().c
     return select(
         one.what,
         one.first,
         func.count().label("requests"),
-        func.sum(case((one.outcome.in_(FAILED), 1), else_=0)).label("failures"),
+        func.sum(case((one.failed, 1), else_=0)).label("failures"),
         func.coalesce(func.sum(one.input_tokens), 0).label("input_tokens"),
         func.coalesce(func.sum(one.output_tokens), 0).label("output_tokens"),
         func.coalesce(func.sum(one.credits), 0.0).label("credits"),

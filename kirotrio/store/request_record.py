@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
+import enum
+
 from kirotrio.classes import frozen
+
+
+class Ending(enum.Enum):
+    """How a request ended; `request_endings` says which outcome is what. Only `FAILED` is a failure of the gateway."""
+
+    FINISHED = "finished"
+    REFUSED = "refused"
+    """For the client's own reasons: its request, its key, its key's limits."""
+    CANCELLED = "cancelled"
+    """A person has ended the answer."""
+    LEFT = "left"
+    """The client went away."""
+    STOPPED = "stopped"
+    """A stop of the gateway cut the answer."""
+    FAILED = "failed"
 
 
 @frozen(kw_only=True)
@@ -47,4 +64,5 @@ class ShownRequest:
     gateway's own."""
 
     record: RequestRecord
+    ending: Ending
     key: str = ""

@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Row, Select, delete, func, or_, select
 from kirotrio.store.columns import as_text, fitting, insertion
 from kirotrio.store.listing import Listed, Listing
 from kirotrio.store.listing_rows import listed
+from kirotrio.store.request_endings import ended_as, ending
 from kirotrio.store.request_keys import key_ids_of, key_name, with_keys
-from kirotrio.store.request_record import RequestRecord, ShownRequest
+from kirotrio.store.request_record import Ending, RequestRecord, ShownRequest
 from kirotrio.store.schema import requests
 
 
@@ -20,16 +21,24 @@ def recent(connection: Connection, limit: int = 100) -> list[RequestRecord]:
     return [RequestRecord(**row._mapping) for row in connection.execute(newest)]
 
 
-def page(connection: Connection, listing: Listing, owner_id: str | None = None) -> Listed[ShownRequest]:
+def page(
+    connection: Connection,
+    listing: Listing,
+    owner_id: str | None = None,
+    span: tuple[float, float] | None = None,
+) -> Listed[ShownRequest]:
     """The newest first. `owner_id`: only those that came with keys of this user; None for all.
 
     Sorted by `at`, `key`, `account`, `model`, `seconds`, `first`, `input`, `output` or `credits`; sought in ids,
     models, accounts, keys, clients and errors; filtered by `account`, `key` (its name or id), `model` and `result`
-    (`finished` or `failed`).
+    (the value of an `Ending`). `span`: only those from the first of two times to before the second; epoch seconds.
     """
+    rows = _shown(owner_id)
+    if span is not None:
+        rows = rows.where(requests.c.at >= span[0], requests.c.at < span[1])
     return listed(
         connection,
-        _shown(owner_id),
+        rows,
         listing,
         _request,
         sorts={
@@ -57,7 +66,7 @@ def page(connection: Connection, listing: Listing, owner_id: str | None = None) 
             "account": lambda value: requests.c.account == value,
             "key": lambda value: or_(key_name() == value, requests.c.key_id == value),
             "model": lambda value: requests.c.model == value,
-            "result": lambda value: requests.c.error != "" if value == "failed" else requests.c.error == "",
+            "result": ended_as,
         },
     )
 
@@ -70,14 +79,14 @@ def find(connection: Connection, request_id: str, owner_id: str | None = None) -
 
 
 def _shown(owner_id: str | None) -> Select[Any]:
-    rows = with_keys(select(requests, key_name().label("key")))
+    rows = with_keys(select(requests, key_name().label("key"), ending().label("ending")))
     return rows if owner_id is None else rows.where(requests.c.key_id.in_(key_ids_of(owner_id)))
 
 
 def _request(row: Row[Any]) -> ShownRequest:
     values = row._asdict()
-    key = values.pop("key")
-    return ShownRequest(RequestRecord(**values), key or "")
+    key, ended = values.pop("key"), Ending(values.pop("ending"))
+    return ShownRequest(RequestRecord(**values), ended, key or "")
 
 
 def last_used(connection: Connection) -> dict[str, float]:

@@ -32,18 +32,18 @@ async def test_requests_are_listed_and_one_is_shown_with_its_course(stack):
             page.goto(f"{s.url}/console/requests")
             reload_until(page, page.locator("tbody tr:nth-child(3)"))
             check_all_ways(page, "requests", known=NAMES)
-            page.get_by_label("Result").select_option("failed")
+            page.get_by_label("Result").select_option("refused")
             page.get_by_role("search").get_by_role("button", name="Search").click()
-            page.wait_for_url("**result=failed**")
+            page.wait_for_url("**result=refused**")
             assert page.locator("tbody tr").count() == 1
             page.locator("tbody a").first.click()
             page.get_by_role("heading", name="Request").first.wait_for()
             check_accessible(page)
-            picture(page, "request-failed")
+            picture(page, "request-refused")
             page.goto(f"{s.url}/console/requests?sort=seconds&order=down")
             assert page.get_by_role("columnheader", name="Seconds").get_attribute("aria-sort") == "descending"
             page.locator("tbody a").first.click()
-            page.locator("svg.waterfall").wait_for()
+            page.locator(".waterfall").wait_for()
             bars = page.locator(".waterfall rect").evaluate_all(
                 "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"
             )

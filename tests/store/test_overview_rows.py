@@ -14,7 +14,7 @@ from support.engines import emptied
 
 from kirotrio.store.database import Database
 from kirotrio.store.overview import DAY, HOUR, MOST_POINTS, By, Chosen, Sums
-from kirotrio.store.overview_rows import FAILED, _counts, any_at_all, choices, over_time, overview, shares_of
+from kirotrio.store.overview_rows import _counts, any_at_all, choices, over_time, overview, shares_of
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.store.request_rows import insert
 from kirotrio.store.schema import keys, requests, users
@@ -60,7 +60,7 @@ def added_up(records: list[RequestRecord]) -> Sums:
     firsts = [one.first_event_seconds for one in records if one.first_event_seconds is not None]
     return Sums(
         requests=len(records),
-        failures=sum(one.outcome in FAILED for one in records),
+        failures=sum(one.outcome in ("upstream_failed", "deadline") for one in records),
         input_tokens=sum(one.input_tokens or 0 for one in records),
         output_tokens=sum(one.output_tokens or 0 for one in records),
         credits=sum(one.credits or 0.0 for one in records),
@@ -75,7 +75,9 @@ _one = st.fixed_dictionaries(
             st.floats(START - HOUR, START + 6 * HOUR),
             st.integers(-1, 6).map(lambda hour: float(START + hour * HOUR)),
         ),
-        "outcome": st.sampled_from(["end_turn", "tool_use", "client gone", "cancelled", "stopped", "upstream_failed"]),
+        "outcome": st.sampled_from(
+            ["end_turn", "tool_use", "client gone", "cancelled", "stopped", "upstream_failed", "deadline"]
+        ),
         "model": st.sampled_from(["claude-sonnet-5", "gpt-5.6-sol", ""]),
         "account": st.sampled_from(["work", "home", ""]),
         "seconds": st.integers(0, 400).map(lambda eighths: eighths / 8),

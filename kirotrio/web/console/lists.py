@@ -50,11 +50,13 @@ class Column:
 
 @frozen
 class Filter:
-    """A choice above the list. `values` by what stands in the address, each with its English name; empty: any text."""
+    """A choice above the list. `values` by what stands in the address, each with its English name, or, where it is not
+    the console that tells them (`is_told`), as it is called; None: any text."""
 
     key: str
     name: str
-    values: Mapping[str, str] = {}
+    values: Mapping[str, str] | None = None
+    is_told: bool = True
 
 
 @frozen
@@ -74,6 +76,11 @@ class ListView(Generic[T]):
     @property
     def asked(self) -> Listing:
         return self.listed.listing
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of a page, to choose from; none where all rows are on the smallest."""
+        return SIZES if self.listed.total > SIZES[0] else ()
 
     @property
     def first(self) -> int:
@@ -96,6 +103,10 @@ class ListView(Generic[T]):
 
     def page_address(self, page: int) -> str:
         return self.address(page=page)
+
+    def size_address(self, size: int) -> str:
+        """With pages of so many rows; the one that begins with, or has, the row that is the first now."""
+        return self.address(size=size, page=self.asked.offset // size + 1)
 
     def address(self, **changes: Any) -> str:
         """This list with other values."""

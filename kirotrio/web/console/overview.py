@@ -73,6 +73,8 @@ async def show(gateway: Gateway, visit: Visit) -> Runs:
         now=await _now_shown(gateway, visit),
         address=lambda **changes: asked.address(HOME, **changes),
         leads_to=lambda kind, share: leads_to(visit, asked, kind, share),
+        listed=lambda **more: f"{REQUESTS}?{urlencode({'span': asked.span.key, **asked.only, **more})}",
+        may_list=visit.may(OWNERS),
         first=first_request(visit) if not past.ever and visit.may(OWNERS) else "",
     )
 
@@ -94,7 +96,7 @@ def leads_to(visit: Visit, asked: Asked, kind: str, share: Share) -> str:
     if not share.id:
         return ""
     if visit.may(OWNERS):
-        return f"{REQUESTS}?{urlencode({**asked.only, kind: share.id})}"
+        return f"{REQUESTS}?{urlencode({'span': asked.span.key, **asked.only, kind: share.id})}"
     return asked.address(HOME, **{kind: share.id})
 
 

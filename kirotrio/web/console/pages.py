@@ -22,7 +22,7 @@ from kirotrio.web.console.navigation import places
 from kirotrio.web.console.refusals import in_language
 from kirotrio.web.console.results import RESULTS, USAGE
 from kirotrio.web.console.visit import Visit
-from kirotrio.web.console.words import ROLES, account_kind
+from kirotrio.web.console.words import ENDINGS, ROLES, account_kind
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Reply
 
@@ -102,8 +102,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset, version=__version__, role_names=ROLES, result_names=RESULTS, usage_names=USAGE)
-    made.globals["account_kind"] = account_kind
-    made.filters.update(when=when, day=day, day_of=day_of, size=size, browser=browser_of)
+    made.globals.update(account_kind=account_kind, endings=ENDINGS)
+    made.filters.update(when=when, day=day, day_of=day_of, size=size, brief=brief, browser=browser_of)
     return made
 
 
@@ -134,6 +134,17 @@ def size(number: float | None) -> str:
     if number is None:
         return "–"
     return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
+
+
+def brief(number: float) -> Markup:
+    """A number that fits a tile: of a long one its first digits, with the whole as title."""
+    whole = size(number)
+    for unit, least in (("G", 10**10), ("M", 10**7)):
+        if abs(number) >= least:
+            return Markup('<span title="{}">{} {}</span>').format(whole, f"{number * 10 / least:,.1f}", unit)
+    if isinstance(number, float) and abs(number) >= 10**5:
+        return Markup('<span title="{}">{}</span>').format(whole, f"{number:,.0f}")
+    return Markup("{}").format(whole)
 
 
 def with_csrf(visit: Visit) -> Callable[[], Markup]:

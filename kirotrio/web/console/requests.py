@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
-
-import orjson
+from typing import TYPE_CHECKING, Final
 
 from kirotrio.access.audit import note
-from kirotrio.classes import frozen
 from kirotrio.errors import NotFound
 from kirotrio.store.listing import Listed
-from kirotrio.store.request_record import RequestRecord, ShownRequest
+from kirotrio.store.overview import DAY, By, Chosen
+from kirotrio.store.request_record import ShownRequest
+from kirotrio.web.console.courses import WIDTH, course_of, tries_of
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
 from kirotrio.web.console.pages import page, page_headers
 from kirotrio.web.console.recorded import recorded_of, whole_of
+from kirotrio.web.console.spans import SPANS
 from kirotrio.web.console.visit import OPERATOR, OWNERS, Visit, people_of
+from kirotrio.web.console.words import ENDINGS
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Reply, Runs
 
@@ -26,76 +29,29 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 REQUESTS: Final = "/console/requests"
-_RESULTS: Final = {"finished": N_("Finished"), "failed": N_("Failed")}
-WIDTH: Final = 1000
-"""Of the waterfall, in its own units."""
-
-
-@frozen
-class Span:
-    """One part of a request's course, in seconds since it was taken; `x` and `width` are where it is drawn.
-
-    `kind` is queue, connect, first or stream, and its class; `name` is English, and in the catalogue.
-    """
-
-    kind: str
-    name: str
-    begin: float
-    end: float
-    total: float
-
-    @property
-    def seconds(self) -> float:
-        return round(self.end - self.begin, 3)
-
-    @property
-    def x(self) -> float:
-        return round(WIDTH * self.begin / self.total, 1)
-
-    @property
-    def width(self) -> float:
-        """Never so little that it cannot be seen."""
-        return max(2.0, round(WIDTH * (self.end - self.begin) / self.total, 1))
-
-
-def course_of(record: RequestRecord) -> tuple[Span, ...]:
-    """Waiting for an account, connecting, waiting for the first event, streaming: as far as the request came."""
-    total = max(record.seconds, 0.001)
-    marks = [(N_("Queue"), "queue", record.queue_seconds)]
-    if record.queue_seconds is not None and record.connect_seconds is not None:
-        marks.append((N_("Connect"), "connect", record.queue_seconds + record.connect_seconds))
-    if record.first_event_seconds is not None:
-        marks += [(N_("First event"), "first", record.first_event_seconds), (N_("Stream"), "stream", record.seconds)]
-    spans, at = [], 0.0
-    for name, kind, mark in marks:
-        if mark is None:
-            continue
-        end = min(max(mark, at), total)
-        spans.append(Span(kind, name, at, end, total))
-        at = end
-    return tuple(spans)
-
-
-def tries_of(record: RequestRecord) -> tuple[dict[str, Any], ...]:
-    """The attempts, one dictionary each: account, began, seconds, outcome, status, upstream_id."""
-    try:
-        tries = orjson.loads(record.tries or "[]")
-    except orjson.JSONDecodeError:
-        return ()
-    return tuple(one for one in tries if isinstance(one, dict)) if isinstance(tries, list) else ()
+_RESULTS: Final = {value: name for value, (name, _) in ENDINGS.items()}
 
 
 async def show_all(gateway: Gateway, visit: Visit) -> Runs:
-    listing = listing_of(visit, filters=("account", "key", "model", "result"))
+    listing = listing_of(visit, filters=("account", "key", "model", "result", "span"))
+    now, span = time.time(), next((one for one in SPANS if one.key == listing.filters.get("span")), None)
+    between = span.ending(now) if span is not None else None
 
-    def work(connection: Connection) -> Listed[ShownRequest]:
-        from kirotrio.store import request_rows
+    def work(connection: Connection) -> tuple[Listed[ShownRequest], Mapping[str, str]]:
+        from kirotrio.store import overview_rows, request_rows
 
-        return request_rows.page(connection, listing, _owner(visit))
+        since, until = between or (0, int(now) + DAY)
+        chosen = Chosen(since, until, until - since, _owner(visit))
+        found = request_rows.page(connection, listing, _owner(visit), between)
+        keys = dict(overview_rows.choices(connection, chosen, By.KEY))
+        if sought := listing.filters.get("key"):
+            keys.setdefault(sought, overview_rows.key_name_of(connection, sought, _owner(visit)))
+        return found, keys
 
+    listed, keys = await (await people_of(gateway)).database.read(work)
     view = ListView(
         REQUESTS,
-        await (await people_of(gateway)).database.read(work),
+        listed,
         (
             Column(N_("Time"), "at"),
             Column(N_("Key"), "key"),
@@ -109,9 +65,10 @@ async def show_all(gateway: Gateway, visit: Visit) -> Runs:
             Column(N_("Credits"), "credits", number=True),
         ),
         (
+            Filter("span", N_("Span of time"), {one.key: one.name for one in SPANS}),
             Filter("result", N_("Result"), _RESULTS),
             Filter("account", N_("Account")),
-            Filter("key", N_("Key")),
+            Filter("key", N_("Key"), keys, is_told=False),
             Filter("model", N_("Model")),
         ),
     )
@@ -125,6 +82,7 @@ async def show_one(gateway: Gateway, visit: Visit, request_id: str) -> Runs:
         gateway,
         visit,
         "request.html",
+        row=found,
         one=found.record,
         key=found.key,
         course=course,

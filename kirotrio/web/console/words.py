@@ -32,6 +32,17 @@ def account_kind(kind: str, provider: str) -> str:
     return ACCOUNT_KINDS.get(kind, kind)
 
 
+
+ENDINGS: Final[Mapping[str, tuple[str, str]]] = {
+    "finished": (N_("Finished"), "good"),
+    "refused": (N_("Refused"), "warn"),
+    "cancelled": (N_("Cancelled"), ""),
+    "left": (N_("Client left"), ""),
+    "stopped": (N_("Stopped"), "warn"),
+    "failed": (N_("Failed"), "bad"),
+}
+"""How requests end, by the value of `Ending`: its name, and the tone of its badge."""
+
 FROM_BELOW: Final = (
     N_("an operator has to approve this sign-in first"),
     N_("give your password once more for this"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 from typing import Any
 
@@ -85,7 +86,7 @@ async def test_names_are_text_and_lead_to_their_requests_or_for_viewers_to_their
             assert " style=" not in text
         text = (await people["anna"].open("/console")).text
         there = [unescape(one) for one in re.findall(r'<th scope="row"><a href="([^"]+)"', text)]
-        assert "/console/requests?key=k-mia" in there
+        assert "/console/requests?span=day&key=k-mia" in there
         assert all(one.startswith("/console/requests?") for one in there)
         for one in there:
             page = await people["anna"].open(one)
@@ -94,6 +95,36 @@ async def test_names_are_text_and_lead_to_their_requests_or_for_viewers_to_their
         there = re.findall(r'<th scope="row"><a href="([^"]+)"', (await people["vera"].open("/console")).text)
         assert all(one.startswith("/console?span=day&amp;") for one in there)
         assert there
+
+
+async def test_the_failures_lead_to_those_requests_of_that_time(stack):
+    async with stack() as s:
+        people = await a_team(s)
+        old = record(5, outcome="upstream_failed", error="it broke", at=time.time() - 3 * 86_400)
+        await s.gateway.people.database.write(lambda link: put(link, old))
+        for span, found in (("day", ["req_2"]), ("week", ["req_2", "req_5"])):
+            text = (await people["anna"].open(f"/console?span={span}")).text
+            assert tile(text, "Failures") == str(len(found))
+            there = re.search(r'<a href="([^"]+)">Failures', text)
+            assert there, "the number leads to its requests"
+            listed = (await people["anna"].open(unescape(there[1]))).text
+            assert re.findall(r'href="/console/requests/(req_\d)"', listed) == found
+            assert f'<option value="{span}" selected>' in listed
+        assert "result=failed" not in (await people["vera"].open("/console")).text, "a viewer sees no requests"
+
+
+async def test_the_list_calls_a_key_by_its_name_and_finds_it_by_its_id(stack):
+    async with stack() as s:
+        people = await a_team(s)
+        await s.gateway.people.database.write(lambda link: have_key(link, "k-new", "unused", "anna"))
+        for path in ("/console/requests?key=k-mia", "/console/requests?key=k-mia&span=day&model=none"):
+            text = (await people["anna"].open(path)).text
+            assert f'<option value="k-mia" selected>{ESCAPED}</option>' in text
+            assert SCRIPT not in text
+        text = (await people["anna"].open("/console/requests?key=k-new")).text
+        assert '<option value="k-new" selected>unused</option>' in text
+        text = (await people["mia"].open("/console/requests?key=k-new")).text
+        assert '<option value="k-new" selected>k-new</option>' in text, "what others call their keys is theirs"
 
 
 async def test_one_model_account_or_key_can_be_looked_at_alone_and_another_chosen_from_there(stack):

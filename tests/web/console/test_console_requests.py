@@ -15,7 +15,7 @@ from kirotrio.access.audit import Actor
 from kirotrio.store import request_rows
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.store.user_record import Role
-from kirotrio.web.console.requests import WIDTH, course_of, tries_of
+from kirotrio.web.console.courses import WIDTH, course_of, tries_of
 
 SCRIPT = "<script>alert(1)</script>"
 ESCAPED = "&lt;script&gt;alert(1)&lt;/script&gt;"
@@ -37,20 +37,50 @@ def test_the_course_of_a_request_is_told_part_by_part():
     assert [(one.x, one.width) for one in parts] == [(0.0, 250.0), (250.0, 125.0), (375.0, 125.0), (500.0, 500.0)]
 
 
+def tried(*times):
+    return orjson.dumps([{"account": "work", "began": began, "seconds": seconds} for began, seconds in times]).decode()
+
+
+def test_several_attempts_and_the_waits_between_them_are_no_connecting():
+    tries = tried((0.1, 0.4), (1.5, 0.5), (3.0, 1.0))
+    marks = {"queue_seconds": 0.1, "connect_seconds": 3.1, "first_event_seconds": 3.5, "tries": tries}
+    parts = course_of(record(**marks))
+    assert [(one.kind, one.number, one.begin, one.end) for one in parts] == [
+        ("queue", 0, 0.0, 0.1),
+        ("tried", 1, 0.1, 0.5),
+        ("wait", 0, 0.5, 1.5),
+        ("tried", 2, 1.5, 2.0),
+        ("wait", 0, 2.0, 3.0),
+        ("connect", 0, 3.0, 3.2),
+        ("first", 0, 3.2, 3.5),
+        ("stream", 0, 3.5, 4.0),
+    ]
+    failed = course_of(record(**{**marks, "first_event_seconds": None}))
+    assert [(one.kind, one.number) for one in failed[-2:]] == [("wait", 0), ("tried", 3)]
+    assert (failed[-1].begin, failed[-1].end) == (3.0, 4.0)
+
+
+def test_one_attempt_is_told_in_its_parts_alone():
+    parts = course_of(record(queue_seconds=1.0, connect_seconds=0.5, first_event_seconds=2.0, tries=tried((1.0, 3.0))))
+    assert [one.kind for one in parts] == ["queue", "connect", "first", "stream"]
+
+
 def test_a_request_that_did_not_come_so_far_has_no_later_parts():
     assert [one.kind for one in course_of(record(queue_seconds=1.0))] == ["queue"]
     assert course_of(record()) == ()
 
 
-@given(SECONDS, SECONDS, SECONDS, st.floats(min_value=0, max_value=2000))
-def test_the_parts_lie_one_after_the_other_within_the_whole(queue, connect, first, seconds):
-    parts = course_of(record(queue_seconds=queue, connect_seconds=connect, first_event_seconds=first, seconds=seconds))
+@given(SECONDS, SECONDS, SECONDS, st.floats(0, 2000), st.lists(st.tuples(st.floats(0, 2000), st.floats(0, 900))))
+def test_the_parts_lie_one_after_the_other_within_the_whole(queue, connect, first, seconds, times):
+    marks = {"queue_seconds": queue, "connect_seconds": connect, "first_event_seconds": first, "seconds": seconds}
+    parts = course_of(record(**marks, tries=tried(*times)))
     at = 0.0
     for one in parts:
-        assert one.begin == at
+        assert one.begin == at if len(times) < 2 else one.begin >= at
         assert one.begin <= one.end <= max(seconds, 0.001)
         assert 0 <= one.x <= WIDTH
         assert one.width >= 2
+        assert one.x + one.width <= WIDTH + 2
         at = one.end
 
 

@@ -50,7 +50,7 @@
     return {
       width: plot.clientWidth,
       height: 190,
-      padding: [8, 8, 0, 0],
+      padding: [8, 34, 0, 0],
       tzDate: (time) => (days ? uPlot.tzDate(at(time), "Etc/UTC") : at(time)),
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { show: lines } },
