@@ -20,8 +20,8 @@ _NOTHING: Final = 0.001
 class Span:
     """One part of a request's course, in seconds since it was taken; `x` and `width` are where it is drawn.
 
-    `kind` is queue, tried, wait, connect, first or stream, and its class; `name` is English, and in the catalogue, with
-    `number` for that of an attempt.
+    `kind` is queue, tried (an attempt that failed), round (one that did not), wait, connect, first or stream, and its
+    class; `name` is English, and in the catalogue, with `number` for that of an attempt.
     """
 
     kind: str
@@ -65,12 +65,13 @@ def course_of(record: RequestRecord) -> tuple[Span, ...]:
     tries = _timed(record)
     answered = record.first_event_seconds is not None
     if len(tries) > 1:
-        for number, (began, seconds) in enumerate(tries, 1):
+        for number, (began, seconds, outcome) in enumerate(tries, 1):
             if number > 1 and began - spans[-1].end > _NOTHING:
                 add("wait", N_("Wait"), began)
             if number == len(tries) and answered:
                 break
-            add("tried", N_("Attempt {number}"), began + seconds, begin=began, number=number)
+            kind = "round" if outcome == "ok" else "tried"
+            add(kind, N_("Attempt {number}"), began + seconds, begin=began, number=number)
     if record.queue_seconds is not None and record.connect_seconds is not None and (answered or len(tries) < 2):
         begin = tries[-1][0] if len(tries) > 1 else -1.0
         add("connect", N_("Connect"), record.queue_seconds + record.connect_seconds, begin=begin)
@@ -89,14 +90,14 @@ def tries_of(record: RequestRecord) -> tuple[dict[str, Any], ...]:
     return tuple(one for one in tries if isinstance(one, dict)) if isinstance(tries, list) else ()
 
 
-def _timed(record: RequestRecord) -> list[tuple[float, float]]:
-    """When each attempt began, and how long it took; none where the record does not say so of all of them."""
-    timed: list[tuple[float, float]] = []
+def _timed(record: RequestRecord) -> list[tuple[float, float, object]]:
+    """When each attempt began, how long it took, and what it came to; none where the record has not all of these times."""
+    timed: list[tuple[float, float, object]] = []
     for one in tries_of(record):
         began, seconds = one.get("began"), one.get("seconds")
         if not (_is_time(began) and _is_time(seconds)):
             return []
-        timed.append((began, seconds))
+        timed.append((began, seconds, one.get("outcome")))
     return timed
 
 

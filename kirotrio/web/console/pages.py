@@ -139,9 +139,9 @@ def size(number: float | None) -> str:
 def brief(number: float) -> Markup:
     """A number that fits a tile: of a long one its first digits, with the whole as title."""
     whole = size(number)
-    for unit, least in (("G", 10**10), ("M", 10**7)):
+    for unit, one, least in (("B", 10**9, 10**9), ("M", 10**6, 10**7)):
         if abs(number) >= least:
-            return Markup('<span title="{}">{} {}</span>').format(whole, f"{number * 10 / least:,.1f}", unit)
+            return Markup('<span title="{}">{} {}</span>').format(whole, f"{number / one:,.1f}", unit)
     if isinstance(number, float) and abs(number) >= 10**5:
         return Markup('<span title="{}">{}</span>').format(whole, f"{number:,.0f}")
     return Markup("{}").format(whole)

@@ -55,6 +55,8 @@ def test_several_attempts_and_the_waits_between_them_are_no_connecting():
         ("first", 0, 3.2, 3.5),
         ("stream", 0, 3.5, 4.0),
     ]
+    rounds = tries.replace('"account"', '"outcome":"ok","account"', 1)
+    assert [one.kind for one in course_of(record(**{**marks, "tries": rounds}))][1::2][:2] == ["round", "tried"]
     failed = course_of(record(**{**marks, "first_event_seconds": None}))
     assert [(one.kind, one.number) for one in failed[-2:]] == [("wait", 0), ("tried", 3)]
     assert (failed[-1].begin, failed[-1].end) == (3.0, 4.0)
