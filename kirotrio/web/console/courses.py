@@ -91,7 +91,7 @@ def tries_of(record: RequestRecord) -> tuple[dict[str, Any], ...]:
 
 
 def _timed(record: RequestRecord) -> list[tuple[float, float, object]]:
-    """When each attempt began, how long it took, and what it came to; none where the record has not all of these times."""
+    """When each attempt began, how long it took, and what it came to; none where the record lacks some of these."""
     timed: list[tuple[float, float, object]] = []
     for one in tries_of(record):
         began, seconds = one.get("began"), one.get("seconds")

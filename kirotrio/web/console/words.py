@@ -32,7 +32,6 @@ def account_kind(kind: str, provider: str) -> str:
     return ACCOUNT_KINDS.get(kind, kind)
 
 
-
 ENDINGS: Final[Mapping[str, tuple[str, str]]] = {
     "finished": (N_("Finished"), "good"),
     "refused": (N_("Refused"), "warn"),
