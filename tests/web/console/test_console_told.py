@@ -97,13 +97,20 @@ async def test_pages_show_words_and_keep_the_codes_as_titles(stack):
         await someone.set_up("anna")
         database = s.gateway.accounts.shared.database
         row = RequestRecord(
-            id="req_1", at=time.time(), outcome="client gone", seconds=1.0, usage="measured", tries=tries.decode()
+            id="req_1",
+            at=time.time(),
+            outcome="upstream_failed",
+            error="it",
+            seconds=1.0,
+            usage="measured",
+            tries=tries.decode(),
         )
         await database.write(lambda link: request_rows.insert(link, [attrs.asdict(row)]))
         await note(database, Actor("", "anna").entry("account.test", "work", 1.0, {"answered": False}))
         await note(database, Actor("", "anna").entry("newer.thing", "work", 1.0))
         listed = (await someone.open("/console/requests")).text
-        assert '<data value="client gone" title="client gone">客户端已断开</data>' in listed
+        word = Speech(CHINESE)(RESULTS["upstream_failed"])
+        assert f'<data value="upstream_failed" title="upstream_failed">{word}</data>' in listed
         shown = (await someone.open("/console/requests/req_1")).text
         assert ">已更新令牌</data>" in shown
         assert "<code>ODD_REASON</code>" in shown, "a word of Kiro's own stays"

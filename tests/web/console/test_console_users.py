@@ -154,7 +154,7 @@ async def test_the_audit_log_tells_who_did_what_from_where(stack):
         rows = page.text.partition("<tbody>")[2].partition("</tbody>")[0]
         assert rows.index("user.set-up") < rows.index("user.create")
         assert "127.0.0.1" in rows
-        assert "role: member" in rows
+        assert "Role: <span>Member</span>" in rows
         assert "sign-in.fail" not in rows
         assert "sign-in.fail" in (await anna.open("/console/audit?search=bert")).text
         small = await anna.open("/console/audit?size=1")
