@@ -5,6 +5,7 @@ Operators see all accounts, members those that they brought, viewers all of them
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kirotrio.accounts.records import followed_place
@@ -22,7 +23,7 @@ from kirotrio.web.console.guarding import reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
 from kirotrio.web.console.live import Live
-from kirotrio.web.console.pages import environment, page, size
+from kirotrio.web.console.pages import environment, page, size, words
 from kirotrio.web.console.visit import EVERYONE, OPERATOR, OWNERS, Visit
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
@@ -92,6 +93,7 @@ async def events(gateway: Gateway, visit: Visit) -> Runs:
     pool = gateway.accounts
     listed, _ = await _read(gateway, listing_of(visit, filters=_FILTERS), owner_of(visit))
     template = environment().get_template("account_state.html")
+    spoken = partial(words, visit.speech)
 
     async def tell() -> dict[str, str]:
         running, told = await _running(gateway), {}
@@ -100,7 +102,7 @@ async def events(gateway: Gateway, visit: Visit) -> Runs:
             if member is not None and member.record is not None:
                 one = ListedAccount(member.record, one.owner, one.worth, one.last_used_at)
             shown = kept_account(pool, one, _of(running, one.record.id))
-            told[f"state-{shown.id}"] = template.render(_=visit.speech, state=shown.state).strip()
+            told[f"state-{shown.id}"] = template.render(_=visit.speech, words=spoken, state=shown.state).strip()
             told[f"running-{shown.id}"] = size(shown.running)
         return told
 

@@ -16,9 +16,9 @@ import trio
 from kirotrio.errors import BodyInvalid, Cause, KirotrioError, NotFound, PermissionDenied
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
-from kirotrio.web.console.languages import ENGLISH, N_, Speech
+from kirotrio.web.console.languages import N_
 from kirotrio.web.console.live import OVER, Live
-from kirotrio.web.console.pages import environment, page, redirect, said, with_csrf
+from kirotrio.web.console.pages import environment, page, redirect, said, with_csrf, words
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import OWNERS, Visit
 from kirotrio.web.console.words import ACCOUNT_KINDS
@@ -213,7 +213,7 @@ async def events(gateway: Gateway, visit: Visit, task_id: str) -> Runs:
             lost = (
                 environment()
                 .get_template("bringing_lost.html")
-                .render(_=visit.speech, message=_words(visit, error.message))
+                .render(_=visit.speech, message=words(visit.speech, error.message))
             )
             return {"step": lost, "note": "", OVER: OVER}
         told = {"step": _step(visit, view), "note": _note(visit, view)}
@@ -253,7 +253,7 @@ def _step(visit: Visit, view: View) -> Any:
     template = environment().get_template("bringing_step.html")
     shown = template.render(
         _=visit.speech,
-        words=partial(_words, visit),
+        words=partial(words, visit.speech),
         visit=visit,
         view=view,
         facts=view.facts,
@@ -267,17 +267,7 @@ def _step(visit: Visit, view: View) -> Any:
 
 
 def _note(visit: Visit, view: View) -> Any:
-    return _words(visit, view.note) if view.note and view.running else ""
-
-
-def _words(visit: Visit, message: str) -> Any:
-    """A sentence of those who do the work, as markup: marked as English where it has no translation."""
-    from markupsafe import Markup, escape
-
-    shown = said(visit.speech, message)
-    if visit.language == ENGLISH or shown != said(Speech(ENGLISH), message):
-        return escape(shown)
-    return Markup('<span lang="en">{}</span>').format(shown)
+    return words(visit.speech, view.note) if view.note and view.running else ""
 
 
 def _account(gateway: Gateway, visit: Visit, account_id: str) -> AccountRecord:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from kirotrio.errors import KirotrioError
+from kirotrio.web.console import cookies
 from kirotrio.web.console.languages import N_, Speech, choose
 from kirotrio.web.console.origin import FormOutdated
-from kirotrio.web.console.pages import page, said
+from kirotrio.web.console.pages import page, words
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.gateway import Gateway
@@ -42,7 +43,7 @@ def failure(gateway: Gateway, visit: Visit | None, incoming: Incoming, error: Ki
         status=status,
         headers=headers,
         title=_OUTDATED if isinstance(error, FormOutdated) else _TITLES.get(status, _TITLES[500]),
-        message=said(shown.speech, error.message),
+        message=words(shown.speech, error.message),
         request_id="",
     )
 
@@ -61,5 +62,7 @@ def fault(gateway: Gateway, visit: Visit | None, incoming: Incoming, error: Exce
 
 
 def _stranger(gateway: Gateway, incoming: Incoming) -> Visit:
-    speech = Speech(choose(accept=incoming.headers.get("accept-language", "")))
-    return Visit(incoming, None, "", speech, "", gateway.is_secure(incoming), "")
+    secure = gateway.is_secure(incoming)
+    chosen = cookies.read(incoming.all("cookie"), cookies.LANGUAGE, secure=secure)
+    speech = Speech(choose(chosen, accept=incoming.headers.get("accept-language", "")))
+    return Visit(incoming, None, "", speech, "", secure, "")

@@ -17,9 +17,9 @@ from kirotrio.web.console import cookies
 from kirotrio.web.console.agents import browser_of
 from kirotrio.web.console.assets import asset
 from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
-from kirotrio.web.console.languages import LANGUAGES, Speech
+from kirotrio.web.console.languages import ENGLISH, LANGUAGES, Speech
 from kirotrio.web.console.navigation import places
-from kirotrio.web.console.refusals import in_language
+from kirotrio.web.console.refusals import in_language, without_quote
 from kirotrio.web.console.results import RESULTS, USAGE
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.console.words import ENDINGS, ROLES, account_kind
@@ -41,7 +41,8 @@ def page(
     """A template of `templates/`, filled in. Every value is escaped; a name that is not given is an error.
 
     Templates have `_` (translates a sentence), `visit`, `places` (the navigation), `standing` (the mode), `elsewhere`
-    (gives the providers to sign in at), `asset`, and the filters `size`, `when` and `browser`.
+    (gives the providers to sign in at), `words` (an error's sentence), `asset`, and the filters `size`, `when` and
+    `browser`.
     """
     if visit.notice is not None:
         visit.keep(cookies.NOTICE, "", 0)
@@ -56,6 +57,7 @@ def page(
             standing=gateway.modes.now,
             places=places(visit),
             languages=LANGUAGES,
+            words=functools.partial(words, visit.speech),
             elsewhere=lambda: gateway.elsewhere.providers.values(),
             **values,
         )
@@ -156,3 +158,12 @@ def said(speech: Speech, message: str) -> str:
     """An error's own sentence, in the reader's language where the catalogue has it."""
     sentence = in_language(speech, message)
     return sentence if sentence != message else sentence[:1].upper() + sentence[1:]
+
+
+def words(speech: Speech, message: str) -> Markup:
+    """The same as markup: what has no translation, and what the upstream said, is marked as English."""
+    own, quote = without_quote(message)
+    shown = said(speech, own)
+    english = speech.language != ENGLISH and shown == said(Speech(ENGLISH), own)
+    markup = (Markup('<span lang="en">{}</span>') if english else Markup("{}")).format(shown)
+    return markup + Markup(' <span lang="en">{}</span>').format(quote) if quote else markup

@@ -11,8 +11,10 @@ import functools
 import re
 import string
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
+from kirotrio.web.console import below
 from kirotrio.web.console.languages import ENGLISH, N_, Speech
 from kirotrio.web.console.words import USER_STATES
 
@@ -185,10 +187,16 @@ WITH_VALUES: Final = (
     N_("{value} is no network; one is written like 10.0.0.0/8, 2001:db8::/32 or 192.0.2.7"),
     N_("{value} is not one of {those}"),
     N_("{value} is not the name of a model"),
+    *below.WITH_VALUES,
 )
 """`{field}` is a field's name, `{state}` and `{wanted}` are states of a user; every other place is a value as it is."""
 
 _WORDS: Final[Mapping[str, Mapping[str, str]]] = {"field": FIELDS, "state": USER_STATES, "wanted": USER_STATES}
+
+_CLAUSES: Final = ("problem", "remedy", "where")
+"""Places whose value may be a sentence or clause of ours."""
+_ACCOUNT: Final = re.compile(r"[Tt]he account(?: '?([\w.-]+)'?)?")
+_QUOTE: Final = re.compile(r"(.+?[.)]) ((?:Kiro said:|The answer began:|Kiro gave the reason) .+)", re.DOTALL)
 
 
 def in_language(speech: Speech, message: str) -> str:
@@ -199,6 +207,12 @@ def in_language(speech: Speech, message: str) -> str:
     if message not in AS_THEY_STAND and colon and _NAME.fullmatch(field) and (told := _sentence(speech, rest)) != rest:
         return of_field(speech, label(speech, field) or field, told)
     return _sentence(speech, message)
+
+
+def without_quote(message: str) -> tuple[str, str]:
+    """Our own sentence, and what the upstream said, which nobody translates; "" where it said nothing."""
+    found = _QUOTE.fullmatch(message) if len(message) <= _LONGEST else None
+    return (found[1], found[2]) if found else (message, "")
 
 
 def of_field(speech: Speech, label: str, problem: str) -> str:
@@ -226,7 +240,19 @@ def _sentence(speech: Speech, text: str) -> str:
 
 
 def _told(speech: Speech, name: str, value: str) -> str:
-    return speech(_WORDS[name].get(value, value)) if name in _WORDS else value
+    if name in _WORDS:
+        return speech(_WORDS[name].get(value, value))
+    if name in ("who", "where") and (whose := _ACCOUNT.fullmatch(value)):
+        return speech(N_("the account {name}"), name=whose[1]) if whose[1] else speech(N_("the account"))
+    if name == "listed":
+        return "; ".join(map(partial(_of_account, speech), value.split("; ")))
+    return in_language(speech, value) if name in _CLAUSES else value
+
+
+def _of_account(speech: Speech, said: str) -> str:
+    """What is said of one account of several: its name stays."""
+    name, colon, clause = said.partition(": ")
+    return f"{name}{colon}{in_language(speech, clause)}"
 
 
 @functools.cache

@@ -14,10 +14,12 @@ from support.console import PASSWORD, browser
 
 import kirotrio
 from kirotrio.errors import SettingsError
+from kirotrio.kiro.error_table import BROKEN, NO_ANSWER, REFUSED, TABLE
+from kirotrio.kiro.errors import from_response
 from kirotrio.store.sealer import KeyMissing, KeyPlaceUnusable, SealBroken
 from kirotrio.store.vault import Vault
 from kirotrio.web.console.languages import CHINESE, ENGLISH, Speech
-from kirotrio.web.console.pages import said
+from kirotrio.web.console.pages import said, words
 from kirotrio.web.console.refusals import WITH_VALUES, in_language
 from kirotrio.web.console.status import status_of
 
@@ -230,3 +232,59 @@ async def test_a_missing_key_to_the_secrets_is_told_as_the_gateways_trouble(stac
 )
 def test_what_is_not_the_visitors_fault_is_not_called_theirs(error, status) -> None:
     assert status_of(error) == status
+
+
+BELOW = [
+    "The sign-in of the account dud is over: the refresh token is no longer accepted (status 400). To go on, run "
+    "`kirotrio login --again dud`.",
+    "The token of the account dud is used up and cannot be refreshed now: The sign-in service did not answer within "
+    "20 seconds",
+    "This account cannot answer at present. dud: signed out (run `kirotrio login --again dud`).",
+    "No account can answer at present. dud: suspended (have it unlocked, then run `kirotrio accounts enable dud`); "
+    "b: used up until 2026-12-01 00:00 UTC.",
+    "Model 'm2' is not available to this account; it has: m1. dud: its plan does not offer 'm2'.",
+    "the upstream sent nothing within 30 seconds",
+    "could not connect to q.example.org:443 in time; check the network and the proxy",
+    "the same sign-in as 7: 8",
+    "the database /var/db is busy",
+    "the database /var/db does not answer (7)",
+    "/k: the key file cannot be read (7); make it usable by this user, or name another with store.key_file",
+    "there is no page /console/7",
+]
+
+
+def rows_of_the_error_table() -> Iterator[str]:
+    for row in (*TABLE, REFUSED, NO_ANSWER, BROKEN):
+        message = row.message.format(who="the account 'dud'", status="status 400")
+        if message:
+            yield message[:1].upper() + message[1:]
+
+
+@pytest.mark.parametrize("message", [*BELOW, *rows_of_the_error_table()])
+def test_what_accounts_requests_and_the_store_say_has_its_chinese(message) -> None:
+    told = str(words(Speech(CHINESE), message))
+    assert "lang=" not in told, "it has no translation"
+    names = ("dud", "status", "busy", "var", "console", "GET", "models", "NAME", "IDE", "kiro", "store", "key", "file")
+    assert not set(english_in(told.replace("&#39;", ""))) - set(names), told
+
+
+def test_what_the_upstream_said_stays_as_it_is_and_is_marked() -> None:
+    refused = from_response(429, {}, b'{"message": "slow <b>down</b>", "reason": "X_Y"}', account="dud")
+    told = str(words(Speech(CHINESE), refused.message))
+    assert told.startswith("Kiro 表示账户 dud 请求过于频繁。请稍等。 <"), told
+    assert '<span lang="en">Kiro said: slow &lt;b&gt;down&lt;/b&gt; (X_Y)</span>' in told
+    assert words(Speech(CHINESE), "nobody has ever said this") == '<span lang="en">Nobody has ever said this</span>'
+    assert words(Speech(ENGLISH), refused.message).count("lang=") == 1
+
+
+async def test_a_page_that_is_not_there_is_told_in_the_language_that_was_chosen(stack):
+    async with stack() as s:
+        someone = browser(s, **{"accept-language": "en"})
+        await someone.set_up("anna")
+        await someone.open("/console/me")
+        await someone.send("/console/preferences", {"language": "zh-CN", "next": "/console"})
+        answer = await someone.open("/console/nowhere")
+        assert answer.status_code == 404
+        assert "没有页面 /console/nowhere" in answer.text
+        foreign = await someone.send("/console/mode", {"mode": "open"}, origin="https://elsewhere.example")
+        assert 'lang="zh-CN"' in foreign.text, "the language is chosen, though nothing else of the visit is known"
