@@ -287,4 +287,4 @@ async def test_a_page_that_is_not_there_is_told_in_the_language_that_was_chosen(
         assert answer.status_code == 404
         assert "没有页面 /console/nowhere" in answer.text
         foreign = await someone.send("/console/mode", {"mode": "open"}, origin="https://elsewhere.example")
-        assert 'lang="zh-CN"' in foreign.text, "the language is chosen, though nothing else of the visit is known"
+        assert '<html lang="zh-CN"' in foreign.text, "the language is chosen, though nothing else of the visit is known"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -20,8 +21,10 @@ from kirotrio.errors import Cause, Recovery
 from kirotrio.relay.outcome import CLIENT_GONE, REFUSED, STOPPED
 from kirotrio.store import request_rows
 from kirotrio.store.request_record import RequestRecord
+from kirotrio.web.console.account_states import State
 from kirotrio.web.console.audit_words import ACTIONS, told
 from kirotrio.web.console.languages import CHINESE, ENGLISH, Speech
+from kirotrio.web.console.pages import environment, words
 from kirotrio.web.console.results import RESULTS, USAGE
 from kirotrio.web.console.words import ACCOUNT_KINDS, account_kind
 
@@ -119,3 +122,13 @@ async def test_pages_show_words_and_keep_the_codes_as_titles(stack):
         assert '<data value="account.test" title="account.test">测试账户</data>' in log
         assert re.search(r"已应答：\s*<span>否</span>", log), "words, not True and False"
         assert "<code>newer.thing</code>" in log
+
+
+def test_the_reason_of_an_account_is_told_in_the_readers_language():
+    speech = Speech(CHINESE)
+    refused = "the refresh token is refused (status 401)"
+    reason = f"The sign-in of the account dud is over: {refused}. To go on, run `kirotrio login --again dud`."
+    state = State(word="Signed out", tone="bad", reason=reason)
+    template = environment().get_template("account_state.html")
+    shown = template.render(_=speech, words=partial(words, speech), state=state)
+    assert "账户 dud 的登录已失效：刷新令牌被拒绝" in shown
