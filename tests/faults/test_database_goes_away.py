@@ -119,6 +119,7 @@ async def rotate_and_lose_the_database(w: World, outage: Outage, gateway: Local)
         await began.wait()
         await trio.to_thread.run_sync(outage.begin)
         go_on.set()
+    await until(lambda: w.refreshes)  # which the request does not wait for: its token is good
     assert w.refreshes == ["rotated"]
     assert gateway.member("work").account.busy, "the new token is still to be written"
     assert live_token(w, "work") != before
@@ -153,7 +154,8 @@ async def test_everything_goes_on_and_is_written_when_it_is_back(
         assert refused.status_code == 503
         message = refused.json()["error"]["message"]
         assert message.startswith("The token of the account late is used up and cannot be refreshed now"), message
-        assert "does not answer" in message, message
+        # Which of the two depends on whether another write of this gateway waits at that moment.
+        assert "does not answer" in message or "is busy" in message, message
         assert "retry-after" in refused.headers
         assert w.refreshes == ["rotated"], "no refresh is begun without a turn"
 
