@@ -15,7 +15,7 @@ from support.several import kept
 from support.sign_in_service import EPOCH
 from trio.testing import MockClock
 
-from kirotrio.accounts.lending.pool import Readiness
+from kirotrio.accounts.lending.readiness import Readiness
 from kirotrio.accounts.lending.states import moment
 from kirotrio.accounts.lending.upkeep import reconsider
 from kirotrio.conversation.tokens import TokenEstimator

@@ -75,5 +75,5 @@ async def test_no_refresh_token_is_sent_twice(
         async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
             answer = await http.post(f"{await ready(sleeper)}/v1/messages", json=question(), headers=HEADERS)
         assert answer.status_code == 200, answer.text
-        await trio.sleep(0.5)
+        await trio.sleep(0.5)  # for a refresh that must not come there is nothing to wait for
         assert w.refreshes == ["rotated"], "it sent a refresh token that another had used meanwhile"

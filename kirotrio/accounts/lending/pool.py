@@ -6,7 +6,6 @@ none, the first that the Kiro IDE or kiro-cli has left on this machine.
 
 from __future__ import annotations
 
-import enum
 import hashlib
 import random
 import time
@@ -25,6 +24,7 @@ from kirotrio.accounts.http_calls import HttpCalls
 from kirotrio.accounts.lending.choice import Choice
 from kirotrio.accounts.lending.gate import Gate, GateLimits
 from kirotrio.accounts.lending.members import Member, is_another, open_to
+from kirotrio.accounts.lending.readiness import Readiness
 from kirotrio.accounts.lending.wish import Wish
 from kirotrio.accounts.records import NAME_LENGTH, terms_of
 from kirotrio.accounts.shared import Known, Shared, StoredSuccessors
@@ -54,12 +54,6 @@ SPREAD = 0.2
 """By how much of `accounts.refresh_ahead` refreshes are moved apart."""
 _LASTING = (Blame.QUOTA, Blame.SUSPENDED, Blame.SUSPICIOUS, Blame.ACCESS, Blame.SIGN_IN)
 """What keeps an account from serving for longer than a moment."""
-
-
-class Readiness(enum.Enum):
-    READY = "ready"
-    NO_ACCOUNT = "no account"
-    UNAVAILABLE = "unavailable"
 
 
 @define(eq=False)

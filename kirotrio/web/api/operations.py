@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kirotrio.accounts.lending.pool import Readiness
+from kirotrio.accounts.lending.readiness import Readiness
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming, Reply, Route, json_reply
 

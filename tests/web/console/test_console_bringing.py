@@ -236,7 +236,7 @@ async def test_a_sign_in_is_cancelled_and_asks_nobody_any_more(stack):
         await anna.send(f"{address}/cancel")
         await until(anna, address, "It was cancelled")
         asked = len(await s.requests())
-        await trio.sleep(0.5)
+        await trio.sleep(0.5)  # for a question that must not come there is nothing to wait for
         assert len(await s.requests()) == asked
         assert (await anna.send(f"{address}/answer", {"answer": "x"})).status_code == 400
 
