@@ -43,6 +43,8 @@ class Shared:
     database was used otherwise."""
     mode: str | None = field(default=None, init=False)
     """The gateway's mode as it lay there then (`store.mode_rows`), if that was read."""
+    _taken: dict[str, Turns] = field(factory=dict, init=False)
+    """Turns of this process, by name. In the store they are the process's, whichever of its accounts took them."""
 
     async def known(self, seen: int | None) -> Known | None:
         """What there is; None where nothing was changed since the revision `seen`."""
@@ -75,7 +77,7 @@ class Shared:
         statements.tidy(connection, self.holder, forgotten_before())
 
     def turns(self) -> Turns:
-        return _StoredTurns(self)
+        return _StoredTurns(self, self._taken)
 
 
 def forgotten_before() -> float:
@@ -83,11 +85,32 @@ def forgotten_before() -> float:
     return time.time() - _FORGOTTEN
 
 
-@frozen
+@define(eq=False)
 class _StoredTurns:
     shared: Shared
+    taken: dict[str, Turns]
 
     async def take(self, name: str) -> bool:
+        held = self.taken.get(name)
+        if held is not None:
+            return held is self and await self._take(name)
+        self.taken[name] = self
+        taken = False
+        try:
+            taken = await self._take(name)
+        finally:
+            if not taken:
+                del self.taken[name]
+        return taken
+
+    async def give_back(self, name: str) -> None:
+        if self.taken.get(name) is self:
+            try:
+                await self._give_back(name)
+            finally:
+                del self.taken[name]
+
+    async def _take(self, name: str) -> bool:
         shared = self.shared
 
         def take(connection: Connection) -> bool:
@@ -97,7 +120,7 @@ class _StoredTurns:
 
         return await shared.database.write(take)
 
-    async def give_back(self, name: str) -> None:
+    async def _give_back(self, name: str) -> None:
         def release(connection: Connection) -> bool:
             from kirotrio.accounts.statements import leases
 

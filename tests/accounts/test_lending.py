@@ -13,6 +13,7 @@ import attrs
 import pytest
 import trio
 import trio.lowlevel
+from support.gateways import until
 from support.sign_in_service import SignInService, refresh_token
 from trio.testing import MockClock
 
@@ -154,10 +155,8 @@ async def test_a_damaged_place_that_was_only_found_does_not_hide_the_next(
         assert await lent_token(lender) == found
 
 
-async def test_a_hundred_first_requests_get_one_account_and_one_refresh(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = SignInService(FIRST)
+def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with every reading of a token that was given."""
     reads: list[str] = []
     real = ConfiguredStore.read
 
@@ -166,6 +165,14 @@ async def test_a_hundred_first_requests_get_one_account_and_one_refresh(
         return real(store)
 
     monkeypatch.setattr(ConfiguredStore, "read", read)
+    return reads
+
+
+async def test_a_hundred_first_requests_get_one_account_and_one_refresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = SignInService(FIRST)
+    reads = counted_reads(monkeypatch)
     async with accounts(tmp_path, service, refresh_token=FIRST) as lender:
         lent: list[object] = []
 
@@ -276,6 +283,28 @@ async def test_the_token_that_a_client_keeps_sending_goes_on_working(tmp_path: P
         assert await lent_token(lender, FIRST) == "access-1"
         await (await lender.lend(FIRST)).refused("access-1")
         assert await lent_token(lender, FIRST) == "access-2"
+
+
+async def test_a_token_that_a_setting_and_a_request_give_at_one_moment_is_refreshed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is one sign-in with two users: whichever sent it a second time would be told that it is over."""
+    reads = counted_reads(monkeypatch)
+    service = SignInService(FIRST)
+    service.script = [None]
+    async with accounts(tmp_path, service, refresh_token=FIRST) as lender, trio.open_nursery() as nursery:
+        tokens: list[str] = []
+
+        async def use(personal: str | None) -> None:
+            tokens.append(await lent_token(lender, personal))
+
+        nursery.start_soon(use, None)
+        await until(lambda: service.calls)
+        nursery.start_soon(use, FIRST)
+        seen = len(reads)
+        await until(lambda: len(reads) >= seen + 3 or len(service.calls) > 1)
+        service.release.set()
+    assert (tokens, service.refreshes) == (["access-1", "access-1"], 1)
 
 
 async def test_a_cut_token_behind_the_key_is_named_and_never_becomes_the_gateways_account(tmp_path: Path) -> None:

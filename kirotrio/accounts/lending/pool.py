@@ -30,7 +30,7 @@ from kirotrio.accounts.records import NAME_LENGTH, terms_of
 from kirotrio.accounts.shared import Known, Shared, StoredSuccessors
 from kirotrio.accounts.sources.kept import kept_source
 from kirotrio.accounts.sources.places import Places
-from kirotrio.accounts.sources.search import personal_source
+from kirotrio.accounts.sources.search import personal_source, turn_of
 from kirotrio.accounts.sources.source import Source
 from kirotrio.accounts.terms import Terms
 from kirotrio.accounts.worth.model_lists import ModelLists
@@ -158,7 +158,7 @@ class Pool:
                 found.account.gone = False  # it is back, and may even be refreshing
                 return found
             terms = Terms.of(self.settings, profile_arn=self.settings.accounts.profile_arn)
-            self._found = self._member(source.name, source, terms, _turn_of(source.where))
+            self._found = self._member(source.name, source, terms, turn_of(source))
             return self._found
 
     def _lend_personal(self, refresh_token: str) -> Member:
@@ -168,7 +168,7 @@ class Pool:
         if member is None:
             name = f"personal-{digest[:8]}"
             source = personal_source(refresh_token, name, self._successors)
-            member = self._member(name, source, Terms.of(self.settings), f"refresh:token:{digest[:32]}")
+            member = self._member(name, source, Terms.of(self.settings), turn_of(source))
             self._personal[digest] = member
             self._forget_idle()
         self._personal.move_to_end(digest)
@@ -393,7 +393,3 @@ class Pool:
         """Whether its token shall be refreshed ahead of time."""
         cooldown = self.cooldowns.against(member.key, "", self.now())
         return member.enabled and not (cooldown is not None and cooldown.needs_person)
-
-
-def _turn_of(where: str) -> str:
-    return f"refresh:place:{hashlib.sha256(where.encode()).hexdigest()[:32]}"

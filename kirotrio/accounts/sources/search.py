@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from kirotrio.accounts.credential import Oidc, Refreshable, Social
@@ -49,6 +50,16 @@ def personal_source(refresh_token: str, name: str, successors: Successors) -> So
         remedy="sign in again and put the new refresh token behind the gateway key",
     )
     return Source(store, setting="the request")
+
+
+def turn_of(source: Source) -> str:
+    """The name of the turn in which what lies there is refreshed: one for all who use it, in every process.
+
+    A refresh token that is given is one sign-in, whether a setting or a request gives it.
+    """
+    if isinstance(source.store, ConfiguredStore):
+        return f"refresh:token:{source.store.digest[:32]}"
+    return f"refresh:place:{hashlib.sha256(source.where.encode()).hexdigest()[:32]}"
 
 
 def given_credential(settings: Settings) -> Refreshable:
