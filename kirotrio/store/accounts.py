@@ -23,6 +23,7 @@ from kirotrio.store.account_record import Secrets as Secrets
 from kirotrio.store.account_record import purpose as purpose
 from kirotrio.store.columns import insertion, misfits
 from kirotrio.store.key_rows import repin
+from kirotrio.store.request_rows import reassign
 from kirotrio.store.revisions import begin_change, bump
 from kirotrio.store.revisions import revision as revision
 from kirotrio.store.schema import accounts, token_digests
@@ -225,7 +226,10 @@ def _change(connection: Connection, account_id: str, changes: dict[str, Any], no
     changes = {**changes, "updated_at": time.time() if now is None else now}
     if "name" in changes:
         before = connection.execute(select(accounts.c.name).where(accounts.c.id == account_id)).scalar()
-        repin(connection, before or "", changes["name"])
+        if before and before != changes["name"]:
+            repin(connection, before, changes["name"])
+            reassign(connection, before, changes["name"])
+
     _check_room(changes)
     changed = connection.execute(update_rows(accounts).where(accounts.c.id == account_id).values(**changes))
     if changed.rowcount:

@@ -152,8 +152,6 @@ def owner_changed(connection: Connection) -> None:
 
 def repin(connection: Connection, old: str, new: str) -> None:
     """The account `old` is called `new` from now on: keys that only it answers follow it."""
-    if not old or old == new:
-        return
     begin_change(connection)
     if connection.execute(update(keys).where(keys.c.account == old).values(account=new)).rowcount:
         bump(connection)

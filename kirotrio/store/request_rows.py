@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, or_, select
+from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
 
 from kirotrio.store.columns import as_text, fitting, insertion
 from kirotrio.store.listing import Listed, Listing
@@ -93,6 +93,16 @@ def last_used(connection: Connection) -> dict[str, float]:
     """When each account's last request began, by the account's name; epoch seconds."""
     latest = select(requests.c.account, func.max(requests.c.at).label("at")).where(requests.c.account != "")
     return {row.account: row.at for row in connection.execute(latest.group_by(requests.c.account))}
+
+
+def reassign(connection: Connection, old: str, new: str) -> None:
+    """The account `old` is called `new` from now on: what was asked of it is found under the new name, in the attempts
+    as well. Names of accounts are letters, digits and `._-`, so that they stand in JSON as they are."""
+    before, after = (f'"account":"{name}"' for name in (old, new))
+    told = requests.c.tries.contains(before, autoescape=True)
+    tries = func.replace(requests.c.tries, before, after)
+    connection.execute(update(requests).where(told).values(tries=tries))
+    connection.execute(update(requests).where(requests.c.account == old).values(account=new))
 
 
 def prune(connection: Connection, before: float) -> int:

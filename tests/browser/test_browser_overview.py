@@ -102,10 +102,22 @@ async def test_the_systems_colours_may_change_while_one_looks(stack):
         await browse(work, color_scheme="light")
 
 
+_WRITTEN = """() => {
+  const write = CanvasRenderingContext2D.prototype.fillText;
+  window.written = new Set();
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    window.written.add(text);
+    return write.call(this, text, ...rest);
+  };
+}"""
+"""Has the page remember what is written on its charts."""
+
+
 async def test_in_chinese_on_a_phone(stack):
     async with stack() as s:
 
         def work(page):
+            page.add_init_script(f"({_WRITTEN})()")
             set_up(page, s.url, KEY)
             page.goto(f"{s.url}/console")
             page.get_by_role("button", name="简体中文").click()
@@ -117,6 +129,10 @@ async def test_in_chinese_on_a_phone(stack):
                 check_accessible(page)
                 check_fits(page)
             picture(page, "overview-chinese-phone")
+            written = page.evaluate("() => [...window.written]")
+            assert any("万" in text for text in written), f"no axis counts as Chinese does: {written}"
+            assert not [text for text in written if text.endswith(("K", "M", "B"))], written
+            assert page.locator(".tile strong", has_text="万").count(), "tokens of the day have their Chinese unit"
             page.get_by_text("各时段数据").first.click()
             check_accessible(page)
             check_fits(page)

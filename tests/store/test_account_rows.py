@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import attrs
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, text
 from support.engines import Place, PlainSealer, emptied
 
 from kirotrio.errors import SettingsError
+from kirotrio.store import request_rows
 from kirotrio.store.accounts import (
     AccountRecord,
     AlreadyThere,
@@ -34,6 +36,8 @@ from kirotrio.store.accounts import (
     update,
 )
 from kirotrio.store.database import Database
+from kirotrio.store.listing import Listing
+from kirotrio.store.request_record import RequestRecord
 
 SEALER = PlainSealer()
 
@@ -159,6 +163,31 @@ def test_names_are_unique(database: Database) -> None:
             database.writing(change)
     assert database.reading(names) == ["home", "work"]
     assert database.writing(lambda connection: rename(connection, "id-home", "home")), "its own name is no conflict"
+
+
+def test_what_an_account_was_asked_is_found_under_its_new_name(database: Database) -> None:
+    def asked(number: str, name: str, *tried: str) -> dict[str, Any]:
+        tries = orjson.dumps([{"account": one, "outcome": name} for one in tried]).decode()
+        told = RequestRecord(id=number, at=1.0, account=name, outcome="end_turn", seconds=1.0, tries=tries)
+        return attrs.asdict(told)
+
+    put(database, account("w_rk"))
+    put(database, account("work", "second"))
+    rows = [asked("1", "w_rk", "work", "w_rk"), asked("2", "work", "w_rk", "work"), asked("3", "work", "work")]
+    database.writing(lambda connection: request_rows.insert(connection, rows))
+    assert database.writing(lambda connection: rename(connection, "id-w_rk", "home"))
+
+    def filtered(name: str) -> set[str]:
+        listing = Listing(filters={"account": name})
+        found = database.reading(lambda connection: request_rows.page(connection, listing)).rows
+        return {row.record.id for row in found}
+
+    assert (filtered("home"), filtered("work"), filtered("w_rk")) == ({"1"}, {"2", "3"}, set())
+    found = {one.id: orjson.loads(one.tries) for one in database.reading(request_rows.recent)}
+    assert [one["account"] for one in found["1"]] == ["work", "home"]
+    assert [one["outcome"] for one in found["1"]] == ["w_rk", "w_rk"], "only names of accounts are changed"
+    assert [one["account"] for one in found["2"]] == ["home", "work"]
+    assert [one["account"] for one in found["3"]] == ["work"], "an underscore stands for itself alone"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", "x" * 65, "a\n"])

@@ -84,7 +84,7 @@ async def lend(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> R
 
 
 async def rename(gateway: Gateway, visit: Visit, form: Form, account_id: str) -> Runs:
-    """Keys that are bound to it follow; what was asked of it stays under its old name."""
+    """Keys that are bound to it follow, and so does what was asked of it."""
     record, name = (await find(gateway, visit, account_id)).record, form("name", most=1000)
 
     def work(connection: Connection) -> bool:

@@ -17,7 +17,7 @@ from kirotrio.web.console import cookies
 from kirotrio.web.console.agents import browser_of
 from kirotrio.web.console.assets import asset
 from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
-from kirotrio.web.console.languages import ENGLISH, LANGUAGES, Speech
+from kirotrio.web.console.languages import CHINESE, ENGLISH, LANGUAGES, Speech
 from kirotrio.web.console.navigation import places
 from kirotrio.web.console.refusals import in_language, without_quote
 from kirotrio.web.console.results import RESULTS, USAGE
@@ -138,12 +138,20 @@ def size(number: float | None) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
 
 
-def brief(number: float) -> Markup:
-    """A number that fits a tile: of a long one its first digits, with the whole as title."""
+_SHORT: Mapping[str, tuple[tuple[str, int, int], ...]] = {
+    ENGLISH: ((" B", 10**9, 10**9 - 50_000), (" M", 10**6, 10**7)),
+    CHINESE: (("万亿", 10**12, 10**12 - 5_000_000), ("亿", 10**8, 10**8 - 500), ("万", 10**4, 10**6)),
+}
+"""The units of large numbers by language: each with what one of it is, and the least number that is told in it. What
+the smaller unit would round to a whole one of the larger is told in the larger."""
+
+
+def brief(number: float, language: str) -> Markup:
+    """A number that fits a tile: of a long one its first digits and the language's unit, with the whole as title."""
     whole = size(number)
-    for unit, one, least in (("B", 10**9, 10**9), ("M", 10**6, 10**7)):
+    for unit, one, least in _SHORT[language]:
         if abs(number) >= least:
-            return Markup('<span title="{}">{} {}</span>').format(whole, f"{number / one:,.1f}", unit)
+            return Markup('<span title="{}">{}{}</span>').format(whole, f"{number / one:,.1f}", unit)
     if isinstance(number, float) and abs(number) >= 10**5:
         return Markup('<span title="{}">{}</span>').format(whole, f"{number:,.0f}")
     return Markup("{}").format(whole)

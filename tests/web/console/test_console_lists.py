@@ -10,6 +10,7 @@ from support.console import browser
 from support.past_requests import put, record
 
 from kirotrio.store.listing import Listed, Listing
+from kirotrio.web.console.languages import CHINESE, ENGLISH
 from kirotrio.web.console.lists import ListView
 from kirotrio.web.console.pages import brief
 
@@ -57,16 +58,24 @@ def test_a_short_list_offers_no_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"),
+    ("number", "english", "chinese"),
     [
-        (0, "0"),
-        (9_999_999, "9,999,999"),
-        (303_003_441, '<span title="303,003,441">303.0 M</span>'),
-        (12_345_678_901, '<span title="12,345,678,901">12.3 B</span>'),
-        (2_446_700_000, '<span title="2,446,700,000">2.4 B</span>'),
-        (1234.5, "1,234.50"),
-        (123_456.78, '<span title="123,456.78">123,457</span>'),
+        (0, "0", "0"),
+        (123_456, "123,456", "123,456"),
+        (1_234_567, "1,234,567", "123.5万"),
+        (9_999_999, "9,999,999", "1,000.0万"),
+        (99_999_400, "100.0 M", "9,999.9万"),
+        (99_999_500, "100.0 M", "1.0亿"),
+        (303_003_441, "303.0 M", "3.0亿"),
+        (999_949_999, "999.9 M", "10.0亿"),
+        (999_960_000, "1.0 B", "10.0亿"),
+        (12_345_678_901, "12.3 B", "123.5亿"),
+        (2_446_700_000_000, "2,446.7 B", "2.4万亿"),
+        (1234.5, "1,234.50", "1,234.50"),
+        (123_456.78, "123,457", "123,457"),
     ],
 )
-def test_a_long_number_is_shortened_and_told_whole(number: float, shown: str) -> None:
-    assert str(brief(number)) == shown
+def test_a_long_number_is_shortened_with_the_units_of_the_language_and_told_whole(number, english, chinese) -> None:
+    for language, shown in ((ENGLISH, english), (CHINESE, chinese)):
+        whole = f"{number:,}" if isinstance(number, int) else f"{number:,.2f}"
+        assert str(brief(number, language)) == (shown if shown == whole else f'<span title="{whole}">{shown}</span>')
