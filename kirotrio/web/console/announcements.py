@@ -19,6 +19,7 @@ from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
 from kirotrio.web.console.pages import page, redirect, said
 from kirotrio.web.console.visit import OPERATOR, Visit, people_of
+from kirotrio.web.console.words import SEVERITIES
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
 
@@ -31,11 +32,6 @@ LIST: Final = "/console/announcements"
 NEW: Final = LIST + "/new"
 _ONE: Final = LIST + "/<announcement_id>"
 
-_SEVERITIES: Final[Mapping[str, str]] = {
-    "info": N_("Note"),
-    "warning": N_("Warning"),
-    "critical": N_("Critical"),
-}
 _REFUSALS: Final = (
     N_("title: an announcement needs a title"),
     N_("until_at: it must be later than the beginning"),
@@ -58,9 +54,9 @@ async def show_all(gateway: Gateway, visit: Visit) -> Runs:
             Column(N_("Until"), "until_at"),
             Column(""),
         ),
-        (Filter("severity", N_("Severity"), _SEVERITIES),),
+        (Filter("severity", N_("Severity"), SEVERITIES),),
     )
-    return page(gateway, visit, "announcements.html", view=view, severities=_SEVERITIES, now=now)
+    return page(gateway, visit, "announcements.html", view=view, severities=SEVERITIES, now=now)
 
 
 async def begin(gateway: Gateway, visit: Visit) -> Runs:
@@ -142,7 +138,7 @@ def _form(
         address=NEW if announcement_id is None else f"{LIST}/{announcement_id}",
         announcement_id=announcement_id,
         fields={"title": "", "body": "", "from_at": "", "until_at": "", **fields},
-        severities=_SEVERITIES,
+        severities=SEVERITIES,
         longest_title=LONGEST_TITLE,
         longest_body=LONGEST_BODY,
         problem=problem,

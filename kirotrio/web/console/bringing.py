@@ -21,7 +21,7 @@ from kirotrio.web.console.live import OVER, Live
 from kirotrio.web.console.pages import environment, page, redirect, said, with_csrf, words
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import OWNERS, Visit
-from kirotrio.web.console.words import ACCOUNT_KINDS
+from kirotrio.web.console.words import ACCOUNT_KINDS, WAYS, WHOSE
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
 
@@ -37,21 +37,7 @@ SIGN_IN: Final = ACCOUNTS + "/sign-in"
 IMPORT: Final = ACCOUNTS + "/import"
 RUNNING: Final = ACCOUNTS + "/bringing"
 
-WAYS: Final[Mapping[str, str]] = {
-    "google": "Google",
-    "github": "GitHub",
-    "builder-id": "AWS Builder ID",
-    "identity-center": "AWS IAM Identity Center",
-    "external": N_("A company's own sign-in (Microsoft Entra)"),
-    "api-key": N_("An API key of the Kiro portal (ksk_…)"),
-}
-"""How one may sign in; the first two are social."""
 _SOCIAL: Final = ("google", "github")
-WHOSE: Final[Mapping[str, str]] = {
-    "team": N_("The team's"),
-    "mine": N_("Yours, private"),
-    "lent": N_("Yours, lent to the team"),
-}
 SQLITE: Final = b"SQLite format 3\0"
 OUTCOMES: Final[Mapping[str, str]] = {
     "imported": N_("Imported"),
@@ -103,7 +89,7 @@ async def begin(gateway: Gateway, visit: Visit) -> Runs:
 
 
 async def take_sign_in(gateway: Gateway, visit: Visit, form: Form) -> Runs:
-    there = _account(gateway, visit, form("again", most=100)) if form("again", most=100) else None
+    there = _account(gateway, visit, form("anew", most=100)) if form("anew", most=100) else None
     try:
         order = _order(gateway, visit, form, there)
         from kirotrio.web.bringing.signing_in import bring_sign_in

@@ -17,7 +17,7 @@ from kirotrio.classes import frozen
 from kirotrio.web.console.forms import TOKEN, Form
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.pages import HOME, local, page
-from kirotrio.web.console.refusals import label
+from kirotrio.web.console.recalled import recalled
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
@@ -28,8 +28,10 @@ SECRET: Final = frozenset(
     {"password", "again", "current", "own-password-again", "code", "key", "api_key", "document", "answer", "body-file"}
 )
 """Fields that hold what nobody else may read, whichever form they stand on."""
-_NOT_ENTERED: Final = frozenset({TOKEN, "next", "do", CARRIED})
-"""Of each form, or of its button: where nothing else is sent, nothing was entered."""
+_NOT_ENTERED: Final = frozenset(
+    {TOKEN, "next", "do", CARRIED, "anew", "from", "invitation", "lent", "provider", "session", "setup", "subject"}
+)
+"""Of the form itself, or of its button: where nothing else is sent, nothing was entered."""
 _LARGEST: Final = 100_000
 """Characters: what is larger was not typed."""
 ENDED: Final = N_("Your sign-in had ended; sign in again.")
@@ -110,9 +112,8 @@ def sign_in_page(
     )
 
 
-def send_again(gateway: Gateway, visit: Visit, kept: Carried, status: int = 200) -> Runs:
+async def send_again(gateway: Gateway, visit: Visit, kept: Carried, status: int = 200) -> Runs:
     """What waits to be sent, with the token of the sign-in that holds now: the person sees it, and sends it or not."""
-    shown = [(label(visit.speech, name) or name, value) for name, value in kept.fields if name not in _NOT_ENTERED]
     return page(
         gateway,
         visit,
@@ -121,6 +122,6 @@ def send_again(gateway: Gateway, visit: Visit, kept: Carried, status: int = 200)
         to=kept.to,
         back=kept.back,
         kept=kept.fields,
-        shown=[(name, value) for name, value in shown if value],
+        shown=await recalled(gateway, visit, kept.fields, _NOT_ENTERED),
         cut=kept.cut,
     )

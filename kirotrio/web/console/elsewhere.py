@@ -100,7 +100,7 @@ async def arrive(gateway: Gateway, visit: Visit, provider: str) -> Runs:
         address=visit.address,
         agent=visit.agent,
     )
-    return enter(gateway, visit, outcome, journey.next)
+    return await enter(gateway, visit, outcome, journey.next)
 
 
 async def identities(gateway: Gateway, visit: Visit) -> Runs:

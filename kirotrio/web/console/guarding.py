@@ -55,7 +55,7 @@ def changes(path: str, takes: Shows, roles: frozenset[str] | None = EVERYONE) ->
             # From one of our pages (`check_origin`), whose person signed in anew since: they see it, and send it.
             if roles is None or (kept := carried(visit, form)) is None:
                 raise
-            return send_again(gateway, visit, kept, status_of(error))
+            return await send_again(gateway, visit, kept, status_of(error))
         if roles is not None and AGAIN in form.fields:
             try:
                 password = form.raw(AGAIN)

@@ -35,7 +35,7 @@ async def take_set_up(gateway: Gateway, visit: Visit, form: Form) -> Runs:
         if await people.has_operator():
             raise
         return _set_up_page(gateway, visit, name, said(visit.speech, error.message), status_of(error))
-    return enter(gateway, visit, entered, SET_UP_ACCOUNT)
+    return await enter(gateway, visit, entered, SET_UP_ACCOUNT)
 
 
 def _set_up_page(gateway: Gateway, visit: Visit, name: str, problem: str, status: int = 200) -> Runs:
@@ -64,7 +64,7 @@ async def accept(gateway: Gateway, visit: Visit, form: Form, token: str) -> Runs
         raise NotFound(error.message) from None
     except SettingsError as error:
         return _invitation_page(gateway, visit, name, said(visit.speech, error.message), status_of(error))
-    return enter(gateway, visit, entered)
+    return await enter(gateway, visit, entered)
 
 
 def _invitation_page(gateway: Gateway, visit: Visit, name: str, problem: str, status: int = 200) -> Runs:

@@ -20,6 +20,7 @@ from kirotrio.web.console.languages import N_
 from kirotrio.web.console.lists import Column, Filter, ListView, listing_of
 from kirotrio.web.console.pages import page, redirect
 from kirotrio.web.console.pasting import lines_to_paste
+from kirotrio.web.console.recalled import OWNERS_OF_KEYS
 from kirotrio.web.console.refusals import COUNTS, WINDOWS
 from kirotrio.web.console.signing import SET_UP
 from kirotrio.web.console.visit import OPERATOR, OWNERS, Visit, people_of
@@ -167,6 +168,7 @@ async def _choices(gateway: Gateway, visit: Visit) -> dict[str, Any]:
         # Those that are kept: a sign-in that settings name answers every key, and goes when the settings do.
         "accounts": sorted(one.name for one in gateway.accounts.present() if one.record is not None and operator),
         "users": [user for user in users if user.id != visit.user.id],
+        "owners": OWNERS_OF_KEYS,
         "surfaces": SURFACES,
         "windows": WINDOWS,
         "counts": COUNTS,

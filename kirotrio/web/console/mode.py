@@ -11,15 +11,16 @@ from kirotrio.web.console.guarding import changes, reads
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.pages import page, redirect, said
 from kirotrio.web.console.visit import OPERATOR, Visit
+from kirotrio.web.console.words import MODES
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Runs
 
 MODE: Final = "/console/mode"
 
 _MODES: Final = (
-    ("open", N_("Open"), N_("Every valid key is let in.")),
-    ("self-use", N_("Self-use"), N_("Only the gateway's own key and the keys of operators are let in.")),
-    ("maintenance", N_("Maintenance"), N_("No API is answered; what runs already goes on to its end.")),
+    ("open", MODES["open"], N_("Every valid key is let in.")),
+    ("self-use", MODES["self-use"], N_("Only the gateway's own key and the keys of operators are let in.")),
+    ("maintenance", MODES["maintenance"], N_("No API is answered; what runs already goes on to its end.")),
 )
 
 

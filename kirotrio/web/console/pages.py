@@ -22,7 +22,7 @@ from kirotrio.web.console.navigation import places
 from kirotrio.web.console.refusals import in_language, without_quote
 from kirotrio.web.console.results import RESULTS, USAGE
 from kirotrio.web.console.visit import Visit
-from kirotrio.web.console.words import ENDINGS, ROLES, account_kind
+from kirotrio.web.console.words import ENDINGS, ROLES, THEME_NAMES, account_kind
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Reply
 
@@ -104,7 +104,7 @@ def environment() -> Environment:
         auto_reload=False,
     )
     made.globals.update(asset=asset, version=__version__, role_names=ROLES, result_names=RESULTS, usage_names=USAGE)
-    made.globals.update(account_kind=account_kind, endings=ENDINGS)
+    made.globals.update(account_kind=account_kind, endings=ENDINGS, theme_names=THEME_NAMES)
     made.filters.update(when=when, day=day, day_of=day_of, size=size, brief=brief, browser=browser_of)
     return made
 

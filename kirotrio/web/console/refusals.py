@@ -55,6 +55,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "region": N_("Region of the sign-in"),
     "domain": N_("What follows the @ in the company's e-mail addresses"),
     "api_key": N_("API key"),
+    "way": N_("How do you sign in to Kiro?"),
 }
 """What the pages call a form's fields. Those that they do not name keep the name by which they are sent."""
 

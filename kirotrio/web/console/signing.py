@@ -41,10 +41,12 @@ async def take_password(gateway: Gateway, visit: Visit, form: Form) -> Runs:
             visit.keep(cookies.SESSION, entered.token)
             visit.waiting, visit.csrf = waiting, waiting.csrf
             return _code_page(gateway, visit, local(form("next")), kept=kept)
-    return enter(gateway, visit, entered, form("next"), kept)
+    return await enter(gateway, visit, entered, form("next"), kept)
 
 
-def enter(gateway: Gateway, visit: Visit, entered: Entered, address: str = HOME, kept: Carried | None = None) -> Runs:
+async def enter(
+    gateway: Gateway, visit: Visit, entered: Entered, address: str = HOME, kept: Carried | None = None
+) -> Runs:
     """Have the browser keep the sign-in, and go on: to the second factor where it is still to come.
 
     `kept`: a form that waits for the sign-in, and is shown in the end.
@@ -54,7 +56,7 @@ def enter(gateway: Gateway, visit: Visit, entered: Entered, address: str = HOME,
         if kept is None or entered.session.needs_enrolment:
             return redirect(visit, address)
         visit.session, visit.csrf, visit.waiting = entered.session, entered.session.csrf, None
-        return send_again(gateway, visit, kept)
+        return await send_again(gateway, visit, kept)
     visit.keep(cookies.SESSION, entered.token)
     return redirect(visit, with_next(CODE, address))
 
@@ -74,7 +76,7 @@ async def take_code(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     except SignInRefused as error:
         problem, kept = said(visit.speech, error.message), unpacked(form.raw(CARRIED))
         return _code_page(gateway, visit, local(form("next")), problem, status_of(error), kept)
-    return enter(gateway, visit, entered, form("next"), unpacked(form.raw(CARRIED)))
+    return await enter(gateway, visit, entered, form("next"), unpacked(form.raw(CARRIED)))
 
 
 def _code_page(

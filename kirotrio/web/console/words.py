@@ -32,6 +32,35 @@ def account_kind(kind: str, provider: str) -> str:
     return ACCOUNT_KINDS.get(kind, kind)
 
 
+WAYS: Final[Mapping[str, str]] = {
+    "google": "Google",
+    "github": "GitHub",
+    **{kind: name for kind, name in ACCOUNT_KINDS.items() if kind != "social"},
+}
+"""How one may sign in to Kiro; the first two are social."""
+WHOSE: Final[Mapping[str, str]] = {
+    "team": N_("The team's"),
+    "mine": N_("Yours, private"),
+    "lent": N_("Yours, lent to the team"),
+}
+"""Whose an account may be that somebody brings."""
+
+SEVERITIES: Final[Mapping[str, str]] = {
+    "info": N_("Note"),
+    "warning": N_("Warning"),
+    "critical": N_("Critical"),
+}
+"""Of announcements."""
+
+MODES: Final[Mapping[str, str]] = {
+    "open": N_("Open"),
+    "self-use": N_("Self-use"),
+    "maintenance": N_("Maintenance"),
+}
+"""Of the gateway."""
+
+THEME_NAMES: Final[Mapping[str, str]] = {"auto": N_("As the system"), "light": N_("Light"), "dark": N_("Dark")}
+
 ENDINGS: Final[Mapping[str, tuple[str, str]]] = {
     "finished": (N_("Finished"), "good"),
     "refused": (N_("Refused"), "warn"),

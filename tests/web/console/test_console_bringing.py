@@ -162,7 +162,7 @@ async def test_a_marked_account_is_signed_in_anew_and_serves_again(stack):
         record = s.member("main").record
         assert f"{SIGN_IN}?again={record.id}" in (await anna.open(LIST)).text
         assert "Sign main in anew" in (await anna.open(f"{SIGN_IN}?again={record.id}")).text
-        answer = await anna.send(SIGN_IN, {"again": record.id, "name": "other", "way": "github"})
+        answer = await anna.send(SIGN_IN, {"anew": record.id, "name": "other", "way": "github"})
         await until(anna, answer.headers["location"], "Signed in anew: main")
         assert (await http.post("/v1/messages", json=question())).status_code == 200
         assert await noted(s) == [("account.renew", "main", "anna")]
@@ -176,7 +176,7 @@ async def test_another_person_than_the_accounts_is_asked_about(stack, answer, na
         anna = browser(s)
         await anna.set_up()
         record = s.member("main").record
-        address = await begun(anna, again=record.id, way="google")
+        address = await begun(anna, anew=record.id, way="google")
         asked = text(await until(anna, address, "Keep it as another account"))
         assert "is not that of the account main" in asked
         await anna.send(f"{address}/answer", {"answer": answer})
@@ -199,7 +199,7 @@ async def test_members_bring_accounts_that_are_theirs_and_private(stack):
         record = s.member("mine").record
         members = {one.name: one.id for one in (await s.gateway.people.users(Listing())).rows}
         assert (record.owner_id, record.lent) == (members["ben"], False)
-        again = await ben.send(SIGN_IN, {"again": s.member("ours").record.id, "way": "google"})
+        again = await ben.send(SIGN_IN, {"anew": s.member("ours").record.id, "way": "google"})
         assert again.status_code == 404, "somebody else's is not signed in anew"
 
 

@@ -10,7 +10,10 @@ from support.sentences import FOLDER
 
 from kirotrio.access.audit import COMMAND_LINE
 from kirotrio.store.listing import Listing
-from kirotrio.web.console.carrying import SECRET, unpacked
+from kirotrio.store.user_record import Role
+from kirotrio.web.console.carrying import _NOT_ENTERED, SECRET, unpacked
+from kirotrio.web.console.languages import Speech
+from kirotrio.web.console.recalled import called
 
 OTHER = "another good pass phrase"
 
@@ -110,6 +113,57 @@ async def test_whoever_comes_back_after_the_sign_in_ended_is_told_so(stack):
         assert sent.headers["location"] == "/console/sign-in?next=%2Fconsole%2Fkeys"
         assert notice(await anna.open(sent.headers["location"])) == "Your sign-in had ended; sign in again."
         assert notice(await browser(s).open("/console/sign-in")) == "", "a stranger had none"
+
+
+async def test_what_waits_is_told_in_the_words_of_its_page_and_without_codes_and_ids(stack):
+    async with stack() as s:
+        anna = browser(s, **{"accept-language": "zh-CN"})
+        await anna.set_up()
+        bert = await s.gateway.people.create_user(COMMAND_LINE, "bert", OTHER, Role.MEMBER)
+        await anna.open("/console/keys")
+        stale = anna.page
+        await anna.send("/console/sign-out")
+        await anna.sign_in("anna")
+        surfaces = ["chat", "messages"]
+        key = {"name": "k", "owner": bert.id, "models": "a\nb", "surfaces": surfaces, "limit-day-requests": "5"}
+        user = {"name": "carl", "role": "viewer", "password": OTHER}
+        told = {
+            "/console/keys": (key, "名称 k 所有者 bert 仅限这些模型 a, b 仅限这些 API chat, messages 每天, 请求 5"),
+            "/console/users": (user, "名称 carl 角色 观察者"),
+            "/console/mode": ({"mode": "self-use", "message": "x"}, "模式 自用 提示信息 x"),
+            "/console/announcements/new": (
+                {"title": "t", "severity": "warning", "from_at": "2030-01-02T03:04", "do": "save"},
+                "标题 t 级别 警告 开始 2030-01-02 03:04 UTC",
+            ),
+            "/console/accounts/sign-in": (
+                {"way": "builder-id", "anew": "x-y", "whose": "lent", "address": "yes"},
+                "您如何登录 Kiro？ AWS Builder ID 归属 您的，借给团队 Google 和 GitHub：不用代码",
+            ),
+            "/console/invitations": ({"role": "member", "email": ""}, "角色 成员"),
+        }
+        for path, (fields, words) in told.items():
+            anna.page = stale
+            asked = await anna.send(path, fields)
+            facts = re.search(r'<dl class="facts">(.*?)</dl>', asked.text, re.DOTALL)
+            assert facts, asked.text
+            shown = " ".join(re.sub("<[^>]+>", " ", facts[1]).split())
+            assert shown.startswith(words), f"{path}: {shown}"
+            assert bert.id not in shown
+            assert OTHER not in asked.text
+
+
+def test_every_field_of_a_form_has_a_label_when_it_waits() -> None:
+    """Those of forms that are sent to us; `limit-` and its like are made of two labels."""
+    speech, nameless = Speech("en"), set()
+    for path in (FOLDER / "templates").glob("*.html"):
+        text = re.sub(r'<form[^>]*method="get".*?</form>', "", path.read_text(), flags=re.DOTALL)
+        fields = re.findall(r"<(?:input|textarea|select)\b[^>]*>", text)
+        names = {
+            name[1] for one in fields if 'type="file"' not in one and (name := re.search(r' name="([\w-]+)"', one))
+        }
+        nameless |= {f"{path.name}: {name}" for name in names - SECRET - _NOT_ENTERED if called(speech, name) == name}
+    assert not nameless, "told by the name that it is sent by"
+    assert called(speech, "limit-day-requests") == "Day, Requests"
 
 
 def test_every_field_for_a_secret_is_known_to_be_one() -> None:
