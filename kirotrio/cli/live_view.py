@@ -39,27 +39,33 @@ def page(told: Mapping[str, Any], *, rows: int | None = None) -> RenderableType:
     answers: Sequence[Mapping[str, Any]] = told["answers"]
     shown = answers if rows is None else answers[: max(rows, 1)]
     parts: list[RenderableType] = [_heading(told), Text(), _answers(shown)]
-    if len(answers) > len(shown):
-        parts.append(Text(f"and {len(answers) - len(shown)} more", style="dim"))
+    if more := len(answers) - len(shown) + told.get("untold", 0):
+        parts.append(Text(f"and {more} more", style="dim"))
     return Group(*parts, Text(), _accounts(told["accounts"], told["at"]))
 
 
 def _heading(told: Mapping[str, Any]) -> Text:
     lately = told["lately"]
+    running = len(told["answers"]) + told.get("untold", 0)
     put_out = lately["output_tokens"] / 60
     line = (
-        f"kirotrio {told['version']}: {len(told['answers'])} running; in the last minute {lately['answers']} answers "
+        f"kirotrio {told['version']}: {running} running; in the last minute {lately['answers']} answers "
         f"({lately['unfinished']} unfinished), {put_out:.1f} tokens/s out, {lately['credits']:.2f} credits"
     )
     if told.get("processes", 1) > 1:
         line += f"; {told['processes']} processes"
     if told.get("gateway"):
-        line += f"; of the gateway {told['gateway']} alone, others on its database have their own"
+        line += f"; of the gateway {told['gateway']} alone, as the database does not answer"
+    if told.get("gateways"):
+        names = [one["name"] + (f" (seen {span(one['told'])} ago)" if one["told"] else "") for one in told["gateways"]]
+        line += f"; of the gateways {', '.join(names)}"
     return Text(printable(line + ("; stopping" if told.get("draining") else "")), style="bold")
 
 
 def _answers(answers: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("age", "state", "tokens", "model", "account", "key", "surface", "request")
+    several = any(one.get("gateway") for one in answers)
+    where = ("gateway",) if several else ()
+    table = _table("age", "state", "tokens", "model", "account", "key", "surface", *where, "request")
     for one in answers:
         state = str(one["state"])
         table.add_row(
@@ -68,6 +74,7 @@ def _answers(answers: Sequence[Mapping[str, Any]]) -> Table:
             _text(str(one["output_tokens"])),
             *(_text(text or "-") for text in (one["model"], one["account"], one.get("key_name") or one["key_id"])),
             _text(f"{one['surface']} {one['mode']}"),
+            *([_text(one.get("gateway", ""))] if several else []),
             _text(one["id"]),
         )
     return table

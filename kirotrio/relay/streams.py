@@ -90,7 +90,9 @@ class LiveAnswer:
 class LiveRow:
     """One running answer as it is told to people, and between processes. `age` is in seconds since the request was
     taken, `first_event_seconds` too; `state` is a `LiveState`'s value; `worker` is 0 where there is one process.
-    `owner`: the id of the user whose key it came with, "" for the gateway's own."""
+    `owner`: the id of the user whose key it came with, "" for the gateway's own. `gateway`: the name of the one that
+    gives it, where there are several on one database; `told`: how old in seconds what is told of it is, but for its
+    `age`, which goes on."""
 
     id: str
     model: str
@@ -106,6 +108,8 @@ class LiveRow:
     worker: int = 0
     key_name: str = ""
     owner: str = ""
+    gateway: str = ""
+    told: float = 0.0
 
 
 class Streams(Register[LiveAnswer]):

@@ -1,4 +1,5 @@
 """Rows that gateways on one database share, each function within one transaction: who is alive, ledgers, homes, news.
+What each of them tells of itself is in `posted_rows`.
 
 A ledger is locked by whoever changes it until its transaction ends, which is milliseconds: those who would wait for
 something leave first and look again. All times are the server's (this machine's on SQLite).
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, delete, func, select, text, update
 
 from kirotrio.store.columns import fitted, insertion, upsert
 from kirotrio.store.holders import is_dead
+from kirotrio.store.posted_rows import LIVE, take_down
 from kirotrio.store.schema import gateways, homes, leases, ledgers, news
 
 _NEWS = "news"
@@ -60,12 +62,14 @@ def bury(connection: Connection, holder: str, now: float) -> list[str]:
         connection.execute(delete(leases).where(leases.c.holder.in_(dead)))
     if gone:
         connection.execute(delete(gateways).where(gateways.c.holder.in_(gone)))
+        take_down(connection, [LIVE + one for one in gone])
     return gone
 
 
 def leave(connection: Connection, holder: str) -> None:
     """What it held is free from now on."""
     connection.execute(delete(gateways).where(gateways.c.holder == holder))
+    take_down(connection, [LIVE + holder])
 
 
 # Ledgers
@@ -97,8 +101,10 @@ def save(connection: Connection, contents: Mapping[str, str], now: float) -> Non
 
 
 def forget_idle(connection: Connection, before: float) -> int:
-    """Ledgers that were not changed since; how many. Whoever needs one makes it anew."""
-    return connection.execute(delete(ledgers).where((ledgers.c.at < before) & (ledgers.c.name != _NEWS))).rowcount
+    """Ledgers that were not changed since; how many. Whoever needs one makes it anew. What a gateway tells of itself
+    stands for as long as it lives."""
+    idle = (ledgers.c.at < before) & (ledgers.c.name != _NEWS) & ~ledgers.c.name.startswith(LIVE)
+    return connection.execute(delete(ledgers).where(idle)).rowcount
 
 
 # Sessions

@@ -9,9 +9,18 @@ import socket
 from pathlib import Path
 
 
-def new_holder() -> str:
-    """A name for this run of this program: `host:pid:nonce`."""
-    return f"{_host()}:{os.getpid()}:{secrets.token_hex(8)}"
+def new_holder(family: str = "") -> str:
+    """A name for this run of this program: `host:pid:nonce`. `family`: what the processes of one gateway have in
+    common, where it has several."""
+    mark = f"{hashlib.sha256(family.encode()).hexdigest()[:12]}." if family else ""
+    return f"{_host()}:{os.getpid()}:{mark}{secrets.token_hex(8)}"
+
+
+def are_family(one: str, other: str) -> bool:
+    """Whether both are processes of the same gateway."""
+    (host, _, nonce), (other_host, _, other_nonce) = _parts(one), _parts(other)
+    mark, dot, _ = nonce.partition(".")
+    return one == other or (bool(dot) and host == other_host and mark == other_nonce.partition(".")[0])
 
 
 def same_machine() -> str:

@@ -53,6 +53,8 @@ class Gateway:
     """Where several gateways are on one database, what they share; a seat is then for what is of workers alone."""
     counting: Counting | None = None
     """Of what keys with limits use; None where no keys are given out."""
+    name: str = ""
+    """What people call it among several: its machine, and the port that it listens at."""
     recording: Recording | None = None
     """What records requests, where that is asked for."""
     recordings: Path | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from kirotrio.errors import Overloaded
 from kirotrio.kiro.client import Transport
 from kirotrio.relay.learned import keep_corrections, load_corrections
 from kirotrio.relay.request import Relay
+from kirotrio.store.holders import new_holder
 from kirotrio.store.recordings import FOLDER
 from kirotrio.store.request_records import RecordWriter
 from kirotrio.telemetry.log import Log
@@ -112,6 +114,7 @@ async def serve_gateway(
         async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as own_tasks:
             if seat is not None:
                 await own_tasks.start(seat.run)
+                shared.holder = new_holder(family=seat.desk)
             several = None if shared.database.is_sqlite else await _join_others(settings, shared, log, own_tasks)
             pool = open_pool(
                 settings, transport, log, own_tasks, shared, surroundings.places, colleagues=several or seat
@@ -133,7 +136,6 @@ async def serve_gateway(
             gateway = Gateway(settings, relay, pool, keyring, log, seat, several, modes=modes, counting=counting)
             gateway.origins = surroundings.origins
             gateway.recordings = folder / FOLDER
-            answer_colleagues(gateway)
             if settings.recorder.requests:
                 from kirotrio.web.recording import open_recording
 
@@ -145,6 +147,8 @@ async def serve_gateway(
                 if listen is None
                 else listen(server.connections)
             )
+            gateway.name = f"{socket.gethostname()}:{listeners[0].socket.getsockname()[1]}"
+            answer_colleagues(gateway)
             for name, value in (
                 ("live", relay.streams.__len__),
                 ("connections", server.connections.__len__),

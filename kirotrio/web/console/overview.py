@@ -148,7 +148,7 @@ async def now_of(gateway: Gateway, visit: Visit) -> Now:
     names = {member.name for member in members}
     accounts = [account for account in found.accounts if account.name in names]
     return Now(
-        running=len(answers),
+        running=len(answers) + (found.untold if owner is None else 0),
         queued=sum(answer.state == LiveState.QUEUED.value for answer in answers),
         usable=sum(account.state == "ready" for account in accounts),
         accounts=len(accounts),

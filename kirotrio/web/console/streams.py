@@ -5,7 +5,8 @@ An operator sees and ends all of them, a member those that came with their own k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from kirotrio.relay.streams import LiveRow
@@ -22,6 +23,8 @@ from kirotrio.web.incoming import Runs
 STREAMS: Final = "/console/streams"
 _MOST: Final = 200
 """Answers that are shown; of more, how many there are."""
+_LATE: Final = 2.5
+"""How many times its usual wait a gateway may keep silent until that is said of it."""
 
 _STATES: Final[Mapping[str, str]] = {
     "queued": N_("Waits for a place"),
@@ -40,7 +43,6 @@ async def show(gateway: Gateway, visit: Visit) -> Runs:
         visit,
         "streams.html",
         everybodys=_owner(visit) is None,
-        only=live.told_of(gateway),
         answers=await _answers(gateway, visit),
     )
 
@@ -64,13 +66,17 @@ async def _answers(gateway: Gateway, visit: Visit) -> Any:
     """The part of the page that changes, as markup. Raises Overloaded where the other processes do not answer."""
     from markupsafe import Markup
 
-    owner = _owner(visit)
-    rows = [row for row in await live.live_rows(gateway) if owner in (None, row.owner)]
+    owner, found = _owner(visit), await live.snapshot(gateway)
+    rows = [row for row in found.answers if owner in (None, row.owner)]
     template = environment().get_template("streams_rows.html")
     shown = template.render(
         _=visit.speech,
         rows=rows[:_MOST],
-        more=max(0, len(rows) - _MOST),
+        more=max(0, len(rows) - _MOST) + (found.untold if owner is None else 0),
+        only=found.gateway,
+        gateways=found.gateways,
+        late=late(found.gateways, gateway.settings.store.look_every),
+        seen=seen,
         states=_STATES,
         age=age,
         csrf=visit.csrf,
@@ -88,6 +94,16 @@ def age(row: LiveRow) -> str:
     """Minutes and seconds."""
     minutes, seconds = divmod(int(row.age), 60)
     return f"{minutes}:{seconds:02}"
+
+
+def late(gateways: Sequence[live.LiveGateway], every: float) -> list[live.LiveGateway]:
+    """Those that are not heard of; `every`: seconds between two signs of life."""
+    return [one for one in gateways if one.told > _LATE * every]
+
+
+def seen(told: float) -> int:
+    """Whole seconds that what is told is old at most."""
+    return max(1, math.ceil(told))
 
 
 ROUTES = (

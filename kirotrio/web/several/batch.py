@@ -66,10 +66,13 @@ class Batch:
     homes: set[str] = field(factory=set)
     bound: dict[str, str] = field(factory=dict)
     news: list[str] = field(factory=list)
+    live: str | None = None
+    """What the others are to see of this gateway's answers from now on, "" for nothing; None: as it is."""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.pages or self.counts or self.homes or self.bound or self.news)
+        wanted = self.pages or self.counts or self.homes or self.bound or self.news
+        return not wanted and self.live is None
 
     @property
     def names(self) -> list[str]:
@@ -90,6 +93,8 @@ class Outcome:
     heard: list[str] = field(factory=list)
     number: int = 0
     """Of the last news."""
+    living: frozenset[str] = frozenset()
+    """The gateways on this database."""
 
     def contents(self) -> dict[str, str]:
         """What is to stand in the ledgers."""

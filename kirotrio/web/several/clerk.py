@@ -12,18 +12,20 @@ again with what it holds then.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import trio
 from attrs import field
 
-from kirotrio.accounts.lending.ledger import Ledger
+from kirotrio.accounts.lending.ledger import LOOK, Ledger
 from kirotrio.accounts.lending.pacing import GateLimits
 from kirotrio.classes import define
 from kirotrio.errors import Overloaded, RateLimited, StoreUnavailable
+from kirotrio.store.holders import are_family
 from kirotrio.telemetry.log import Log
 from kirotrio.web.several.batch import Answer, Batch, Entry, Outcome, Page, Told, settle
 from kirotrio.web.several.transactions import HOUR, Lapsed, SharedState
@@ -59,6 +61,13 @@ class Clerk:
     log: Log
     look_every: float
     heard: Callable[[str], None] = lambda _: None
+    live: Callable[[], str] = lambda: ""
+    """What other gateways are to see of the answers that run here, "" for nothing: asked for with each sign of life,
+    where there are others."""
+    met: Callable[[], None] = lambda: None
+    """Called when there are others where there were none."""
+    others: frozenset[str] = frozenset()
+    """The holders of the other gateways on this database, as they were last; processes of this gateway are none."""
     away: bool = False
     """Whether the limits hold for this gateway alone at present."""
     _batch: Batch = field(factory=Batch, init=False)
@@ -79,6 +88,11 @@ class Clerk:
     _seen: int = field(default=0, init=False)
     _offset: float = field(default=0.0, init=False)
     """What the database's clock is ahead of this machine's."""
+    _posted: str = field(default="", init=False)
+    """What others can see of the answers that run here."""
+    _eager: int = field(default=0, init=False)
+    """How many wait for what others say."""
+    _look_at: float = field(default=math.inf, init=False)
 
     # What may be asked for
 
@@ -127,6 +141,22 @@ class Clerk:
         self._batch.news.append(news)
         self._asked.set()
 
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within this, news are heard as soon as they are told."""
+        self._eager += 1
+        self._look_at = trio.current_time()
+        self._asked.set()
+        try:
+            yield
+        finally:
+            self._eager -= 1
+
+    def post(self) -> None:
+        """Have others see at once what runs here now."""
+        self._beat_at = -math.inf
+        self._asked.set()
+
     async def answered(self, answer: trio.Event) -> None:
         """Wait for it. Raises Overloaded where it does not come."""
         with trio.move_on_after(_PATIENCE * self.state.database.deadline):
@@ -163,7 +193,8 @@ class Clerk:
                 await self._end()
 
     def _due(self) -> float:
-        return min([math.inf if self.away else self._beat_at, *self._looks.values()])
+        signs = [] if self.away else [self._beat_at, self._look_at]
+        return min([math.inf, *signs, *self._looks.values()])
 
     async def _work(self) -> None:
         now = trio.current_time()
@@ -173,8 +204,13 @@ class Clerk:
         if self.away and self._may_return:
             await self._come_back()
         renew = not self.away and now >= self._beat_at
+        listens = not self.away and now >= self._look_at
+        self._look_at = now + LOOK if self._eager else math.inf
         batch, self._batch, self._asked = self._batch, Batch(), trio.Event()
-        if batch.is_empty and not renew:
+        if renew:
+            posted = self.live() if self.others else ""
+            batch.live = posted if posted != self._posted else None
+        if batch.is_empty and not renew and not listens:
             return
         if not self.away:
             try:
@@ -199,6 +235,9 @@ class Clerk:
                 self._learn(now, gone)
                 if renew:
                     self._beat_at = trio.current_time() + min(self.state.lapse / _BEATS, self.look_every)
+                if batch.live is not None:
+                    self._posted = batch.live
+                self._meet(outcome.living)
                 self._seen = outcome.number
                 return outcome
         raise StoreUnavailable("this gateway counts as gone again and again; are the clocks of its machine right?")
@@ -248,10 +287,18 @@ class Clerk:
 
     async def _join(self) -> None:
         mine = {name: one for name, one in self._ledgers.items() if one.belongs_to(self.state.holder)}
-        now, number, gone = await trio.to_thread.run_sync(self.state.join, mine)
-        self._learn(now, gone)
+        joined = await trio.to_thread.run_sync(self.state.join, mine)
+        self._learn(joined.now, joined.gone)
         self._beat_at = trio.current_time() + min(self.state.lapse / _BEATS, self.look_every)
-        self._seen = max(self._seen, number)
+        self._seen = max(self._seen, joined.number)
+        self._posted, self.others = "", frozenset()
+        self._meet(joined.living)
+
+    def _meet(self, living: frozenset[str]) -> None:
+        before, self.others = self.others, frozenset(one for one in living if not are_family(one, self.state.holder))
+        if self.others and not before:
+            self._beat_at = -math.inf  # they see from now on what runs here
+            self.met()
 
     def _go_on_alone(self, error: Exception) -> None:
         told = error.message if isinstance(error, StoreUnavailable) else repr(error)

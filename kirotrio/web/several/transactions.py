@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from kirotrio.accounts.lending.ledger import Ledger
 from kirotrio.classes import frozen
 from kirotrio.store import gateway_rows as rows
+from kirotrio.store import posted_rows as posted
 from kirotrio.store.database import Database
 from kirotrio.web.several.batch import Batch, Outcome, settle
 
@@ -31,6 +32,16 @@ class Lapsed(Exception):
 
 
 @frozen
+class Joined:
+    """`number`: up to which news need not be heard any more by one that has just started."""
+
+    now: float
+    number: int
+    gone: list[str]
+    living: frozenset[str]
+
+
+@frozen
 class SharedState:
     """One gateway's way to it. `lapse`: seconds after which it counts as gone; `rate`: requests of one key
     within a minute. All methods block, and raise StoreUnavailable."""
@@ -40,12 +51,11 @@ class SharedState:
     lapse: float
     rate: int
 
-    def join(self, mine: Mapping[str, Ledger]) -> tuple[float, int, list[str]]:
-        """Count as alive from now on, and hold what is in `mine`. The time, the number up to which news need not be
-        heard any more by one that has just started, and who is gone."""
+    def join(self, mine: Mapping[str, Ledger]) -> Joined:
+        """Count as alive from now on, and hold what is in `mine`."""
         self._make(mine)
 
-        def join(connection: Connection) -> tuple[float, int, list[str]]:
+        def join(connection: Connection) -> Joined:
             rows.hurry(connection, self.database.deadline)
             found = rows.lock(connection, list(mine)) or {}
             now = rows.clock(connection)
@@ -59,7 +69,7 @@ class SharedState:
                 ledger.rejoin(own, self.holder, now)
                 contents[name] = ledger.to_json().decode()
             rows.save(connection, contents, now)
-            return now, rows.newest(connection, now - _NOT_YET_WRITTEN), gone
+            return Joined(now, rows.newest(connection, now - _NOT_YET_WRITTEN), gone, frozenset(living))
 
         return self.database.writing(join)
 
@@ -95,10 +105,20 @@ class SharedState:
             rows.save(connection, {name: text for name, text in contents.items() if text != found[name]}, now)
             self._sessions(connection, batch, outcome, now)
             outcome.number, outcome.heard = rows.hear(connection, self.holder, seen)
+            outcome.living = frozenset(living)
+            if batch.live is not None:
+                self._post(connection, batch.live, now)
             rows.tell(connection, self.holder, batch.news)
             return now, outcome, gone
 
         return turn
+
+    def _post(self, connection: Connection, content: str, now: float) -> None:
+        name = posted.LIVE + self.holder
+        if content:
+            posted.post(connection, name, content, now)
+        else:
+            posted.take_down(connection, [name])
 
     def _sessions(self, connection: Connection, batch: Batch, outcome: Outcome, now: float) -> None:
         found = rows.home_of(connection, batch.homes)
@@ -118,8 +138,17 @@ class SharedState:
             rows.forget_news(connection, now - HOUR)
             rows.forget_homes(connection, now - HOMES_FOR)
             rows.forget_idle(connection, now - _IDLE)
+            posted.forget_tasks(connection, now - HOUR)
 
         self.database.writing(tidy)
+
+    def live(self) -> list[posted.Posted]:
+        """What each gateway tells of its answers, this one among them."""
+
+        def read(connection: Connection) -> list[posted.Posted]:
+            return posted.live(connection, rows.clock(connection), self.lapse)
+
+        return self.database.reading(read)
 
     def ping(self) -> None:
         """Whether it answers."""

@@ -48,6 +48,8 @@ class Seat:
 
     def __init__(self, path: Path, worker: int, settings: Settings, log: Log) -> None:
         self.worker = worker
+        self.desk = str(path)
+        """What all workers of this gateway have in common, and nobody else."""
         self._path = path
         self._log = log
         self._largest = settings.responses.max_memory

@@ -15,6 +15,7 @@ from support.stack import KEY, question
 
 from kirotrio.access.audit import COMMAND_LINE, entries
 from kirotrio.cli.live_view import page
+from kirotrio.errors import StoreUnavailable
 from kirotrio.store.listing import Listing
 from kirotrio.store.user_record import Role
 from kirotrio.web.live import live_rows, snapshot
@@ -137,14 +138,21 @@ async def test_what_is_sent_as_it_changes_has_a_members_own_answers_alone(stack)
             nursery.cancel_scope.cancel()
 
 
-async def test_one_of_several_gateways_says_whose_answers_it_shows(stack, monkeypatch):
+class Cut:
+    """What one of several gateways shares with the others, while the database is away."""
+
+    async def others(self):
+        raise StoreUnavailable("it is away")
+
+
+async def test_one_of_several_gateways_says_whose_answers_it_shows_where_it_knows_no_others(stack, monkeypatch):
     async with stack() as s:
         anna = browser(s)
         await anna.set_up("anna")
-        assert "Others on the same database" not in (await anna.open("/console/streams")).text
+        assert "answers of the gateway" not in (await anna.open("/console/streams")).text
         assert (await snapshot(s.gateway)).gateway == ""
-        monkeypatch.setattr(s.gateway, "several", object())
-        monkeypatch.setattr("socket.gethostname", lambda: f"left{SCRIPT}")
+        monkeypatch.setattr(s.gateway, "several", Cut())
+        monkeypatch.setattr(s.gateway, "name", f"left{SCRIPT}")
         text = (await anna.open("/console/streams")).text
         assert "the gateway left&lt;script&gt;alert(1)&lt;/script&gt; alone" in text
         told = attrs.asdict(await snapshot(s.gateway))
