@@ -39,6 +39,7 @@ class Database:
 
     def __init__(self, place: Path | URL, *, deadline: float) -> None:
         self._place = place
+        self._where = ""
         self._engine: Engine | None = None
         self._making = threading.Lock()
         self.deadline = deadline
@@ -70,8 +71,10 @@ class Database:
     @property
     def where(self) -> str:
         """The place, for messages, without a password."""
-        place = self._place
-        return str(place) if isinstance(place, Path) else place.render_as_string(hide_password=True)
+        if not self._where:
+            place = self._place
+            self._where = str(place) if isinstance(place, Path) else place.render_as_string(hide_password=True)
+        return self._where
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Run `work` in one transaction. Raises StoreUnavailable. Cancelling leaves the thread to end by itself."""

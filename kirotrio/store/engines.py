@@ -35,6 +35,10 @@ def is_driver_error(error: Exception) -> bool:
 
 
 def _postgresql(url: URL, deadline: float) -> Engine:
+    from psycopg import Error
+    from psycopg.pq import TransactionStatus
+    from sqlalchemy.exc import InvalidatePoolError
+
     from kirotrio.store.postgresql import connect
 
     milliseconds = int(deadline * 1000)
@@ -52,7 +56,6 @@ def _postgresql(url: URL, deadline: float) -> Engine:
         pool_size=POOL,
         max_overflow=POOL,
         pool_timeout=deadline,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={"options": options, "application_name": "kirotrio", "tcp_user_timeout": milliseconds},
     )
@@ -60,6 +63,23 @@ def _postgresql(url: URL, deadline: float) -> Engine:
     @event.listens_for(engine, "do_connect")
     def bounded(_: Any, __: Any, arguments: Any, options: Any) -> Any:
         return connect(deadline, *arguments, **options)
+
+    @event.listens_for(engine, "checkout")
+    def begin_first(connection: Any, _: Any, __: Any) -> None:
+        # Tells as well whether the connection still stands, which would be a journey of its own otherwise.
+        try:
+            connection.execute("BEGIN", prepare=False)
+        except Error as error:
+            if connection.closed:
+                raise InvalidatePoolError from error  # the pool makes a new one
+            raise
+
+    @event.listens_for(engine, "begin")
+    def begin_next(connection: Connection) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - it has just been taken
+        if driver.info.transaction_status == TransactionStatus.IDLE:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
 

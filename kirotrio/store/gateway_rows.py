@@ -8,10 +8,11 @@ something leave first and look again. All times are the server's (this machine's
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, func, select, text, update
 
+from kirotrio.classes import frozen
 from kirotrio.store.columns import fitted, insertion, upsert
 from kirotrio.store.holders import is_dead
 from kirotrio.store.posted_rows import LIVE, take_down
@@ -35,6 +36,88 @@ def hurry(connection: Connection, seconds: float) -> None:
         connection.execute(select(func.set_config(name, str(int(seconds * 1000)), True)))
 
 
+# A turn: its journeys to PostgreSQL are few, and its statements ready, because it is done for each request
+
+
+@frozen
+class Look:
+    """What a turn begins with. `found`: what stands in the ledgers, which are locked; `gateways`: until when each is
+    alive; the rest as `home_of` and `hear` have it."""
+
+    found: dict[str, str]
+    now: float
+    gateways: dict[str, float]
+    homes: dict[str, tuple[str, float]]
+    news: tuple[int, list[str]]
+
+    def alive(self) -> set[str]:
+        return {holder for holder, until in self.gateways.items() if until > self.now}
+
+
+def begin_turn(
+    connection: Connection, holder: str, names: Collection[str], sessions: Collection[str], seen: int, seconds: float
+) -> Look | None:
+    """Lock ledgers, and then see the rest as it is by that time. None where a ledger is missing.
+
+    The first of a transaction, which the server ends where we are not heard of for so many seconds.
+    """
+    if connection.dialect.name == "sqlite":
+        found = lock(connection, names) if names else {}
+        if found is None:
+            return None
+        known = {row.holder: row.until for row in connection.execute(select(gateways)).all()}
+        now = clock(connection)
+        return Look(found, now, known, home_of(connection, sessions), hear(connection, holder, seen))
+    from kirotrio.store.postgresql import together
+
+    statements = [_HURRY, *([_LOCK] if names else []), _GATEWAYS, _NEWS_SINCE, *([_HOMES] if sessions else [])]
+    values = {"idle": str(int(seconds * 1000)), "names": sorted(names), "seen": seen, "sessions": sorted(sessions)}
+    _, *rows = together(connection, "; ".join(statements), values)
+    locked = dict(rows.pop(0)) if names else {}
+    if len(locked) < len(names):
+        return None
+    living, news_rows, *rest = rows
+    return Look(
+        locked,
+        living[0][2] if living else 0.0,
+        {name: until for name, until, _ in living},
+        {session: (account, at) for session, account, at in rest[0]} if rest else {},
+        _heard(news_rows, holder, seen),
+    )
+
+
+def end_turn(
+    connection: Connection, contents: Mapping[str, str], now: float, holder: str, until: float | None, *, last: bool
+) -> None:
+    """Write the ledgers, and until when `holder` is alive unless that is None. `last`: nothing follows, so the same
+    journey may end the transaction."""
+    if connection.dialect.name == "sqlite":
+        save(connection, contents, now)
+        if until is not None:
+            connection.execute(update(gateways).where(gateways.c.holder == holder).values(until=until))
+        return
+    from kirotrio.store.postgresql import together
+
+    values: dict[str, object] = {"now": now, "holder": holder, "until": until}
+    statements = [_RENEW] if until is not None else []
+    for number, (name, content) in enumerate(sorted(contents.items())):
+        statements.append(_SAVE.format(number=number))
+        values |= {f"name{number}": name, f"content{number}": content}
+    if last:
+        statements.append("COMMIT")
+    if statements:
+        together(connection, "; ".join(statements), values)
+
+
+_HURRY = "SELECT set_config('idle_in_transaction_session_timeout', %(idle)s, true)"
+_LOCK = "SELECT name, content FROM ledgers WHERE name = ANY(%(names)s) ORDER BY name FOR UPDATE"
+_GATEWAYS = "SELECT holder, until, extract(epoch FROM clock_timestamp())::float8 FROM gateways"
+_NEWS_SINCE = "SELECT number, teller, content FROM news WHERE number > %(seen)s ORDER BY number"
+_HOMES = "SELECT session, account_key, at FROM homes WHERE session = ANY(%(sessions)s)"
+_RENEW = "UPDATE gateways SET until = %(until)s WHERE holder = %(holder)s"
+_SAVE = "UPDATE ledgers SET content = %(content{number})s, at = %(now)s WHERE name = %(name{number})s"
+
+
 # Who is alive
 
 
@@ -42,22 +125,21 @@ def alive(connection: Connection, now: float) -> set[str]:
     return set(connection.execute(select(gateways.c.holder).where(gateways.c.until > now)).scalars())
 
 
-def renew(connection: Connection, holder: str, now: float, seconds: float) -> bool:
-    """Say that `holder` is alive, for so many seconds; False where it had to be taken for gone, or is new."""
-    mine = (gateways.c.holder == holder) & (gateways.c.until > now)
-    if connection.execute(update(gateways).where(mine).values(until=now + seconds)).rowcount:
-        return True
-    upsert(connection, gateways, {"holder": holder, "until": now + seconds}, ["holder"])
-    return False
+def renew(connection: Connection, holder: str, until: float) -> None:
+    """Say that `holder` is alive until then; one that had to be taken for gone, or is new, is so again."""
+    upsert(connection, gateways, {"holder": holder, "until": until}, ["holder"])
 
 
-def bury(connection: Connection, holder: str, now: float) -> list[str]:
+def bury(connection: Connection, holder: str, now: float, known: Mapping[str, float] | None = None) -> list[str]:
     """Remove the gateways that are gone: not renewed in time, or processes of this machine that no longer run.
 
-    Leases of the latter are given back; of the former nobody knows whether they run."""
-    rows = connection.execute(select(gateways.c.holder, gateways.c.until)).all()
-    dead = sorted(row.holder for row in rows if is_dead(row.holder, holder, others_alone=True))
-    gone = sorted({*dead, *(row.holder for row in rows if row.until <= now)})
+    Leases of the latter are given back; of the former nobody knows whether they run. `known`: as in `Look`, if that has
+    been read.
+    """
+    if known is None:
+        known = {row.holder: row.until for row in connection.execute(select(gateways)).all()}
+    dead = sorted(one for one in known if is_dead(one, holder, others_alone=True))
+    gone = sorted({*dead, *(one for one, until in known.items() if until <= now)})
     if dead:
         connection.execute(delete(leases).where(leases.c.holder.in_(dead)))
     if gone:
@@ -159,8 +241,11 @@ def newest(connection: Connection, before: float) -> int:
 def hear(connection: Connection, holder: str, seen: int) -> tuple[int, list[str]]:
     """What others have told since, in order, and the number up to which that is."""
     later = select(news.c.number, news.c.teller, news.c.content).where(news.c.number > seen).order_by(news.c.number)
-    rows = connection.execute(later).all()
-    return (rows[-1].number if rows else seen), [row.content for row in rows if row.teller != holder]
+    return _heard([tuple(row) for row in connection.execute(later).all()], holder, seen)
+
+
+def _heard(rows: Sequence[tuple[int, str, str]], holder: str, seen: int) -> tuple[int, list[str]]:
+    return (rows[-1][0] if rows else seen), [content for _, teller, content in rows if teller != holder]
 
 
 def forget_news(connection: Connection, before: float) -> int:

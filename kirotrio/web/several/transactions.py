@@ -60,7 +60,7 @@ class SharedState:
             found = rows.lock(connection, list(mine)) or {}
             now = rows.clock(connection)
             gone = rows.bury(connection, self.holder, now)
-            rows.renew(connection, self.holder, now, self.lapse)
+            rows.renew(connection, self.holder, now + self.lapse)
             living = rows.alive(connection, now)
             contents = {}
             for name, own in mine.items():
@@ -85,27 +85,29 @@ class SharedState:
         self, batch: Batch, seen: int, *, renew: bool
     ) -> Callable[[Connection], tuple[float, Outcome, list[str]]]:
         def turn(connection: Connection) -> tuple[float, Outcome, list[str]]:
-            rows.hurry(connection, self.database.deadline)
-            found = rows.lock(connection, batch.names) if batch.names else {}
-            if found is None:
+            look = rows.begin_turn(connection, self.holder, batch.names, batch.homes, seen, self.database.deadline)
+            if look is None:
                 raise _Missing
-            now = rows.clock(connection)
-            gone = rows.bury(connection, self.holder, now) if renew else []
-            living = rows.alive(connection, now)
+            now, living, found = look.now, look.alive(), look.found
+            gone = rows.bury(connection, self.holder, now, look.gateways) if renew else []
             if self.holder not in living:
                 raise Lapsed
-            if renew:
-                rows.renew(connection, self.holder, now, self.lapse)
+            living.difference_update(gone)
             ledgers = {name: Ledger.from_json(found[name]) for name in batch.pages}
             for ledger in ledgers.values():
                 ledger.tidy(now, living)
             times = {name: list(orjson.loads(found[name] or "[]")) for name in batch.counts}
             outcome = settle(batch, ledgers, self.holder, now, self.rate, times)
-            contents = outcome.contents()
-            rows.save(connection, {name: text for name, text in contents.items() if text != found[name]}, now)
-            self._sessions(connection, batch, outcome, now)
-            outcome.number, outcome.heard = rows.hear(connection, self.holder, seen)
+            outcome.homes = {session: account for session, (account, _) in look.homes.items()}
+            outcome.number, outcome.heard = look.news
             outcome.living = frozenset(living)
+            bound = {session: account for session, (account, at) in look.homes.items() if at < now - _NOTED_EVERY}
+            bound |= batch.bound
+            contents = {name: text for name, text in outcome.contents().items() if text != found[name]}
+            until = now + self.lapse if renew else None
+            last = not (bound or batch.news) and batch.live is None
+            rows.end_turn(connection, contents, now, self.holder, until, last=last)
+            rows.bind(connection, bound, now)
             if batch.live is not None:
                 self._post(connection, batch.live, now)
             rows.tell(connection, self.holder, batch.news)
@@ -119,12 +121,6 @@ class SharedState:
             posted.post(connection, name, content, now)
         else:
             posted.take_down(connection, [name])
-
-    def _sessions(self, connection: Connection, batch: Batch, outcome: Outcome, now: float) -> None:
-        found = rows.home_of(connection, batch.homes)
-        outcome.homes = {session: account for session, (account, _) in found.items()}
-        old = {session: account for session, (account, at) in found.items() if at < now - _NOTED_EVERY}
-        rows.bind(connection, old | batch.bound, now)
 
     def _make(self, names: Any) -> None:
         if names:
