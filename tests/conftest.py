@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.engines import database, place, postgresql, sealer  # noqa: F401 - fixtures, for whoever asks
 from support.forks import nest  # noqa: F401 - a fixture
+from support.scratch import keep_in_memory
 from support.sse import every_stream_validated
 
+from kirotrio.access import passwords
 from kirotrio.conversation.tokens import TokenEstimator
 
 # A shared machine is slow at times, which says nothing of the code. Where a red run keeps others waiting, the
@@ -21,6 +23,7 @@ settings.register_profile("people", **_CALM)
 settings.register_profile("ci", **_CALM, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "people")
 
+keep_in_memory()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts its jobs in the background has them ignore Ctrl-C, and programs that tests start inherit it.
@@ -35,6 +38,15 @@ def estimator() -> TokenEstimator:
     estimator.ensure_ready()
     assert not estimator.problem
     return estimator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def usual_cost() -> Iterator[passwords.Cost]:
+    """What a password's hash costs where no test runs. Here it costs next to nothing: there are hundreds."""
+    usual = passwords.USUAL
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "USUAL", passwords.Cost(memory=8, time=1))
+        yield usual
 
 
 @pytest.fixture(autouse=True)

@@ -37,11 +37,15 @@ class Cost:
     time: int = 2
 
 
+USUAL: Final = Cost()
+"""What a gateway's hashes cost."""
+
+
 class Passwords:
     """Makes and checks hashes. `hashed` counts the hashes that were computed."""
 
     def __init__(self, cost: Cost | None = None) -> None:
-        self.cost: Final = cost or Cost()
+        self.cost: Final = cost or USUAL
         self.hashed = 0
         self._limiter = trio.CapacityLimiter(_AT_ONE_TIME)
         self._hasher: PasswordHasher | None = None

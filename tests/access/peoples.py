@@ -10,7 +10,6 @@ from support.engines import PlainSealer
 
 from kirotrio.access.audit import Actor
 from kirotrio.access.members.outcomes import Entered, SignedIn
-from kirotrio.access.passwords import Cost, Passwords
 from kirotrio.access.people import People
 from kirotrio.config.settings import Settings
 from kirotrio.store.audit_entry import Entry
@@ -21,7 +20,6 @@ from kirotrio.store.user_record import Role, Session, User
 
 OWN_KEY = "sk-kt-the-gateways-own"
 PASSWORD = "correct horse battery"
-CHEAP = Cost(memory=8, time=1)
 HERE = "192.0.2.1"
 OPERATOR = Actor("", "command line", "")
 
@@ -49,7 +47,6 @@ class House:
             PlainSealer(),
             settings,
             now=clock,
-            passwords=Passwords(CHEAP),
             is_own_key=lambda key: key == OWN_KEY,
         )
         return cls(people, clock)

@@ -9,12 +9,14 @@ import trio
 from access.peoples import HERE, OPERATOR, PASSWORD, House
 
 from kirotrio.access.members.outcomes import NeedsSecondFactor, SignInRefused
+from kirotrio.access.passwords import Cost, Passwords
 from kirotrio.access.people import CONFIRMED, REMEMBERED
 from kirotrio.store import sign_in_rows
 from kirotrio.store.database import Database
 from kirotrio.store.schema import sign_ins, throttles, users
 from kirotrio.store.sign_in_rows import FORGOTTEN
 from kirotrio.store.user_record import Role
+from kirotrio.store.user_rows import password_of
 
 
 async def failure(house: House, name: str, password: str = "wrong password", address: str = HERE) -> SignInRefused:
@@ -290,16 +292,22 @@ async def test_nobody_keeps_more_than_fifty_sessions(database: Database) -> None
     assert await house.session(last.token)
 
 
-async def test_a_hash_of_another_cost_is_made_anew(database: Database) -> None:
-    from kirotrio.access.passwords import Cost, Passwords
+async def test_a_gateways_hash_costs_as_much_as_is_said(database: Database, usual_cost: Cost) -> None:
+    house = House.on(database)
+    house.people.passwords = Passwords(usual_cost)  # type: ignore[misc]  # the test's own is cheap
+    user = await house.add()
+    made = database.reading(lambda link: password_of(link, user.id))
+    assert made.startswith("$argon2id$v=19$m=47104,t=2,p=1$"), "weaker than documented, or a change to be told"
+    assert await house.enter()
+    assert Passwords().cost != usual_cost, "this fixture is what keeps the tests from making hashes of full price"
 
+
+async def test_a_hash_of_another_cost_is_made_anew(database: Database) -> None:
     house = House.on(database)
     user = await house.add()
     dearer = House.on(database)
     dearer.people.passwords = Passwords(Cost(memory=16, time=1))  # type: ignore[misc]  # a gateway of later
     await dearer.enter()
-    from kirotrio.store.user_rows import password_of
-
     assert "m=16," in database.reading(lambda link: password_of(link, user.id))
     await dearer.enter()
 

@@ -1,7 +1,7 @@
 """Every test of the store runs on both engines: SQLite in a folder of its own, and a real PostgreSQL.
 
 The server is started once per run, at the first test that wants it; each test has a database of its own on it, copied
-from one that is migrated already. Where it cannot start, its tests are skipped with the reason.
+from one that is migrated already and dropped after it. Where it cannot start, its tests are skipped with the reason.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ fsync = off
 full_page_writes = off
 max_connections = 200
 shared_buffers = 16MB
+max_wal_size = 64MB
 log_min_messages = fatal
 """
 _TEMPLATE = "migrated"
@@ -89,6 +90,11 @@ class PostgresServer:
     def migrated_database(self) -> str:
         return self.url_of(self._make(f"test_{next(self._numbers)}", _TEMPLATE))
 
+    def drop(self, url: str) -> None:
+        """One of these databases, whoever still has it open."""
+        name = url.partition("@/")[2].partition("?")[0]
+        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
     def url_of(self, name: str) -> str:
         """With a password in it, which the server does not ask for."""
         host = str(self._server.get_postmaster_info().socket_dir)
@@ -116,7 +122,8 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make(self, name: str, template: str = "template0") -> str:
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # The files are copied: through the log they would be written twice.
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
     def _control(self, *arguments: str) -> None:
@@ -176,14 +183,14 @@ def postgresql() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=ENGINES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     """A migrated database on each engine."""
-    url = ""
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgresql").migrated_database()
-    place = Place(request.param, url, tmp_path / "data")
+    server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
+    place = Place(request.param, server.migrated_database() if server else "", tmp_path / "data")
     place.open().close()
-    return place
+    yield place
+    if server:
+        server.drop(place.url)
 
 
 @pytest.fixture
