@@ -99,7 +99,7 @@ class Gateway:
 
     @bringing.default
     def _default_bringing(self) -> Tasks:
-        return Tasks(self.log, self.seat)
+        return Tasks(self.log, self.seat, self.several.tasks if self.several is not None else None)
 
     @rate.default
     def _default_rate(self) -> RatePerMinute:

@@ -165,7 +165,7 @@ async def test_a_silent_line_is_made_anew_and_keeps_what_was_entered_and_a_lost_
             gateway.away()
             gateway.back()
             page.clock.fast_forward(5_000)
-            page.get_by_text("is not known here any more").wait_for()
+            page.get_by_text("is not known any more").wait_for()
             check_accessible(page)
             picture(page, "live-lost-sign-in")
             page.get_by_role("link", name="To the accounts").click()

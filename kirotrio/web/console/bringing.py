@@ -55,7 +55,7 @@ _WOULD: Final[Mapping[str, str]] = {
 """Of a preview: nothing has happened yet."""
 _TONES: Final = {"imported": "good", "renewed": "good", "refused": "bad", "undone": "warn"}
 _GONE: Final = N_(
-    "this sign-in or import is not known here any more: it has been over for a while, or was begun at another gateway"
+    "this sign-in or import is not known any more: it has been over for a while, or ended with the gateway that ran it"
 )
 _FILE: Final = N_("the file")
 _PASTED: Final = N_("what was pasted")

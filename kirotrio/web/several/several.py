@@ -24,6 +24,7 @@ from kirotrio.telemetry.log import Log
 from kirotrio.web.several.clerk import Clerk
 from kirotrio.web.several.gate import SharedGate
 from kirotrio.web.several.questions import Questions
+from kirotrio.web.several.shared_tasks import SharedTasks
 from kirotrio.web.several.transactions import SharedState
 
 _ID: Final = 36
@@ -48,6 +49,8 @@ class Several:
         self._state = state
         self._clerk = Clerk(state, log, settings.store.look_every, self._heard, self._live)
         self.questions = Questions(self._clerk, log, 2 * settings.store.look_every + shared.database.deadline)
+        self.tasks = SharedTasks(shared.database, shared.sealer, self._clerk, self.questions, log)
+        self._clerk.met = self.tasks.wake
         self.live: Callable[[], Any] = lambda: None
         """What others are to see of the answers that run here, as JSON can hold it."""
         self._posted: list[Posted] = []
@@ -64,6 +67,7 @@ class Several:
             await nursery.start(self.questions.run)
             await nursery.start(self._clerk.run)
             nursery.start_soon(self._responses.run)
+            nursery.start_soon(self.tasks.run)
             task_status.started()
 
     @property

@@ -257,7 +257,7 @@ async def test_somebody_elses_sign_in_is_not_found(stack):
         ):
             assert answer.status_code == 404
         told = (await anna.open(f"{address}/events", accept="text/event-stream")).text
-        assert "not known here any more" in told
+        assert "not known any more" in told
         assert told.endswith("event: over\ndata: over\n\n"), "the page asks no more"
         assert "enter the code there" in text(await ben.open(address))
 
