@@ -48,6 +48,13 @@ class Recovery(enum.Enum):
     """Look the profile ARN up and resend once."""
 
 
+class Rule(enum.Enum):
+    """A rule of this gateway that turns requests away, as it shall. The values are what records keep of it."""
+
+    LIMIT = "limit_reached"
+    MAINTENANCE = "maintenance"
+
+
 class Blame(enum.Enum):
     """What a failure says about the account that met it, and so what the next requests are to expect of it."""
 
@@ -81,8 +88,8 @@ class KirotrioError(Exception):
     cause: Cause = Cause.INTERNAL
     recovery: Recovery = Recovery.NONE
     blame: Blame = Blame.NONE
-    by_rule: bool = False
-    """A rule of this gateway has turned the request away, as it shall: nothing has failed."""
+    rule: Rule | None = None
+    """The rule of this gateway that has turned the request away: then nothing has failed."""
     should_retry: bool | None = None
     """What a client is to do that retries by the status alone; None leaves it to the client."""
 
@@ -194,7 +201,7 @@ class RateLimited(KirotrioError):
 class LimitReached(RateLimited):
     """A limit of the caller's own key, and none of the upstream's."""
 
-    by_rule = True
+    rule = Rule.LIMIT
 
 
 class QuotaExhausted(KirotrioError):
@@ -267,7 +274,7 @@ class Overloaded(KirotrioError):
 class UnderMaintenance(Overloaded):
     """The operator has closed the gateway for a while."""
 
-    by_rule = True
+    rule = Rule.MAINTENANCE
 
 
 class StoreUnavailable(Overloaded):

@@ -50,7 +50,8 @@ def _heading(told: Mapping[str, Any]) -> Text:
     put_out = lately["output_tokens"] / 60
     line = (
         f"kirotrio {told['version']}: {running} running; in the last minute {lately['answers']} answers "
-        f"({lately['unfinished']} unfinished), {put_out:.1f} tokens/s out, {lately['credits']:.2f} credits"
+        f"({lately['failed']} failed, {lately['unfinished'] - lately['failed']} broken off), "
+        f"{lately['refused']} refused, {put_out:.1f} tokens/s out, {lately['credits']:.2f} credits"
     )
     if told.get("processes", 1) > 1:
         line += f"; {told['processes']} processes"

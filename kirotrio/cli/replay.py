@@ -108,7 +108,7 @@ def _sent(loaded: LoadedSettings, recording: dict[str, Any], url: str | None) ->
 
 
 def _compare(recording: dict[str, Any], status: int, body: str) -> int:
-    from kirotrio.relay.outcome import CLIENT_GONE
+    from kirotrio.store.request_endings import CLIENT_GONE
     from kirotrio.web.comparing import difference
 
     then = recording["answer"]

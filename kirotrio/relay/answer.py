@@ -180,7 +180,7 @@ class Answer:
                     await self._generate_on_one(nursery, batches, silence)
                 except KirotrioError as error:
                     failure = without_frames(error)
-                    self._by_rule = error.by_rule
+                    self._by_rule = error.rule is not None
                 except Exception as error:
                     self.relay.log.error("answer failed", exc_info=error, request_id=self.request.request_id)
                     failure = _internal()

@@ -11,17 +11,16 @@ import orjson
 import trio
 
 from kirotrio.conversation.events import Failed, Finish, Usage
-from kirotrio.errors import Cancelled
 from kirotrio.relay.attempts import AttemptRecord, Attempts
 from kirotrio.relay.course import Course
 from kirotrio.relay.drain import usage_kind
 from kirotrio.relay.request import AnswerRequest, Relay
+from kirotrio.store.request_endings import CLIENT_GONE, STOPPED, Ending, cause_of, label_of, outcome_of
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.metrics import Finished
 
 _MOST_TRIES = 40
 """Attempts that a record tells of: server tools may make many."""
-STOPPED, CLIENT_GONE, REFUSED = "stopped", "client gone", "refused"
 
 
 def tell(
@@ -47,7 +46,7 @@ def tell(
         model=request.model_shown,
         surface=request.surface,
         mode=request.mode.value,
-        outcome=_cause(relay, end),
+        outcome=_outcome(relay, end),
         error=error.message if error is not None else "",
         seconds=round(now - course.began_at, 3),
         first_event_seconds=since_begin(progress.first_event_at if progress is not None else None),
@@ -64,18 +63,14 @@ def tell(
         client=request.client,
         address=request.address,
     )
-    failed, refused = error is not None and not error.by_rule, error is not None and error.by_rule
-    if not refused:
-        relay.streams.tally.put(record)
-    if not refused or relay.refusals.take():
+    if error is None or error.rule is None or relay.refusals.take():
         relay.record(record)
-    outcome = REFUSED if refused else outcome_of(record.outcome, failed=failed)
-    _count(relay, record, attempts, outcome)
-    _log(relay, record, request.key_name, attempts, usage, failed=failed)
+    _count(relay, record, attempts)
+    _log(relay, record, request.key_name, attempts, usage)
     if relay.traces is not None:
         from kirotrio.relay.tracing import trace
 
-        trace(relay.traces, request, record, attempts, course, now, failed=error is not None)
+        trace(relay.traces, request, record, attempts, course, now, is_answered=error is None)
 
 
 def usage_of(end: Finish | Failed | None, attempts: Attempts | None) -> Usage | None:
@@ -85,19 +80,14 @@ def usage_of(end: Finish | Failed | None, attempts: Attempts | None) -> Usage | 
     return attempts.ledger.result() if attempts is not None and attempts.ledger.ready() else None
 
 
-def outcome_of(cause: str, *, failed: bool) -> str:
-    """The class of an end: finished, failed, client gone or stopped."""
-    return cause if cause in (STOPPED, CLIENT_GONE) else "failed" if failed else "finished"
-
-
-def _cause(relay: Relay, end: Finish | Failed | None) -> str:
+def _outcome(relay: Relay, end: Finish | Failed | None) -> str:
     match end:
         case None:
             return STOPPED if relay.streams.cut else CLIENT_GONE
         case Finish(cause):
             return cause.value
         case Failed(error):
-            return "cancelled" if isinstance(error, Cancelled) else error.cause.value
+            return outcome_of(error)
 
 
 def _try(attempt: AttemptRecord, began_at: float) -> dict[str, object]:
@@ -111,13 +101,14 @@ def _try(attempt: AttemptRecord, began_at: float) -> dict[str, object]:
     }
 
 
-def _count(relay: Relay, record: RequestRecord, attempts: Attempts | None, outcome: str) -> None:
+def _count(relay: Relay, record: RequestRecord, attempts: Attempts | None) -> None:
+    relay.streams.tally.put(record.ending, record.input_tokens, record.output_tokens, record.credits)
     relay.metrics.finished(
         Finished(
             surface=record.surface,
             model=attempts.model.id if attempts is not None else record.model,
-            outcome=outcome,
-            cause=record.outcome,
+            outcome=label_of(record.ending),
+            cause=cause_of(record.outcome),
             seconds=record.seconds,
             first=record.first_event_seconds,
             queue=record.queue_seconds,
@@ -129,9 +120,7 @@ def _count(relay: Relay, record: RequestRecord, attempts: Attempts | None, outco
     )
 
 
-def _log(
-    relay: Relay, record: RequestRecord, key_name: str, attempts: Attempts | None, usage: Usage | None, *, failed: bool
-) -> None:
+def _log(relay: Relay, record: RequestRecord, key_name: str, attempts: Attempts | None, usage: Usage | None) -> None:
     told: dict[str, object] = {
         "request_id": record.id,
         "surface": record.surface,
@@ -141,7 +130,7 @@ def _log(
         **({"key_name": key_name} if key_name else {}),
         "status": record.status,
         "seconds": record.seconds,
-        "outcome": record.outcome,
+        "outcome": cause_of(record.outcome),
     }
     if attempts is not None:
         told["upstream_model"] = attempts.model.id
@@ -156,7 +145,7 @@ def _log(
         told["usage"], told["credits"] = record.usage, record.credits
     if record.error:
         told["error"] = record.error
-    if failed:
+    if record.ending is Ending.FAILED:
         relay.log.warning("request finished", **told)
     else:
         relay.log.info("request finished", **told)

@@ -6,25 +6,25 @@ from collections import deque
 from collections.abc import Callable
 
 import trio
-from attrs import field
+from attrs import field, fields
 
 from kirotrio.classes import define, frozen
-from kirotrio.conversation.events import StopCause
-from kirotrio.store.request_record import RequestRecord
+from kirotrio.store.request_endings import Ending
 
 WINDOW = 60.0
 """Seconds that are looked back on."""
 _STEP = 5.0
-_GOOD = frozenset(cause.value for cause in StopCause)
-"""Outcomes of an answer that came to its own end."""
 
 
 @frozen(kw_only=True)
 class Lately:
-    """Sums over the last minute. `unfinished`: clients that left, answers that were ended, and failures."""
+    """Sums over the last minute. `answers`: requests that were not refused; of these `failed`, and `unfinished`: those
+    that failed, whose clients left, or that were ended. `refused`: the others."""
 
     answers: int = 0
     unfinished: int = 0
+    failed: int = 0
+    refused: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     credits: float = 0.0
@@ -37,28 +37,35 @@ class Tally:
     now: Callable[[], float] = trio.current_time
     _steps: deque[tuple[float, list[float]]] = field(factory=deque)
 
-    def put(self, record: RequestRecord) -> None:
-        """One request is over."""
+    def put(
+        self, ending: Ending, given: int | None = None, put_out: int | None = None, spent: float | None = None
+    ) -> None:
+        """One request is over. `given` and `put_out`: tokens; `spent`: credits."""
         now = self.now()
         if not self._steps or now >= self._steps[-1][0] + _STEP:
             self._forget(now)
-            self._steps.append((now, [0.0] * 5))
+            self._steps.append((now, [0.0] * len(fields(Lately))))
         sums = self._steps[-1][1]
-        sums[0] += 1
-        sums[1] += record.outcome not in _GOOD
-        sums[2] += record.input_tokens or 0
-        sums[3] += record.output_tokens or 0
-        sums[4] += record.credits or 0.0
+        sums[0] += ending is not Ending.REFUSED
+        sums[1] += ending not in (Ending.FINISHED, Ending.REFUSED)
+        sums[2] += ending is Ending.FAILED
+        sums[3] += ending is Ending.REFUSED
+        sums[4] += given or 0
+        sums[5] += put_out or 0
+        sums[6] += spent or 0.0
 
     def lately(self) -> Lately:
         self._forget(self.now())
-        answers, unfinished, given, put_out, spent = (sum(sums[at] for _, sums in self._steps) for at in range(5))
+        sums = [sum(of_step[at] for _, of_step in self._steps) for at in range(len(fields(Lately)))]
+        answers, unfinished, failed, refused, given, put_out = map(int, sums[:-1])
         return Lately(
-            answers=int(answers),
-            unfinished=int(unfinished),
-            input_tokens=int(given),
-            output_tokens=int(put_out),
-            credits=spent,
+            answers=answers,
+            unfinished=unfinished,
+            failed=failed,
+            refused=refused,
+            input_tokens=given,
+            output_tokens=put_out,
+            credits=sums[-1],
         )
 
     def _forget(self, now: float) -> None:

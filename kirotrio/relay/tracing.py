@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kirotrio.relay.request import AnswerRequest
+from kirotrio.store.request_endings import Ending, cause_of
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.traces import Span, Trace, Traces
 
@@ -27,9 +28,10 @@ def trace(
     course: Course,
     now: float,
     *,
-    failed: bool,
+    is_answered: bool,
 ) -> None:
-    """Hand the spans of an answer over, if they are wanted. `now` is Trio's time, at which `record.at` was taken."""
+    """Hand the spans of an answer over, if they are wanted. `now` is Trio's time, at which `record.at` was taken;
+    `is_answered`: no error took the place of the answer or of its end."""
     place = traces.wanted(request.traceparent)
     if place is None:
         return
@@ -63,12 +65,13 @@ def trace(
         "gen_ai.request.model": named,
         "gen_ai.response.model": model,
         "gen_ai.response.id": record.id,
-        "gen_ai.response.finish_reasons": None if failed else [record.outcome],
+        "gen_ai.response.finish_reasons": [record.outcome] if is_answered else None,
         "gen_ai.usage.input_tokens": record.input_tokens,
         "gen_ai.usage.output_tokens": record.output_tokens,
         "http.request.method": "POST",
         "http.response.status_code": record.status,
         "client.address": record.address,
+        "kirotrio.outcome": cause_of(record.outcome),
         "kirotrio.surface": record.surface,
         "kirotrio.mode": record.mode,
         "kirotrio.key": record.key_id,
@@ -78,6 +81,6 @@ def trace(
         "kirotrio.attempts": record.attempts,
         "kirotrio.first_event_seconds": record.first_event_seconds,
     }
-    error = record.outcome if failed else ""
+    error = cause_of(record.outcome) if record.ending is Ending.FAILED else ""
     root = part(f"chat {model}".rstrip(), course.began_at, now, attributes=attributes, error=error)
     traces.put(Trace(root=root, parts=parts, trace_id=place[0], parent_id=place[1]))

@@ -18,10 +18,10 @@ from attrs import evolve
 from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, case, cast, func, select
 
 from kirotrio.store.columns import as_text
+from kirotrio.store.ending_columns import ended_as
 from kirotrio.store.overview import By, Chosen, Overview, Point, Share, Sums
-from kirotrio.store.request_endings import ended_as
+from kirotrio.store.request_endings import Ending
 from kirotrio.store.request_keys import key_ids_of, names_of
-from kirotrio.store.request_record import Ending
 from kirotrio.store.schema import requests
 
 _SHARES = 20

@@ -1,19 +1,37 @@
-"""How a request ended, in one word for people: the one place that says what counts as a failure of the gateway.
+"""How a request ended: the one rule of what is finished, refused or failed.
 
-The rule stands here as an expression of the database, by which lists are filtered and the overview counts; what shows
-a request has its ending from there, with its row. So no two of them can disagree.
+Of each end a record keeps one word, its `outcome`: why the answer came to its end, or why there was none. How the
+request ended follows from this word alone. So whatever shows or counts ends (the lists and the overview, the metrics,
+the levels of the log, traces, the live view) goes by the same table, and no two of them can disagree.
 """
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
-from sqlalchemy import ColumnElement, and_, case
+from kirotrio.errors import Cancelled, Cause, KirotrioError, Rule
 
-from kirotrio.errors import Cause
-from kirotrio.store.columns import as_text
-from kirotrio.store.request_record import Ending
-from kirotrio.store.schema import requests
+
+class Ending(enum.Enum):
+    """How a request ended. Only `FAILED` is a failure of the gateway."""
+
+    FINISHED = "finished"
+    REFUSED = "refused"
+    """For the client's own reasons (its request, its key, its key's limits), or while the gateway is in maintenance."""
+    CANCELLED = "cancelled"
+    """A person has ended the answer."""
+    LEFT = "left"
+    """The client went away."""
+    STOPPED = "stopped"
+    """A stop of the gateway cut the answer."""
+    FAILED = "failed"
+
+
+CLIENT_GONE: Final = "client gone"
+STOPPED: Final = "stopped"
+CANCELLED: Final = "cancelled"
+"""Outcomes that are no cause of an error and no stop of an answer's own."""
 
 _OWN_REASONS: Final = (
     Cause.BODY_INVALID,
@@ -25,29 +43,37 @@ _OWN_REASONS: Final = (
     Cause.THREADS_UNSUPPORTED,
     Cause.CONTEXT_OVERFLOW,
 )
-"""What the client would have to do otherwise, whoever noticed it."""
-_LIMITS: Final = (Cause.RATE_LIMITED, Cause.QUOTA_EXHAUSTED)
-"""Of a key's own limit where Kiro was not asked; else of the accounts, whose state is the gateway's to look after."""
-_BY_THEMSELVES: Final = {"cancelled": Ending.CANCELLED, "client gone": Ending.LEFT, "stopped": Ending.STOPPED}
+"""What the client would have to do otherwise, whoever noticed it. Limits are not among them: one of a key's own is a
+`Rule`; those of accounts, whose state is the gateway's to look after, are failures."""
+UNFINISHED: Final = {
+    CLIENT_GONE: Ending.LEFT,
+    STOPPED: Ending.STOPPED,
+    CANCELLED: Ending.CANCELLED,
+    **{cause.value: Ending.FAILED for cause in Cause},
+    **{cause.value: Ending.REFUSED for cause in _OWN_REASONS},
+    **{rule.value: Ending.REFUSED for rule in Rule},
+}
+"""How a request of this outcome ended. One of any other outcome came to its own end."""
+_CAUSES: Final = {Rule.LIMIT.value: Cause.RATE_LIMITED.value, Rule.MAINTENANCE.value: Cause.OVERLOADED.value}
 
 
-def ending() -> ColumnElement[str]:
-    """The value of a request's `Ending`."""
-    one = requests.c
-    own_limit = and_(_among(_LIMITS), one.attempts == 0, one.account == "", one.key_id != "")
-    return case(
-        *((one.outcome == outcome, known.value) for outcome, known in _BY_THEMSELVES.items()),
-        (_among(_OWN_REASONS), Ending.REFUSED.value),
-        (own_limit, Ending.REFUSED.value),
-        (_among(tuple(Cause)), Ending.FAILED.value),
-        else_=Ending.FINISHED.value,
-    )
+def outcome_of(error: KirotrioError) -> str:
+    """The word that is kept of a request that came to this."""
+    if isinstance(error, Cancelled):
+        return CANCELLED
+    return error.rule.value if error.rule is not None else error.cause.value
 
 
-def ended_as(value: str) -> ColumnElement[bool]:
-    """Whether a request ended in this way, by an `Ending`'s value; what is none of them no request has."""
-    return ending() == as_text(value)
+def ending_of(outcome: str) -> Ending:
+    return UNFINISHED.get(outcome, Ending.FINISHED)
 
 
-def _among(causes: tuple[Cause, ...]) -> ColumnElement[bool]:
-    return requests.c.outcome.in_([cause.value for cause in causes])
+def cause_of(outcome: str) -> str:
+    """What logs, metrics and traces call it, and the client is told: a row of CONTRACT's table has one name, whether a
+    rule of ours is behind it or not."""
+    return _CAUSES.get(outcome, outcome)
+
+
+def label_of(ending: Ending) -> str:
+    """What metrics call it (docs/telemetry.md)."""
+    return CLIENT_GONE if ending is Ending.LEFT else ending.value

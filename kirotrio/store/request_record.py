@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import enum
-
 from kirotrio.classes import frozen
-
-
-class Ending(enum.Enum):
-    """How a request ended; `request_endings` says which outcome is what. Only `FAILED` is a failure of the gateway."""
-
-    FINISHED = "finished"
-    REFUSED = "refused"
-    """For the client's own reasons: its request, its key, its key's limits."""
-    CANCELLED = "cancelled"
-    """A person has ended the answer."""
-    LEFT = "left"
-    """The client went away."""
-    STOPPED = "stopped"
-    """A stop of the gateway cut the answer."""
-    FAILED = "failed"
+from kirotrio.store.request_endings import Ending, ending_of
 
 
 @frozen(kw_only=True)
 class RequestRecord:
-    """One request. `at` is epoch seconds, `mode` live or buffered, `usage` measured or estimate; `error` is a sentence
-    without secrets, "" where there was none.
+    """One request. `at` is epoch seconds, `mode` live or buffered, `usage` measured or estimate; `outcome` is why it
+    ended (`request_endings`), `error` a sentence without secrets, "" where there was none.
 
     `queue_seconds`: until an account was lent; `connect_seconds`: from there until the upstream's answer began, of the
     last attempt; `first_event_seconds` and `seconds` are since the request was taken. `status`: what the client got.
@@ -57,6 +41,11 @@ class RequestRecord:
     client: str = ""
     address: str = ""
 
+    @property
+    def ending(self) -> Ending:
+        """How it ended, by its outcome."""
+        return ending_of(self.outcome)
+
 
 @frozen
 class ShownRequest:
@@ -64,5 +53,4 @@ class ShownRequest:
     gateway's own."""
 
     record: RequestRecord
-    ending: Ending
     key: str = ""

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, or_, select, update
 
 from kirotrio.store.columns import as_text, fitting, insertion
+from kirotrio.store.ending_columns import ended_as
 from kirotrio.store.listing import Listed, Listing
 from kirotrio.store.listing_rows import listed
-from kirotrio.store.request_endings import ended_as, ending
 from kirotrio.store.request_keys import key_ids_of, key_name, with_keys
-from kirotrio.store.request_record import Ending, RequestRecord, ShownRequest
+from kirotrio.store.request_record import RequestRecord, ShownRequest
 from kirotrio.store.schema import requests
 
 
@@ -79,14 +79,14 @@ def find(connection: Connection, request_id: str, owner_id: str | None = None) -
 
 
 def _shown(owner_id: str | None) -> Select[Any]:
-    rows = with_keys(select(requests, key_name().label("key"), ending().label("ending")))
+    rows = with_keys(select(requests, key_name().label("key")))
     return rows if owner_id is None else rows.where(requests.c.key_id.in_(key_ids_of(owner_id)))
 
 
 def _request(row: Row[Any]) -> ShownRequest:
     values = row._asdict()
-    key, ended = values.pop("key"), Ending(values.pop("ending"))
-    return ShownRequest(RequestRecord(**values), ended, key or "")
+    key = values.pop("key")
+    return ShownRequest(RequestRecord(**values), key or "")
 
 
 def last_used(connection: Connection) -> dict[str, float]:

@@ -12,17 +12,18 @@ from typing import Final
 
 import trio
 
-from kirotrio.relay.outcome import CLIENT_GONE, REFUSED, STOPPED
+from kirotrio.store.request_endings import CLIENT_GONE, STOPPED, Ending, cause_of, ending_of, label_of
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.telemetry.labels import surface_label
 from kirotrio.telemetry.metrics import Finished
 from kirotrio.web.gateway import Gateway
 from kirotrio.web.incoming import Incoming
 from kirotrio.web.naming import surface_of
+from kirotrio.web.passage import Passage
 
 _SHOWN: Final = 200
 """Characters of what a stranger sent that a line shows."""
-_RECORDED: Final = ("messages", "chat", "responses")
+_ANSWERING: Final = ("messages", "chat", "responses")
 _APART: Final = {"console": "console", "metrics": "metrics"}
 _SAYS_WHAT_WAS_SENT: Final = ("body_invalid", "threads_unsupported")
 """Causes whose sentences may quote the body."""
@@ -34,17 +35,17 @@ def finish(gateway: Gateway, incoming: Incoming) -> None:
     if passage.is_relayed and passage.is_delivered:
         return
     surface = surface_named(incoming.path)
-    if passage.status is None:
-        outcome = STOPPED if gateway.relay.streams.cut else CLIENT_GONE
-    else:
-        failed = passage.status >= 500 and not passage.by_rule
-        outcome = ("failed" if failed else REFUSED) if passage.cause else "finished"
-    cause = passage.cause or outcome
+    outcome = passage.outcome or _without_error(gateway, passage)
+    ending, cause = ending_of(outcome), cause_of(outcome)
     seconds = round(trio.current_time() - passage.began_at, 3)
-    gateway.relay.metrics.finished(Finished(surface=surface, model="", outcome=outcome, cause=cause, seconds=seconds))
-    is_recorded = bool(passage.key_id and passage.cause) and surface in _RECORDED and gateway.relay.refusals.take()
-    if is_recorded:
-        gateway.relay.record(_record(gateway, incoming, surface, cause, seconds))
+    gateway.relay.metrics.finished(
+        Finished(surface=surface, model="", outcome=label_of(ending), cause=cause, seconds=seconds)
+    )
+    if surface in _ANSWERING:
+        if ending is not Ending.FINISHED:  # what was not generated is no answer
+            gateway.relay.streams.tally.put(ending)
+        if passage.key_id and passage.cause and gateway.relay.refusals.take():
+            gateway.relay.record(_record(gateway, incoming, surface, outcome, seconds))
     told: dict[str, object] = {
         "request_id": passage.request_id,
         "surface": surface,
@@ -59,12 +60,18 @@ def finish(gateway: Gateway, incoming: Incoming) -> None:
         told["error"] = passage.error
     if passage.cause:
         told["address"] = gateway.client_address(incoming)
-    if outcome == "failed":
+    if ending is Ending.FAILED:
         gateway.log.warning("request finished", **told)
     elif passage.cause or incoming.path.startswith(("/v1/", "/cc/v1/")):
         gateway.log.info("request finished", **told)
     else:
         gateway.log.debug("request finished", **told)
+
+
+def _without_error(gateway: Gateway, passage: Passage) -> str:
+    if passage.status is not None:
+        return Ending.FINISHED.value
+    return STOPPED if gateway.relay.streams.cut else CLIENT_GONE
 
 
 def surface_named(path: str) -> str:
@@ -75,14 +82,14 @@ def surface_named(path: str) -> str:
     return surface_label(named)
 
 
-def _record(gateway: Gateway, incoming: Incoming, surface: str, cause: str, seconds: float) -> RequestRecord:
+def _record(gateway: Gateway, incoming: Incoming, surface: str, outcome: str, seconds: float) -> RequestRecord:
     passage = incoming.passage
     return RequestRecord(
         id=passage.request_id,
         at=time.time(),
         key_id=passage.key_id,
         surface=surface,
-        outcome=cause,
+        outcome=outcome,
         error="" if passage.cause in _SAYS_WHAT_WAS_SENT else passage.error,
         seconds=seconds,
         status=passage.status,

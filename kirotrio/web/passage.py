@@ -12,6 +12,7 @@ from attrs import field
 
 from kirotrio.classes import define
 from kirotrio.errors import KirotrioError
+from kirotrio.store.request_endings import outcome_of
 
 
 def new_request_id() -> str:
@@ -20,16 +21,16 @@ def new_request_id() -> str:
 
 @define(eq=False)
 class Passage:
-    """`cause` and `error`: why it was refused, "" if it was not. `status`: what the client got."""
+    """`cause`, `outcome` (the same for records, `request_endings`) and `error`: why it was refused or failed, "" if it
+    was neither. `status`: what the client got."""
 
     request_id: str = field(factory=new_request_id)
     began_at: float = field(factory=trio.current_time)
     key_id: str = ""
     key_name: str = ""
     cause: str = ""
+    outcome: str = ""
     error: str = ""
-    by_rule: bool = False
-    """Whether a rule refused it, and nothing failed."""
     status: int | None = None
     is_relayed: bool = False
     """It is the relay's to answer and to tell of,"""
@@ -38,4 +39,4 @@ class Passage:
 
     def refuse(self, error: KirotrioError) -> None:
         """It is answered with this error."""
-        self.cause, self.error, self.by_rule = error.cause.value, error.message, error.by_rule
+        self.cause, self.outcome, self.error = error.cause.value, outcome_of(error), error.message

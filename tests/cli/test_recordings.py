@@ -151,7 +151,7 @@ async def test_top_draws_again_where_its_terminal_changes_size(tmp_path: Path) -
         terminal.resize(30, 50)
         text = await terminal.until("q ends")  # the next look is a minute away
         assert "0 running" in text
-        heading = [line for line in text.splitlines() if line.startswith("answers (0 unfinished)")]
+        heading = [line for line in text.splitlines() if line.startswith("answers (0 failed, 0 broken off)")]
         assert [len(line) for line in heading[-1:]] == [50], f"the heading is broken to the new width: {text}"
         terminal.type("q")
         assert await terminal.end() == 0

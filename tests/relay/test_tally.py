@@ -6,11 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kirotrio.relay.tally import WINDOW, Lately, Tally
-from kirotrio.store.request_record import RequestRecord
-
-
-def record(outcome: str = "end_turn", tokens: int | None = None) -> RequestRecord:
-    return RequestRecord(id="one", at=0.0, outcome=outcome, seconds=1.0, output_tokens=tokens, credits=0.5)
+from kirotrio.store.request_endings import Ending
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 9))))
@@ -20,7 +16,7 @@ def test_the_last_minute_is_what_is_told_to_within_one_step(requests: list[tuple
     at: list[tuple[float, int]] = []
     for pause, tokens in requests:
         clock += pause
-        tally.put(record(tokens=tokens))
+        tally.put(Ending.FINISHED, None, tokens)
         at.append((clock, tokens))
     told = tally.lately()
     surely = [tokens for moment, tokens in at if moment > clock - WINDOW + 5]
@@ -32,6 +28,7 @@ def test_the_last_minute_is_what_is_told_to_within_one_step(requests: list[tuple
 
 def test_what_came_to_no_end_of_its_own_is_told_apart() -> None:
     tally = Tally(lambda: 0.0)
-    for outcome in ("end_turn", "tool_use", "client gone", "cancelled", "upstream_failed"):
-        tally.put(record(outcome))
-    assert tally.lately() == Lately(answers=5, unfinished=3, credits=2.5)
+    for ending in (Ending.FINISHED, *Ending):
+        tally.put(ending, 3, 2, 0.5)
+    one_of_each = {"refused": 1, "failed": 1, "input_tokens": 21, "output_tokens": 14, "credits": 3.5}
+    assert tally.lately() == Lately(answers=6, unfinished=4, **one_of_each)  # type: ignore[arg-type]  # each its own

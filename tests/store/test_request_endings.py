@@ -1,4 +1,5 @@
-"""How a request ended is said once: the list's filter, the overview's failures and each row agree, on both engines."""
+"""How a request ended is said once, by its outcome alone: records, the list's filter and the overview's failures agree,
+on both engines."""
 
 from __future__ import annotations
 
@@ -10,12 +11,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.engines import emptied
 
-from kirotrio.errors import Cause
+from kirotrio.conversation.events import StopCause
+from kirotrio.errors import (
+    Cancelled,
+    Cause,
+    KirotrioError,
+    LimitReached,
+    Overloaded,
+    QuotaExhausted,
+    RateLimited,
+    StoreUnavailable,
+    UnderMaintenance,
+)
 from kirotrio.store import overview_rows, request_rows
 from kirotrio.store.database import Database
 from kirotrio.store.listing import Listing
 from kirotrio.store.overview import Chosen
-from kirotrio.store.request_record import Ending, RequestRecord
+from kirotrio.store.request_endings import Ending, cause_of, ending_of, outcome_of
+from kirotrio.store.request_record import RequestRecord
 
 OWN = [
     "body_invalid",
@@ -35,38 +48,53 @@ def put(database: Database, *told: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "ending"),
+    ("outcome", "ending"),
     [
-        ({"outcome": "end_turn"}, Ending.FINISHED),
-        ({"outcome": "tool_use", "account": "work", "attempts": 2}, Ending.FINISHED),
-        ({"outcome": "cancelled", "error": "a person has ended this answer"}, Ending.CANCELLED),
-        ({"outcome": "client gone"}, Ending.LEFT),
-        ({"outcome": "stopped"}, Ending.STOPPED),
-        *(({"outcome": outcome, "error": "no"}, Ending.REFUSED) for outcome in OWN),
-        ({"outcome": "rate_limited", "key_id": "k1"}, Ending.REFUSED),
-        ({"outcome": "quota_exhausted", "key_id": "k1"}, Ending.REFUSED),
-        ({"outcome": "rate_limited", "key_id": "k1", "attempts": 1}, Ending.FAILED),
-        ({"outcome": "quota_exhausted", "key_id": "k1", "account": "work"}, Ending.FAILED),
-        ({"outcome": "rate_limited"}, Ending.FAILED),
-        *(
-            ({"outcome": cause.value, "key_id": "k1"}, Ending.FAILED)
-            for cause in Cause
-            if cause.value not in (*OWN, "rate_limited", "quota_exhausted")
-        ),
+        *((stop.value, Ending.FINISHED) for stop in StopCause),
+        ("cancelled", Ending.CANCELLED),
+        ("client gone", Ending.LEFT),
+        ("stopped", Ending.STOPPED),
+        ("limit_reached", Ending.REFUSED),
+        ("maintenance", Ending.REFUSED),
+        *((outcome, Ending.REFUSED) for outcome in OWN),
+        *((cause.value, Ending.FAILED) for cause in Cause if cause.value not in OWN),
     ],
 )
-def test_only_what_the_gateway_owed_and_did_not_give_is_a_failure(
-    database: Database, told: dict[str, Any], ending: Ending
+def test_only_what_the_gateway_owed_and_did_not_give_is_a_failure(outcome: str, ending: Ending) -> None:
+    assert ending_of(outcome) is ending
+    assert RequestRecord(id="one", at=0.0, seconds=1.0, outcome=outcome).ending is ending
+
+
+@pytest.mark.parametrize(
+    ("error", "ending", "cause"),
+    [
+        (LimitReached("a limit of the key's"), Ending.REFUSED, "rate_limited"),
+        (RateLimited("the account's pace"), Ending.FAILED, "rate_limited"),
+        (QuotaExhausted("the account's credits"), Ending.FAILED, "quota_exhausted"),
+        (UnderMaintenance("closed"), Ending.REFUSED, "overloaded"),
+        (Overloaded("stopping"), Ending.FAILED, "overloaded"),
+        (StoreUnavailable("away"), Ending.FAILED, "overloaded"),
+        (Cancelled("by a person"), Ending.CANCELLED, "cancelled"),
+        *((KirotrioError("", cause=one), Ending.REFUSED, one.value) for one in Cause if one.value in OWN),
+        *((KirotrioError("", cause=one), Ending.FAILED, one.value) for one in Cause if one.value not in OWN),
+    ],
+    ids=repr,
+)
+def test_what_a_rule_of_ours_turned_away_is_told_from_what_failed_of_the_same_cause(
+    error: KirotrioError, ending: Ending, cause: str
 ) -> None:
-    put(database, told)
-    found = database.reading(lambda link: request_rows.find(link, "req_0"))
-    assert found is not None
-    assert found.ending is ending
+    outcome = outcome_of(error)
+    assert ending_of(outcome) is ending
+    assert cause_of(outcome) == cause, "logs, metrics and clients have one name for it"
+    assert len(outcome) <= 32, "longer than its column"
 
 
 _one = st.fixed_dictionaries(
     {
-        "outcome": st.sampled_from(["end_turn", "cancelled", "client gone", "stopped", *(one.value for one in Cause)]),
+        "outcome": st.sampled_from(
+            ["end_turn", "cancelled", "client gone", "stopped", "limit_reached", "maintenance"]
+            + [one.value for one in Cause]
+        ),
         "error": st.sampled_from(["", "it broke"]),
         "account": st.sampled_from(["", "work"]),
         "key_id": st.sampled_from(["", "k1"]),
@@ -84,7 +112,7 @@ def test_the_overviews_failures_are_those_that_the_list_finds(database: Database
     def found(ending: str) -> list[Ending]:
         listing = Listing(size=200, filters={"result": ending})
         rows = database.reading(lambda link: request_rows.page(link, listing, span=span)).rows
-        return [row.ending for row in rows]
+        return [row.record.ending for row in rows]
 
     sums = database.reading(lambda link: overview_rows.overview(link, Chosen(*span))).total
     assert sums.failures == len(found("failed"))

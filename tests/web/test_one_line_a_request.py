@@ -13,7 +13,7 @@ import trio.testing
 from support.stack import KEY, Stack, question, running
 
 from kirotrio.access.audit import COMMAND_LINE
-from kirotrio.relay.outcome import CLIENT_GONE
+from kirotrio.store.request_endings import CLIENT_GONE
 from kirotrio.store.request_record import RequestRecord
 
 CANARY = "canary-b7d1"

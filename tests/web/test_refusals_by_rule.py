@@ -9,6 +9,7 @@ from support.keys import ACTOR, client_of, give_out
 from support.stack import Stack, question, running
 
 from kirotrio.access.modes import ServiceMode
+from kirotrio.store.request_endings import Ending
 from kirotrio.store.request_record import RequestRecord
 
 ENOUGH = 60
@@ -47,7 +48,8 @@ async def test_a_limit_that_is_reached_while_requests_run_is_no_failure(tmp_path
     assert sorted(statuses) == [200, 200] + [429] * (ENOUGH + 18)
     assert outcomes(stack) == {"finished": 2, "refused": ENOUGH + 18}
     assert {level for level, outcome in told(stack) if outcome == "rate_limited"} == {"info"}
-    refused = [record for record in records if record.outcome == "rate_limited"]
+    refused = [record for record in records if record.ending is Ending.REFUSED]
+    assert {record.outcome for record in refused} == {"limit_reached"}
     assert ENOUGH <= len(refused) <= ENOUGH + 12, "refusals fill the table of requests"
     kept = list((tmp_path / "recorder").glob("*.json*"))
     assert len(kept) <= 2, f"refusals push answers out of the recorder: {len(kept)} are kept"

@@ -137,11 +137,16 @@ async def test_a_request_is_a_span_with_its_parts_below_that_of_its_client(
 async def test_a_failure_is_told_by_its_cause(tmp_path: Path, collector: Collector) -> None:
     async with running(tmp_path, **sending(collector)) as stack, stack.client() as http:
         await http.post("/v1/messages", json=question("[[fail_first=1 status=503]]"))
+        await http.post("/v1/messages", json=question("[[cut_after=1]]", stream=True))
         await http.post("/v1/messages", json=question("[[status=400]]"))
-        spans = await collector.until(11)
+        spans = await collector.until(16)
     roots = [span for span in spans if not span.parent_span_id]
-    assert [root.status.code for root in roots] == [Status.STATUS_CODE_UNSET, Status.STATUS_CODE_ERROR]
-    assert attributes(roots[1])["error.type"] == "body_invalid"
+    unset, error = Status.STATUS_CODE_UNSET, Status.STATUS_CODE_ERROR
+    assert [root.status.code for root in roots] == [unset, error, unset], "a request that was refused has not failed"
+    told = [attributes(root) for root in roots]
+    assert [one.get("error.type") for one in told] == [None, "upstream_failed", None]
+    assert [one["kirotrio.outcome"] for one in told] == ["end_turn", "upstream_failed", "body_invalid"]
+    assert ["gen_ai.response.finish_reasons" in one for one in told] == [True, False, False]
     attempts = [attributes(span).get("error.type") for span in spans if span.name == "attempt"]
     assert attempts[:2] == ["upstream_overloaded", None]
 

@@ -18,7 +18,7 @@ from kirotrio.accounts.cooldowns import Cooldown, Cooldowns, News
 from kirotrio.accounts.lending.gate import GateLimits
 from kirotrio.accounts.told import news_of, told_of
 from kirotrio.config.settings import AccountSettings, Settings
-from kirotrio.errors import Blame, Overloaded, RateLimited, Recovery
+from kirotrio.errors import Blame, LimitReached, Overloaded, RateLimited, Recovery
 from kirotrio.store.responses import ResponseMissing, StoredResponse
 from kirotrio.web.workers.seat import Seat
 
@@ -232,13 +232,13 @@ async def test_a_key_has_its_requests_a_minute_whoever_is_asked(autojump_clock: 
     async with office(changed(Settings(), {"server": {"rate_per_minute": 7}})) as o:
         seats = [await o.seat(1), await o.seat(2)]
         told: list[str] = []
-        refusals: list[RateLimited] = []
+        refusals: list[LimitReached] = []
 
         async def ask(seat: Seat, key: str) -> None:
             try:
                 await seat.admit(key)
                 told.append(key)
-            except RateLimited as refusal:
+            except LimitReached as refusal:
                 told.append("refused")
                 refusals.append(refusal)
 

@@ -23,7 +23,7 @@ from kirotrio.accounts.lending.remote_gate import RemoteGate
 from kirotrio.accounts.told import news_of, told_of
 from kirotrio.classes import define
 from kirotrio.config.settings import Settings
-from kirotrio.errors import KirotrioError, Overloaded, RateLimited, Recovery
+from kirotrio.errors import KirotrioError, LimitReached, Overloaded, RateLimited, Recovery
 from kirotrio.store.responses import ResponseMissing, StoredResponse
 from kirotrio.telemetry.log import Log
 from kirotrio.web.workers.link import Link
@@ -188,8 +188,11 @@ class Seat:
     # Keys
 
     async def admit(self, key_id: str) -> None:
-        """Count one request of this key. Raises RateLimited."""
-        await self._ask("rate", key_id)
+        """Count one request of this key. Raises LimitReached, and Overloaded where the desk does not answer."""
+        try:
+            await self._ask("rate", key_id)
+        except RateLimited as error:  # on its way here it has lost whose limit it is
+            raise LimitReached(error.message, retry_after=error.retry_after) from None
 
     # Responses, as `ResponseMemory` has them
 

@@ -17,9 +17,9 @@ import kirotrio
 from kirotrio.access.audit import Actor, note
 from kirotrio.accounts.records import KINDS
 from kirotrio.conversation.events import StopCause
-from kirotrio.errors import Cause, Recovery
-from kirotrio.relay.outcome import CLIENT_GONE, REFUSED, STOPPED
+from kirotrio.errors import Cause, Recovery, Rule
 from kirotrio.store import request_rows
+from kirotrio.store.request_endings import CANCELLED, CLIENT_GONE, STOPPED
 from kirotrio.store.request_record import RequestRecord
 from kirotrio.web.console.account_states import State
 from kirotrio.web.console.audit_words import ACTIONS, told
@@ -38,7 +38,7 @@ NOT_ACTIONS = {"store.key", "store.url"}
 
 def test_whatever_a_request_or_an_attempt_may_come_to_has_a_word():
     repairs = (Recovery.REFRESH_TOKEN, Recovery.STRIP_SIGNATURES, Recovery.RESOLVE_PROFILE)
-    codes = {one.value for one in (*StopCause, *Cause, *repairs)} | {STOPPED, CLIENT_GONE, REFUSED, "cancelled", "ok"}
+    codes = {one.value for one in (*StopCause, *Cause, *Rule, *repairs)} | {STOPPED, CLIENT_GONE, CANCELLED, "ok"}
     assert codes == RESULTS.keys(), codes ^ RESULTS.keys()
 
 
