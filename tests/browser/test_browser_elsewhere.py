@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from support.chromium import browse, check_accessible, picture, set_up, somebody_else
+from support.console import let_confirmation_end
 from support.looks import check_all_ways
 from support.openid_process import free_port, openid_process
 from support.stack import KEY
+from support.visitors import BOSS, operator
+
+from kirotrio.store.user_record import Role
 
 CALLBACK = "/console/sign-in/openid/callback"
 NAMES = ("anna", "alice-1", "alice@example.com", "Example")
@@ -54,6 +59,38 @@ async def test_a_sign_in_elsewhere_is_attached_used_and_detached(stack, provider
                 again.get_by_role("link", name="anna").wait_for()
             page.get_by_role("button", name="Detach").click()
             page.get_by_text("You are no longer known by that sign-in.").wait_for()
+
+        await browse(work)
+
+
+async def test_who_has_no_password_confirms_in_another_tab_and_goes_on_with_the_form(stack, provider):
+    async with stack(**known_to(provider)) as s:
+        await operator(s.gateway.people, KEY)
+        token = await s.gateway.people.invite(BOSS, Role.MEMBER)
+
+        def work(page):
+            page.goto(f"{s.url}/console/invitation/{token}")
+            page.get_by_role("link", name="Sign in with Example").click()
+            agree(page, "zoe-1")
+            page.get_by_role("heading", name="Overview").wait_for()
+            trio.from_thread.run(let_confirmation_end, s, "zoe-1")
+            page.goto(f"{s.url}/console/keys")
+            page.get_by_role("button", name="Create a key").click()
+            page.get_by_role("dialog").get_by_label("Name", exact=True).fill("mine")
+            page.get_by_role("dialog").get_by_role("button", name="Create", exact=True).click()
+            page.get_by_role("heading", name="Your sign-in, once more").wait_for()
+            check_all_ways(page, "confirm-elsewhere", chinese=False)
+            with page.expect_popup() as opened:
+                page.get_by_role("link", name="Confirm with Example").click()
+            tab = opened.value
+            agree(tab, "zoe-1")
+            tab.get_by_role("heading", name="You are confirmed").wait_for()
+            check_all_ways(tab, "confirmed-elsewhere", known=(*NAMES, "zoe-1"))
+            tab.close()
+            page.get_by_role("button", name="Go on").click()
+            assert page.locator("#secret").text_content()
+            page.goto(f"{s.url}/console/keys")
+            page.get_by_role("link", name="mine").wait_for()
 
         await browse(work)
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pyotp
 import pytest
+from support.console import kept_fields, let_confirmation_end
 from support.openid_process import OpenIdProcess, free_port, openid_process
 from support.stack import KEY, Stack, changed, running
 from support.visitors import BOSS, Visitor, member, operator
 
 from kirotrio.store.listing import Listing
 from kirotrio.store.user_record import Role, User, UserState
+from kirotrio.web.console.origin import token_of_link
 
 START = "/console/sign-in/openid"
 CALLBACK = "/console/sign-in/openid/callback"
@@ -230,6 +233,69 @@ async def test_an_identity_is_attached_to_nobody_but_who_asked_for_it(provider: 
             await shared.sign_in("rosa")
             assert (await shared.go(back)).status_code == 400
         assert not [*await people.identities_of(first.id), *await people.identities_of(second.id)]
+
+
+async def test_who_has_no_password_confirms_at_the_provider_and_loses_nothing_of_a_form(
+    provider: OpenIdProcess, tmp_path: Path
+) -> None:
+    async with gate(provider, tmp_path) as stack:
+        people = stack.gateway.people
+        token = await people.invite(BOSS, Role.MEMBER)
+        async with Visitor(stack.url, "vera-1") as vera:
+            await vera.go(f"{START}?invitation={token}")
+            made = await vera.user(people)
+            assert made is not None
+            await let_confirmation_end(stack, made.name)
+            page = await vera.send("/console/keys", "/console/keys", name="<mine>", models="a")
+            assert page.status_code == 403, page.text
+            assert not (await stack.gateway.keys.list(Listing())).rows
+            held = kept_fields(page)
+            assert held == {"name": ["<mine>"], "models": ["a"]}
+            link = unescape(page.text.partition(f'href="{START}?')[2].partition('"')[0])
+            assert "&lt;mine&gt;" not in link
+            assert 'target="_blank"' in page.text, "the page that holds what was entered stays"
+            assert (await vera.go(f"{START}?confirm={'0' * 43}")).status_code == 403
+            again = await vera.send("/console/keys", "/console/keys", name="<mine>")
+            assert again.status_code == 403, "nobody has confirmed anything yet"
+            vera.subject = "wilma-1"
+            stranger = await vera.go(f"{START}?{link}")
+            assert stranger.status_code == 403
+            assert "does not confirm who you are" in stranger.text
+            vera.subject = "vera-1"
+            session = vera.http.cookies["kirotrio-session"]
+            done = await vera.go(f"{START}?{link}")
+            assert (done.status_code, "You are confirmed" in done.text) == (200, True), done.text
+            assert [one for one in vera.went if "prompt=login" in one], "the provider is to ask anew"
+            assert vera.http.cookies["kirotrio-session"] == session, "the page with the form still holds"
+            csrf = page.text.partition('name="csrf" value="')[2].partition('"')[0]
+            fields = {"csrf": csrf, **{name: values[0] for name, values in held.items()}}
+            answer = await vera.http.post(f"{stack.url}/console/keys", data=fields, headers={"origin": stack.url})
+            assert answer.status_code == 200, answer.text
+            assert [row.name for row in (await stack.gateway.keys.list(Listing())).rows] == ["<mine>"]
+
+
+async def test_who_has_a_password_is_asked_for_it_and_a_provider_does_not_stand_in(
+    provider: OpenIdProcess, tmp_path: Path
+) -> None:
+    async with gate(provider, tmp_path) as stack:
+        people = stack.gateway.people
+        made = await member(people, "xenia")
+        async with Visitor(stack.url, "xenia-1") as xenia:
+            await xenia.sign_in("xenia")
+            page = await xenia.go("/console/me/identities")
+            link = page.text.partition(f'href="{START}?attach=')[2].partition('"')[0]
+            assert (await xenia.go(f"{START}?attach={link}")).status_code == 200
+            await let_confirmation_end(stack, made.name)
+            page = await xenia.send("/console/keys", "/console/keys", name="mine")
+            assert "Confirm with" not in page.text
+            session = await people.session(xenia.http.cookies["kirotrio-session"])
+            assert session is not None
+            proof = token_of_link("confirm", session.csrf)
+            assert (await xenia.go(f"{START}?confirm={proof}")).status_code == 403
+            session = await people.session(xenia.http.cookies["kirotrio-session"])
+            assert session is not None
+            assert not people.is_confirmed(session)
+            assert (await xenia.go("/console/confirm/done")).url.path == "/console/confirm"
 
 
 async def test_a_second_factor_is_asked_for_here_too(provider: OpenIdProcess, tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ _LONGEST_NEXT: Final = 500
 @frozen
 class Journey:
     """One sign-in under way. `next` is where the browser is to be in the end; `user_id` the signed-in user to whom the
-    identity shall belong from then on, "" for a sign-in; `invitation` what was presented, "" for none. `until` is
-    epoch seconds."""
+    identity shall belong from then on, "" for a sign-in; with `confirms` it is that user's already, who proves it
+    anew; `invitation` what was presented, "" for none. `until` is epoch seconds."""
 
     provider: str
     until: float
@@ -41,6 +41,7 @@ class Journey:
     state: str = field(factory=lambda: secrets.token_urlsafe(32), repr=False)
     nonce: str = field(factory=lambda: secrets.token_urlsafe(32), repr=False)
     verifier: str = field(factory=lambda: secrets.token_urlsafe(48), repr=False)
+    confirms: bool = False
 
     @property
     def challenge(self) -> str:

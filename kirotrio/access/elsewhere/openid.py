@@ -52,7 +52,7 @@ class OpenIdProvider:
             self.client,
             journey,
             redirect_uri,
-            {"nonce": journey.nonce},
+            {"nonce": journey.nonce, **({"prompt": "login"} if journey.confirms else {})},
         )
 
     async def arrival(

@@ -10,6 +10,7 @@ from kirotrio.access.members.ground import Ground, actor_of, digest_of, slowed
 from kirotrio.access.members.outcomes import Entered, NeedsSecondFactor, SignedIn, SignInRefused, refused, throttled
 from kirotrio.access.names import as_password, normalised
 from kirotrio.access.second_factor import SecondFactor
+from kirotrio.errors import PermissionDenied
 from kirotrio.store import audit_rows, sign_in_rows, user_rows
 from kirotrio.store.revisions import begin_change
 from kirotrio.store.sealing import purpose_of, seal_in
@@ -94,6 +95,23 @@ class SigningIn(Ground):
         now = self.now()
         await self._change(lambda link: sign_in_rows.touch(link, session.id, confirmed_at=now))
         return attrs.evolve(session, confirmed_at=now)
+
+    async def confirm_as(self, session: Session, provider: str, subject: str) -> None:
+        """The same for who has no password: a provider vouches for them again. Raises PermissionDenied for somebody
+        else, and for who has a password."""
+        now = self.now()
+
+        def work(connection: Connection) -> bool:
+            begin_change(connection)
+            known = user_rows.identity(connection, provider, subject)
+            user = user_rows.find(connection, session.user.id)
+            if known is None or known.user_id != session.user.id or user is None or user.has_password:
+                return False
+            sign_in_rows.touch(connection, session.id, confirmed_at=now)
+            return True
+
+        if not await self._change(work):
+            raise PermissionDenied("that sign-in does not confirm who you are here")
 
     async def sign_out(self, session: Session, address: str = "") -> None:
         def work(connection: Connection) -> None:

@@ -5,7 +5,6 @@ The way there is a link and no form, since a form's answer may not lead to anoth
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from kirotrio.access.elsewhere.identity import ElsewhereFailed, Identity, Trouble
@@ -16,7 +15,7 @@ from kirotrio.web.console import cookies
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import ANYBODY, changes, reads
 from kirotrio.web.console.languages import N_
-from kirotrio.web.console.origin import check_token
+from kirotrio.web.console.origin import check_token, token_of_link
 from kirotrio.web.console.pages import page, page_headers, redirect
 from kirotrio.web.console.signing import enter
 from kirotrio.web.console.visit import EVERYONE, Visit, people_of
@@ -46,7 +45,7 @@ _SENTENCES: Final = {
 
 async def depart(gateway: Gateway, visit: Visit, provider: str) -> Runs:
     """Send the browser to the provider. `next` and `invitation` come along; with `attach`, a token of ours, what comes
-    back is to be the signed-in user's from then on."""
+    back is to be the signed-in user's from then on; with `confirm`, another one, it is to be theirs already."""
     elsewhere = gateway.elsewhere
     one = elsewhere.provider(provider)
     asked = {name: values[-1] for name, values in visit.incoming.arguments.items()}
@@ -54,15 +53,19 @@ async def depart(gateway: Gateway, visit: Visit, provider: str) -> Runs:
     if "attach" in asked:
         if not (await people_of(gateway)).is_confirmed(visit.signed_in):
             return redirect(visit, IDENTITIES)
-        check_token(asked["attach"], attaching_token(visit.csrf))
+        check_token(asked["attach"], token_of_link("attach", visit.csrf))
+        user_id = visit.user.id
+    elif "confirm" in asked:
+        check_token(asked["confirm"], token_of_link("confirm", visit.csrf))
         user_id = visit.user.id
     patience = gateway.settings.deadlines.login
     journey = Journey(
         one.name,
         elsewhere.now() + patience,
-        IDENTITIES if user_id else local_path(asked.get("next", "")),
+        IDENTITIES if "attach" in asked else local_path(asked.get("next", "")),
         user_id,
         asked.get("invitation", "")[:200],
+        confirms="confirm" in asked and "attach" not in asked,
     )
     try:
         async with elsewhere.place():
@@ -88,7 +91,7 @@ async def arrive(gateway: Gateway, visit: Visit, provider: str) -> Runs:
     except ElsewhereFailed as error:
         return _failed(gateway, visit, one, error)
     if journey.user_id:
-        return await _attach(gateway, visit, journey, one, found)
+        return await _come_back(gateway, visit, journey, one, found)
     people = await people_of(gateway)
     outcome = await people.sign_in_as(
         found.provider,
@@ -116,7 +119,7 @@ async def identities(gateway: Gateway, visit: Visit) -> Runs:
         identities=await people.identities_of(visit.user.id),
         labels={one.key: one.label for one in providers},
         providers=list(providers),
-        attach=attaching_token(visit.csrf),
+        attach=token_of_link("attach", visit.csrf),
     )
 
 
@@ -127,17 +130,15 @@ async def detach(gateway: Gateway, visit: Visit, form: Form) -> Runs:
     return redirect(visit, IDENTITIES)
 
 
-def attaching_token(csrf: str) -> str:
-    """What a link that attaches an identity has to bring along. It stands in an address, so it is not the token that
-    forms have, and is good for nothing else."""
-    return hashlib.sha256(b"kirotrio attach " + csrf.encode()).hexdigest()[:43]
-
-
-async def _attach(gateway: Gateway, visit: Visit, journey: Journey, one: Provider, found: Identity) -> Runs:
+async def _come_back(gateway: Gateway, visit: Visit, journey: Journey, one: Provider, found: Identity) -> Runs:
+    """Of somebody who had signed in when they left."""
     if visit.session is None or visit.user.id != journey.user_id:
         error = ElsewhereFailed("whoever began this is not signed in any more", Trouble.EXPIRED)
         return _failed(gateway, visit, one, error)
     people = await people_of(gateway)
+    if journey.confirms:
+        await people.confirm_as(visit.session, found.provider, found.subject)
+        return redirect(visit, journey.next)
     await people.attach_identity(visit.session, found.provider, found.subject, found.shown, visit.address)
     visit.tell(N_("From now on you can sign in with {provider}."), provider=one.label)
     return redirect(visit, journey.next)

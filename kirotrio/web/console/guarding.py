@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from kirotrio.access.members.outcomes import ConfirmationNeeded, SignInRefused
 from kirotrio.errors import KirotrioError, PermissionDenied
 from kirotrio.web.console.carrying import ENDED, came_from, carried, send_again, sign_in_page
+from kirotrio.web.console.confirming import CONFIRM, confirm_page
 from kirotrio.web.console.failures import failure, fault
 from kirotrio.web.console.forms import TOKEN, Form, read_form
 from kirotrio.web.console.live import gone, listens
 from kirotrio.web.console.origin import FormOutdated, check_origin, check_token
-from kirotrio.web.console.pages import page, redirect, said, with_next
+from kirotrio.web.console.pages import redirect, said, with_next
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import EVERYONE, Visit, open_visit, people_of
 from kirotrio.web.gateway import Gateway
@@ -26,7 +27,6 @@ from kirotrio.web.incoming import Incoming, Route, Runs
 Shows: TypeAlias = Callable[..., Awaitable[Runs]]
 
 SIGN_IN: Final = "/console/sign-in"
-CONFIRM: Final = "/console/confirm"
 AGAIN: Final = "own-password-again"
 """The field of the password that was asked for in between."""
 ENROL: Final = "/console/me/second-factor"
@@ -61,22 +61,22 @@ def changes(path: str, takes: Shows, roles: frozenset[str] | None = EVERYONE) ->
                 password = form.raw(AGAIN)
                 visit.session = await (await people_of(gateway)).confirm(visit.signed_in, password, visit.address)
             except SignInRefused as error:
-                return _asking(gateway, visit, form, error, said(visit.speech, error.message))
+                return await _asking(gateway, visit, form, error, said(visit.speech, error.message))
         try:
             return await takes(gateway, visit, form, **parts)
         except ConfirmationNeeded as error:
             # A button is pressed once more. What htmx sends is for a part of a page, and no page can hold a file.
             if visit.partial or form.files or form.fields.keys() <= {TOKEN, AGAIN}:
                 raise
-            return _asking(gateway, visit, form, error)
+            return await _asking(gateway, visit, form, error)
 
     return Route("POST", path, _guarded(answer, roles, form=True))
 
 
-def _asking(gateway: Gateway, visit: Visit, form: Form, error: KirotrioError, problem: str = "") -> Runs:
-    """The password, asked for in between: the page holds what was entered, and sends it along with the password."""
+async def _asking(gateway: Gateway, visit: Visit, form: Form, error: KirotrioError, problem: str = "") -> Runs:
+    """Who it is, asked for in between: the page holds what was entered, and sends it along with the password."""
     kept = [(name, value) for name, values in form.fields.items() if name not in (TOKEN, AGAIN) for value in values]
-    return page(gateway, visit, "confirm.html", status=status_of(error), kept=kept, again=AGAIN, problem=problem)
+    return await confirm_page(gateway, visit, status_of(error), problem, kept=kept, again=AGAIN)
 
 
 def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False) -> Callable[..., Awaitable[Runs]]:

@@ -53,3 +53,9 @@ def check_token(given: str, expected: str) -> None:
 def token_of(visitor: str) -> str:
     """The token of forms that are filled in before anybody signed in."""
     return hashlib.sha256(b"kirotrio form " + visitor.encode()).hexdigest()[:43] if visitor else ""
+
+
+def token_of_link(purpose: str, csrf: str) -> str:
+    """What a link of ours has to bring along that does something at a provider. It stands in an address, so it is not
+    the token that forms have, and is good for this purpose alone."""
+    return hashlib.sha256(f"kirotrio {purpose} {csrf}".encode()).hexdigest()[:43]

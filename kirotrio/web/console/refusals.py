@@ -66,6 +66,7 @@ AS_THEY_STAND: Final = (
     N_("this user may not sign in; ask the operator"),
     N_("nobody here is known by that sign-in; ask the operator for an invitation"),
     N_("who this is there cannot be kept here"),
+    N_("that sign-in does not confirm who you are here"),
     N_("users.registration is closed, so that nobody can accept an invitation"),
     N_("nobody can ask to become a user here; ask the operator for an invitation"),
     N_("nobody can become a user here"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from kirotrio.access.members.outcomes import Entered, NeedsSecondFactor, SignedIn, SignInRefused
 from kirotrio.web.console import cookies
 from kirotrio.web.console.carrying import CARRIED, Carried, send_again, sign_in_page, unpacked
+from kirotrio.web.console.confirming import CONFIRM, DONE, confirm_page
 from kirotrio.web.console.forms import Form
-from kirotrio.web.console.guarding import ANYBODY, CONFIRM, SIGN_IN, changes, reads
+from kirotrio.web.console.guarding import ANYBODY, SIGN_IN, changes, reads
 from kirotrio.web.console.pages import HOME, local, page, redirect, said, with_next
 from kirotrio.web.console.status import status_of
 from kirotrio.web.console.visit import EVERYONE, Visit, people_of
@@ -95,7 +96,14 @@ async def sign_out(gateway: Gateway, visit: Visit, form: Form) -> Runs:
 
 
 async def confirm(gateway: Gateway, visit: Visit) -> Runs:
-    return page(gateway, visit, "confirm.html", next=next_of(visit), problem="")
+    return await confirm_page(gateway, visit, next=next_of(visit))
+
+
+async def confirmed(gateway: Gateway, visit: Visit) -> Runs:
+    """The end of a tab in which somebody has confirmed who they are."""
+    if not (await people_of(gateway)).is_confirmed(visit.signed_in):
+        return redirect(visit, CONFIRM)
+    return page(gateway, visit, "confirmed.html")
 
 
 async def take_confirmation(gateway: Gateway, visit: Visit, form: Form) -> Runs:
@@ -104,7 +112,7 @@ async def take_confirmation(gateway: Gateway, visit: Visit, form: Form) -> Runs:
         await people.confirm(visit.signed_in, form.raw("password"), visit.address)
     except SignInRefused as error:
         problem, next_page = said(visit.speech, error.message), local(form("next"))
-        return page(gateway, visit, "confirm.html", status=status_of(error), next=next_page, problem=problem)
+        return await confirm_page(gateway, visit, status_of(error), problem, next=next_page)
     return redirect(visit, form("next"))
 
 
@@ -121,4 +129,5 @@ ROUTES = (
     changes("/console/sign-out", sign_out, ANYBODY),
     reads(CONFIRM, confirm, EVERYONE),
     changes(CONFIRM, take_confirmation, EVERYONE),
+    reads(DONE, confirmed, EVERYONE),
 )
