@@ -240,9 +240,10 @@ async def test_who_has_no_password_confirms_at_the_provider_and_loses_nothing_of
 ) -> None:
     async with gate(provider, tmp_path) as stack:
         people = stack.gateway.people
-        token = await people.invite(BOSS, Role.MEMBER)
+        async with Visitor(stack.url, "wilma-1") as wilma:
+            await wilma.go(f"{START}?invitation={await people.invite(BOSS, Role.MEMBER)}")
         async with Visitor(stack.url, "vera-1") as vera:
-            await vera.go(f"{START}?invitation={token}")
+            await vera.go(f"{START}?invitation={await people.invite(BOSS, Role.MEMBER)}")
             made = await vera.user(people)
             assert made is not None
             await let_confirmation_end(stack, made.name)
