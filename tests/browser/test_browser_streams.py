@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import httpx
 from support.chromium import browse, check_accessible, picture, set_up
-from support.stack import KEY, question
+from support.engines import Place
+from support.looks import check_all_ways
+from support.stack import KEY, question, running
 
 
 async def test_an_operator_watches_a_live_stream_and_ends_it(stack):
@@ -42,3 +45,43 @@ async def test_an_operator_watches_a_live_stream_and_ends_it(stack):
 
         await browse(work)
         assert "a person has ended this answer" in got[0].text
+
+
+async def test_what_another_gateway_gives_is_watched_and_ended_with_where_it_runs(tmp_path, postgresql):
+    place = Place("postgresql", postgresql.migrated_database(), tmp_path / "data")
+    async with running(place.data_dir, store={"url": place.url, "look_every": 0.5}) as one:
+        other, got = await one.another(), []
+
+        def ask(url, script):
+            body = question(script, stream=True)
+            with httpx.Client(trust_env=False, timeout=120, headers={"x-api-key": KEY}) as http:
+                got.append(http.post(f"{url}/v1/messages", json=body))
+
+        def work(page):
+            set_up(page, other.url, KEY)
+            page.goto(f"{other.url}/console/streams")
+            page.get_by_text("No answer is running.").wait_for()
+            there = threading.Thread(target=ask, args=(one.url, "[[events=4000 size=40 gap_ms=50]] much"))
+            here = threading.Thread(target=ask, args=(other.url, "[[first_ms=600000]]"))
+            there.start()
+            here.start()
+            row = page.get_by_role("row").filter(has_text=one.gateway.name)
+            row.get_by_text("Answers").wait_for()
+            row.get_by_text(re.compile(r"seen \d+ s ago")).wait_for()
+            own = page.get_by_role("row").filter(has_text=other.gateway.name)
+            own.wait_for()
+            assert own.get_by_text("s ago").count() == 0
+            page.get_by_text(f"Of the gateways {other.gateway.name}, {one.gateway.name}").wait_for()
+            names = ("anna", "claude-sonnet-4-5", "default", "messages", "test", one.gateway.name, other.gateway.name)
+            check_all_ways(page, "running-answers-of-two-gateways", known=names)
+            row.get_by_role("button", name="End the answer").click()
+            page.get_by_text("The answer was ended.").wait_for()
+            row.wait_for(state="detached")
+            there.join()
+            own.get_by_role("button", name="End the answer").click()
+            page.get_by_text("No answer is running.").wait_for()
+            here.join()
+
+        await browse(work)
+        assert "a person has ended this answer" in got[0].text
+        assert got[1].status_code == 403

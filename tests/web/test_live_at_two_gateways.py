@@ -137,6 +137,18 @@ async def test_it_is_ended_from_the_other_one_and_whose_doing_that_was_is_noted_
         assert lines[0].subject == row.id
 
 
+async def test_whoever_waits_for_an_answer_hears_it_as_soon_as_it_is_told(shared: Place) -> None:
+    async with two(shared) as (one, other):
+        await seen_where(other, lambda seen: len(seen.gateways) == 2)
+        settings = attrs.evolve(
+            one.settings, store=attrs.evolve(one.settings.store, look_every=600.0, gateway_lapse=3600.0)
+        )
+        slow = await attrs.evolve(one, settings=settings).another()
+        await until(lambda: slow.gateway.several.has_others)
+        with trio.fail_after(60):  # by itself it looks every ten minutes
+            assert not await cancel(slow.gateway, ACTOR, "req_of_nobody")
+
+
 async def test_a_gateway_that_is_asked_and_keeps_silent_is_told_of(shared: Place) -> None:
     async with two(shared) as (one, other):
         await seen_where(other, lambda seen: len(seen.gateways) == 2)
@@ -206,6 +218,7 @@ async def test_what_is_told_of_one_that_stands_still_grows_old(shared: Place) ->
         await other.gateway.accounts.shared.database.write(still)
         found = await seen_where(other, lambda seen: seen.gateways[-1].told > 8.9)
         assert found.answers[0].told > 8.9
+        assert found.answers[0].age > 8.9, "it goes on, as far as anybody knows"
         text = (await anna.open("/console/streams")).text
         assert "seen 9 s ago" not in text, "it is older than that"
         assert f"The gateway {one.gateway.name} has not been heard of for" in text
