@@ -332,7 +332,8 @@ ledgers = Table(
     Column("at", Float, nullable=False),
 )
 """What several gateways count together, as JSON: an account's places, pace and queue, or a key's requests of the last
-minute. One row each, so that whoever changes it has it to itself. `at`: when it was changed last."""
+minute. One row each, so that whoever changes it has it to itself. `at`: when it was changed last. Besides stands here
+what each tells of itself (`posted_rows`)."""
 
 news = Table(
     "news",
@@ -342,7 +343,8 @@ news = Table(
     Column("teller", String(128), nullable=False),
     Column("content", Text, nullable=False),
 )
-"""Pauses of accounts that one gateway has met, for the others. Numbers grow in the order of commits."""
+"""Pauses of accounts that one gateway has met, for the others, and what they ask each other. Numbers grow in the order
+of commits."""
 
 homes = Table(
     "homes",

@@ -160,6 +160,29 @@ async def test_a_gateway_that_is_asked_and_keeps_silent_is_told_of(shared: Place
         other.gateway.several.questions._patience = 0.5
         with pytest.raises(Overloaded, match="another gateway does not answer"):
             await cancel(other.gateway, ACTOR, "req_of_nobody")
+        anna = browser(other)
+        await anna.set_up()
+        await anna.open("/console/streams")
+        refused = await anna.send("/console/streams/req_of_nobody/cancel", **{"accept-language": "zh-CN"})
+        assert refused.status_code == 503
+        assert "另一个网关目前没有响应，请稍后再看" in refused.text
+
+
+async def test_of_more_answers_than_others_are_shown_it_is_said_how_many(
+    shared: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kirotrio.web.live._MOST_POSTED", 1)
+    async with two(shared) as (one, other), trio.open_nursery() as nursery:
+        nursery.start_soon(ask, one, [])
+        oldest = (await seen_where(other, lambda seen: len(seen.answers) == 1)).answers[0].id
+        nursery.start_soon(ask, one, [])
+        found = await seen_where(other, lambda seen: seen.untold == 1)
+        assert [row.id for row in found.answers] == [oldest]
+        anna = browser(other)
+        await anna.set_up()
+        assert "and 1 more" in (await anna.open("/console/streams")).text
+        assert len((await snapshot(one.gateway)).answers) == 2, "where they run all are told"
+        nursery.cancel_scope.cancel()
 
 
 async def test_of_a_gateway_that_is_gone_nothing_is_shown(shared: Place) -> None:

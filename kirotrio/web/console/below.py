@@ -9,6 +9,8 @@ from kirotrio.web.console.languages import N_
 AS_THEY_STAND: Final = (
     N_("The sign-in service answered without an access token"),
     N_("kirotrio is stopping"),
+    N_("another gateway does not answer at present; look again in a moment"),
+    N_("the other gateways cannot be asked while the database is away"),
     N_("the upstream's answer could not be read"),
     N_("an error inside the gateway; its log has the details"),
     N_("The upstream ended its answer without any text, thinking or tool call."),
