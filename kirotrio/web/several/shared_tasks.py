@@ -9,6 +9,7 @@ gateways nothing is written.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -79,10 +80,8 @@ class SharedTasks:
 
     async def written(self) -> None:
         """Return once others see what was shown; raises nothing where the database is away."""
-        try:
+        with contextlib.suppress(StoreUnavailable):
             await self._write()
-        except StoreUnavailable:
-            self.wake()
 
     async def run(self) -> None:
         """Post until cancelled. What ran here is not seen any more then, as its gateway is gone."""
@@ -97,7 +96,6 @@ class SharedTasks:
                     self._log.warning("other gateways do not see how far sign-ins are", error=error.message)
                 away = True
                 await trio.sleep(_PAUSE)
-                self.wake()
             else:
                 away = False
 
@@ -112,8 +110,9 @@ class SharedTasks:
                 del self._changed[name]
             try:
                 await self._database.write(self._posting(plain, forgotten))
-            except StoreUnavailable:
+            except (StoreUnavailable, trio.Cancelled):  # the latter of a visitor that waited with us, and left
                 self._changed = changed | self._changed
+                self.wake()
                 raise
             except SettingsError as error:  # nothing can be sealed here, so no sign-in would be kept either
                 self._log.error("other gateways do not see how far sign-ins are", error=error.message)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -238,4 +239,24 @@ async def test_what_is_forgotten_here_is_taken_from_the_others(shared: Place, mo
         await begun(anna, way="builder-id")
         with trio.fail_after(60):
             while (await at(anna, other).open(address)).status_code != 404:  # noqa: ASYNC110 - as above
+                await trio.sleep(0.01)
+
+
+async def test_what_a_visitor_waited_to_be_posted_is_posted_although_they_left(shared: Place, monkeypatch: Any) -> None:
+    async with two(shared) as (one, other):
+        tasks = one.gateway.several.tasks
+        with trio.CancelScope() as leaving, monkeypatch.context() as context:
+
+            async def write(_: Any) -> None:
+                leaving.cancel()
+                await trio.lowlevel.checkpoint()
+
+            context.setattr(tasks, "_database", SimpleNamespace(write=write))
+            context.setattr(tasks, "wake", lambda: None)  # so that the visitor's own wait is the one that writes
+            tasks.show("anna", "task", lambda: {"running": True, "step": "ask"})
+            context.delattr(tasks, "wake")
+            await tasks.written()
+        assert leaving.cancelled_caught
+        with trio.fail_after(30):
+            while await other.gateway.several.tasks.look("anna", "task") is None:  # noqa: ASYNC110 - as above
                 await trio.sleep(0.01)
