@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.certificates import shared_by_all_clients
 from support.engines import database, place, postgresql, sealer  # noqa: F401 - fixtures, for whoever asks
 from support.forks import nest  # noqa: F401 - a fixture
 from support.scratch import keep_in_memory
@@ -38,6 +39,12 @@ def estimator() -> TokenEstimator:
     estimator.ensure_ready()
     assert not estimator.problem
     return estimator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates() -> Iterator[None]:
+    with shared_by_all_clients():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
