@@ -32,7 +32,7 @@ async def test_an_operator_reads_the_bodies_and_downloads_the_recording(stack, t
                 summary.focus()
                 page.keyboard.press("Enter")
             assert page.locator("details.body[open]").count() == 4
-            page.get_by_role("region", name="What the client sent").get_by_text("document.title").wait_for()
+            page.get_by_role("group", name="What the client sent").get_by_text("document.title").wait_for()
             assert "taken" not in page.title()
             check_accessible(page)
             check_fits(page)
