@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import attrs
 from sqlalchemy import Connection, delete, func, select, update
 
-from kirotrio.store.columns import insertion, upsert
+from kirotrio.store.columns import upsert, worded
 from kirotrio.store.key_record import Ceiling, Charge
 from kirotrio.store.schema import key_holds, key_usage, keys
 
@@ -24,20 +25,39 @@ def count_request(connection: Connection, key_id: str, ceiling: Ceiling) -> bool
     A ceiling of 0 counts where nothing was counted before: whoever asks looks at that. Raises IntegrityError for a key
     that is gone.
     """
-    statement = insertion(connection, key_usage).values(
-        key_id=key_id, window=ceiling.window, began_at=ceiling.began_at, requests=1, tokens=0, credits=0.0
-    )
-    left = (
-        (key_usage.c.requests < (_MOST if ceiling.requests is None else ceiling.requests))
-        & (key_usage.c.tokens < (_MOST if ceiling.tokens is None else ceiling.tokens))
-        & (key_usage.c.credits < (float(_MOST) if ceiling.credits is None else ceiling.credits))
-    )
-    counted = statement.on_conflict_do_update(
-        index_elements=["key_id", "window", "began_at"],
-        set_={"requests": key_usage.c.requests + 1},
-        where=left,
-    )
-    return connection.execute(counted.returning(key_usage.c.requests)).first() is not None
+    wanted = {
+        "key_id": key_id,
+        "window": ceiling.window,
+        "began_at": ceiling.began_at,
+        "requests": _MOST if ceiling.requests is None else ceiling.requests,
+        "tokens": _MOST if ceiling.tokens is None else ceiling.tokens,
+        "credits": float(_MOST) if ceiling.credits is None else ceiling.credits,
+    }
+    return connection.execute(_COUNTING, wanted).first() is not None
+
+
+_COUNTING = worded(
+    """
+    INSERT INTO key_usage (key_id, "window", began_at, requests, tokens, credits)
+    VALUES (:key_id, :window, :began_at, 1, 0, 0)
+    ON CONFLICT (key_id, "window", began_at) DO UPDATE
+    SET requests = key_usage.requests + 1
+    WHERE key_usage.requests < :requests AND key_usage.tokens < :tokens AND key_usage.credits < :credits
+    RETURNING key_usage.requests
+    """,
+    key_usage,
+    ("key_id", "window", "began_at", "requests", "tokens", "credits"),
+)
+_CHARGING = worded(
+    """
+    INSERT INTO key_usage (key_id, "window", began_at, requests, tokens, credits)
+    VALUES (:key_id, :window, :began_at, 0, :tokens, :credits)
+    ON CONFLICT (key_id, "window", began_at) DO UPDATE
+    SET tokens = key_usage.tokens + excluded.tokens, credits = key_usage.credits + excluded.credits
+    """,
+    key_usage,
+    ("key_id", "window", "began_at", "tokens", "credits"),
+)
 
 
 def charge(connection: Connection, charges: Iterable[Charge]) -> None:
@@ -45,22 +65,8 @@ def charge(connection: Connection, charges: Iterable[Charge]) -> None:
     charges = sorted(charges, key=lambda one: (one.key_id, one.window, one.began_at))
     there = set(connection.execute(select(keys.c.id).where(keys.c.id.in_({one.key_id for one in charges}))).scalars())
     for one in charges:
-        if one.key_id not in there:
-            continue
-        statement = insertion(connection, key_usage).values(
-            key_id=one.key_id,
-            window=one.window,
-            began_at=one.began_at,
-            requests=0,
-            tokens=one.tokens,
-            credits=one.credits,
-        )
-        more = {
-            "tokens": key_usage.c.tokens + statement.excluded.tokens,
-            "credits": key_usage.c.credits + statement.excluded.credits,
-        }
-        keyed = ["key_id", "window", "began_at"]
-        connection.execute(statement.on_conflict_do_update(index_elements=keyed, set_=more))
+        if one.key_id in there:
+            connection.execute(_CHARGING, attrs.asdict(one))
 
 
 def used(connection: Connection, key_id: str, began: Mapping[str, int]) -> dict[str, tuple[int, int, float]]:

@@ -1,9 +1,10 @@
 """What a request costs more on a PostgreSQL that gateways share than on a SQLite of the gateway's own.
 
-    PYTHONPATH=scripts python -m benchmarks.shared postgresql://user@host/empty_database [--server PID]
+    PYTHONPATH=scripts python -m benchmarks.shared postgresql://user@host/empty_database [--server PID] [--idle SECONDS]
 
 Three gateways run beside one upstream, and take turns at short rounds, so that what else the machine does meets all of
-them alike. `--server` is the process of the database server, whose processor time is then told as well.
+them alike. `--server` is the process of the database server, whose processor time is then told as well. `--idle`: first
+see for so long what each of them costs that nobody asks anything.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +23,8 @@ from benchmarks.measure import Stand
 from benchmarks.processes import GatewayCommand, Program, cpu_seconds, processors
 
 _ROUNDS, _EACH = 6, 50
+_QUIET = 10.0
+"""Seconds after the last request in which its record is written and old ones are removed."""
 _ANSWER = {"api": "messages", "stream": True, "answer": "events=20"}
 _LIMIT = ("--set", "accounts.max_concurrent=16")
 _ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +58,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="benchmarks.shared", description=__doc__)
     options.add_argument("url", help="of an empty database on a PostgreSQL")
     options.add_argument("--server", type=int, default=0, metavar="PID", help="the database server's first process")
+    options.add_argument("--idle", type=float, default=0.0, metavar="SECONDS", help="measure them first without work")
     given = options.parse_args(words)
     command = GatewayCommand([sys.executable, "-m", "kirotrio"], _ROOT)
     shared = ("--set", f"store.url={given.url}")
@@ -70,6 +75,8 @@ def main(words: Sequence[str] | None = None) -> int:
             stack.callback(gateway.stop)
             stand.warm_up(gateway)
             sides.append(Side(name, gateway))
+        if given.idle:
+            _stand_idle(sides, given.idle, given.server)
         for connections in (1, 16):
             for side in sides * _ROUNDS:
                 _round(stand, side, connections, given.server)
@@ -80,6 +87,18 @@ def main(words: Sequence[str] | None = None) -> int:
             for side in sides:
                 side.forget()
     return 0
+
+
+def _stand_idle(sides: Sequence[Side], seconds: float, server: int) -> None:
+    """Two of the gateways are on the server, so a half of what it spends is one's."""
+    time.sleep(_QUIET)
+    before, at_first = [cpu_seconds(side.gateway.pid) for side in sides], cpu_seconds(server) if server else 0.0
+    time.sleep(seconds)
+    print(f"idle for {seconds:g} seconds; processor a minute:")
+    for side, then in zip(sides, before, strict=True):
+        print(f"{side.name:<30}{(cpu_seconds(side.gateway.pid) - then) * 60_000 / seconds:7.0f} ms")
+    if server:
+        print(f"{'the server, for each of two':<30}{(cpu_seconds(server) - at_first) * 30_000 / seconds:7.0f} ms")
 
 
 def _round(stand: Stand, side: Side, connections: int, server: int) -> None:
