@@ -234,8 +234,9 @@ async def test_what_is_told_of_one_that_stands_still_grows_old(shared: Place) ->
             until = {"until": before + STORE["gateway_lapse"]}
             connection.execute(update(gateways).where(gateways.c.holder == holder(one)).values(**until))
 
-        one.gateway.several._clerk._beat_at = trio.current_time() + 600.0
-        one.gateway.several._clerk.met = lambda: None
+        clerk = one.gateway.several._clerk
+        clerk.look_every, clerk.state = 3600.0, attrs.evolve(clerk.state, lapse=3600.0)
+        await until(lambda: clerk._beat_at > trio.current_time() + 600.0)  # what was under way is done
         anna = browser(other)
         await anna.set_up()
         await other.gateway.accounts.shared.database.write(still)
