@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.chromium import PHONE, browse, check_accessible, check_fits, picture, set_up
+from support.chromium import PHONE, arrive, browse, check_accessible, check_fits, picture, set_up
 from support.several import kept
 from support.stack import KEY, question
 
@@ -22,7 +22,7 @@ async def _looked_at(stack, name: str, **context) -> None:
                 page.goto(f"{s.url}/console/accounts")
                 page.locator(f'button[name="language"][value="{language}"]').click()
                 page.locator(f'button[name="theme"][value="{theme.lower()}"]').click()
-                page.wait_for_selector(f'html[lang="{language}"][data-theme="{theme.lower()}"]')
+                arrive(page, f'html[lang="{language}"][data-theme="{theme.lower()}"]')
                 for place in ("", f"/{member.key}", f"/{member.key}/remove"):
                     page.goto(f"{s.url}/console/accounts{place}")
                     check_accessible(page)

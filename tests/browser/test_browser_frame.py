@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from support.chromium import PHONE, browse, check_accessible, check_fits, picture, set_up
+from playwright.sync_api import expect
+from support.chromium import PHONE, arrive, browse, check_accessible, check_fits, picture, set_up
+from support.looks import WAYS, check_chinese
 from support.stack import KEY
 
 
@@ -36,20 +38,28 @@ async def test_a_fresh_gateway_is_set_up_and_signed_in_to(stack):
         await browse(work)
 
 
+_GROUND = """() => getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3)
+  .reduce((sum, part) => sum + Number(part), 0) / 3"""
+"""How light the page is, from 0 to 255."""
+
+
 async def test_dark_chinese_and_a_phones_width(stack):
     async with stack() as s:
 
         def work(page):
             set_up(page, s.url, KEY)
+            assert page.evaluate(_GROUND) > 200
             page.get_by_role("button", name="Dark").click()
-            page.wait_for_selector('html[data-theme="dark"]')
+            arrive(page, 'html[data-theme="dark"]')
+            assert page.evaluate(_GROUND) < 60, "a dark page is dark, whatever the system has"
             check_accessible(page)
             page.get_by_role("button", name="简体中文").click()
-            page.wait_for_selector('html[lang="zh-CN"]')
+            arrive(page, 'html[lang="zh-CN"]')
             for path in ("/console/setup/account", "/console", "/console/me", "/console/me/second-factor"):
                 page.goto(f"{s.url}{path}")
                 check_accessible(page)
                 check_fits(page)
+                check_chinese(page, known=(*WAYS, "anna", "default"))
             picture(page, "dark-chinese-phone")
             page.get_by_role("button", name="菜单").click()
             check_fits(page)
@@ -59,18 +69,16 @@ async def test_dark_chinese_and_a_phones_width(stack):
 
 async def test_the_system_chooses_the_colours_until_somebody_does(stack):
     async with stack() as s:
-        grounds = []
 
         def work(page):
             page.goto(f"{s.url}/console")
             check_accessible(page)
-            grounds.append(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+            assert page.evaluate(_GROUND) < 60, "the system is dark"
             page.get_by_role("button", name="Light").click()
-            page.wait_for_selector('html[data-theme="light"]')
-            grounds.append(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
+            arrive(page, 'html[data-theme="light"]')
+            assert page.evaluate(_GROUND) > 200, "what somebody chose goes before the system"
 
         await browse(work, color_scheme="dark")
-        assert grounds[0] != grounds[1]
 
 
 async def test_all_of_it_works_by_keyboard(stack):
@@ -80,9 +88,9 @@ async def test_all_of_it_works_by_keyboard(stack):
             set_up(page, s.url, KEY)
             page.goto(f"{s.url}/console")
             page.keyboard.press("Tab")
-            assert page.evaluate("() => document.activeElement.textContent") == "Skip to the content"
+            expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
             page.keyboard.press("Enter")
-            assert page.evaluate("() => document.activeElement.id") == "content"
+            expect(page.locator("#content")).to_be_focused()
 
         await browse(work)
 
@@ -102,13 +110,18 @@ async def test_the_operators_other_places_open_by_keyboard_one_group_at_a_time(s
             check_accessible(page)
             picture(page, "navigation-open")
             page.keyboard.press("Escape")
-            assert not team.evaluate("one => one.open")
-            assert page.evaluate("() => document.activeElement.textContent") == "Team", "the focus is where it was"
+            expect(team).to_have_js_property("open", False)
+            expect(team.locator("summary"), "the focus is where it was").to_be_focused()
             page.keyboard.press("Enter")
+            expect(team).to_have_js_property("open", True)
             system.locator("summary").click()
-            assert [team.evaluate("one => one.open"), system.evaluate("one => one.open")] == [False, True]
-            page.locator("h1").click()
-            assert not system.evaluate("one => one.open")
+            expect(system).to_have_js_property("open", True)
+            expect(team, "two groups are open at one time").to_have_js_property("open", False)
+            for beside in ("h1", ".version"):  # a click into the content moves the focus, one beside it does not
+                page.locator(beside).click()
+                expect(system).to_have_js_property("open", False)
+                system.locator("summary").click()
+                expect(system).to_have_js_property("open", True)
 
         await browse(work)
 

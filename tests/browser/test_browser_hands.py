@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from playwright.sync_api import expect
-from support.chromium import PASSWORD, PHONE, browse, picture, set_up
+from support.chromium import PASSWORD, PHONE, arrive, browse, picture, set_up
 from support.looks import check_focus_is_seen, reach
 from support.stack import KEY, question
 
@@ -29,6 +29,7 @@ async def test_a_dialog_opens_and_closes_by_keyboard_and_gives_the_focus_back(st
                 expect(opener, f"after {closing} the focus is elsewhere").to_be_focused()
                 check_focus_is_seen(page)
             page.keyboard.press("Enter")
+            dialog.wait_for()
             page.keyboard.type("by hand")
             reach(page, dialog.get_by_label("Only from these networks"))
             page.keyboard.type("no network")
@@ -52,10 +53,10 @@ async def test_a_phones_menu_opens_and_closes_by_keyboard(stack):
             menu = page.get_by_role("button", name="Menu")
             reach(page, menu)
             page.keyboard.press("Enter")
-            assert menu.get_attribute("aria-expanded") == "true"
+            expect(menu).to_have_attribute("aria-expanded", "true")
             reach(page, page.locator("#places").get_by_role("link", name="Keys"))
             page.keyboard.press("Escape")
-            assert menu.get_attribute("aria-expanded") == "false"
+            expect(menu).to_have_attribute("aria-expanded", "false")
             expect(menu, "the focus is elsewhere than it was").to_be_focused()
             page.keyboard.press("Enter")
             reach(page, page.locator("#places").get_by_role("link", name="Keys"))
@@ -86,9 +87,11 @@ async def test_setup_sign_in_and_a_key_work_without_a_script(stack):
             page.get_by_role("link", name="Go on").click()
             page.get_by_role("link", name="plain").wait_for()
             page.get_by_role("button", name="Dark").click()
-            page.wait_for_selector('html[data-theme="dark"]')
-            for needs_script in page.locator("[data-needs-script], [data-closes]").all():
-                assert not needs_script.is_visible(), f"{needs_script.text_content()} does nothing without a script"
+            arrive(page, 'html[data-theme="dark"]')
+            needing = page.locator("[data-needs-script], [data-closes]").all()
+            assert needing, "the page has nothing to hide, which proves nothing"
+            for one in needing:
+                assert not one.is_visible(), f"{one.text_content()} does nothing without a script"
 
         await browse(work, java_script_enabled=False)
         async with s.client(headers={"x-api-key": secrets[0]}) as http:

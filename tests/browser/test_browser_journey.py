@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import anthropic
 import pytest
 from support.chromium import browse, check_accessible, picture, reload_until, set_up
-from support.looks import check_all_ways
+from support.looks import WAYS, check_all_ways
 from support.stack import KEY, question
 
 from kirotrio.simulator import DEMO_REFRESH_TOKEN
@@ -20,8 +20,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-WAYS = ("AWS Builder ID", "AWS IAM Identity Center", "GitHub", "Google", "example.com", "us-east-1", "ksk_…")
-WAYS += ("https://d-1234567890.awsapps.com/start", '{"refreshToken": "…"}')
 SO_FAR = 'td[data-label="Tokens so far"]'
 
 
@@ -67,7 +65,7 @@ async def test_from_a_fresh_machine_to_a_stream_that_is_ended(stack):
             def watch():
                 with client(s.url, secret) as sdk:
                     try:
-                        with sdk.messages.stream(**question("[[events=2000 size=40 gap_ms=40]] much")) as stream:
+                        with sdk.messages.stream(**question("[[events=20000 size=40 gap_ms=40]] much")) as stream:
                             stream.until_done()
                     except anthropic.APIError as error:
                         ended.append(str(error))
@@ -77,7 +75,7 @@ async def test_from_a_fresh_machine_to_a_stream_that_is_ended(stack):
             row = page.locator("tbody tr", has_text="laptop")
             row.wait_for()
             page.wait_for_function(
-                "cell => Number(document.querySelector(cell).textContent.replace(',', '')) > 20", arg=SO_FAR
+                "cell => Number(document.querySelector(cell).textContent.replaceAll(',', '')) > 20", arg=SO_FAR
             )
             picture(page, "journey-stream")
             page.get_by_role("button", name="End the answer").click()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.chromium import PHONE, browse, check_accessible, check_fits, picture, set_up
+from support.chromium import PHONE, arrive, browse, check_accessible, check_fits, picture, set_up
 from support.stack import KEY, question
 
 
@@ -31,6 +31,7 @@ async def test_a_key_is_made_in_the_dialog_and_works(stack):
             secrets.append(page.locator("#secret").text_content())
             page.get_by_role("link", name="Go on").click()
             page.get_by_role("link", name="laptop").click()
+            arrive(page, 'h1:has-text("laptop")')
             check_accessible(page)
             picture(page, "key")
 
@@ -51,7 +52,7 @@ async def test_every_page_of_an_operator_is_accessible_and_fits_a_phone(stack):
             assert "/console/keys" in paths
             for theme in ("Dark", "Light"):
                 page.get_by_role("button", name=theme).click()
-                page.wait_for_selector(f'html[data-theme="{theme.lower()}"]')
+                arrive(page, f'html[data-theme="{theme.lower()}"]')
                 for path in paths:
                     page.goto(f"{s.url}{path}")
                     check_accessible(page)

@@ -6,7 +6,18 @@ from functools import partial
 
 import httpx
 import trio
-from support.chromium import browse, check_accessible, check_fits, picture, reload_until, set_up, sign_in, somebody_else
+from playwright.sync_api import expect
+from support.chromium import (
+    arrive,
+    browse,
+    check_accessible,
+    check_fits,
+    picture,
+    reload_until,
+    set_up,
+    sign_in,
+    somebody_else,
+)
 from support.looks import check_all_ways, check_chinese, reach, with_language
 from support.stack import KEY, question
 from support.visitors import member
@@ -35,15 +46,16 @@ async def test_requests_are_listed_and_one_is_shown_with_its_course(stack):
             page.get_by_label("Result").select_option("refused")
             page.get_by_role("search").get_by_role("button", name="Search").click()
             page.wait_for_url("**result=refused**")
-            assert page.locator("tbody tr").count() == 1
+            expect(page.locator("tbody tr")).to_have_count(1)
             page.locator("tbody a").first.click()
-            page.get_by_role("heading", name="Request").first.wait_for()
+            arrive(page, 'h1:text("Request") code')
+            expect(page.locator("dd .badge")).to_have_text("Refused")
             check_accessible(page)
             picture(page, "request-refused")
             page.goto(f"{s.url}/console/requests?sort=seconds&order=down")
-            assert page.get_by_role("columnheader", name="Seconds").get_attribute("aria-sort") == "descending"
+            expect(page.get_by_role("columnheader", name="Seconds")).to_have_attribute("aria-sort", "descending")
             page.locator("tbody a").first.click()
-            page.locator(".waterfall").wait_for()
+            arrive(page, ".waterfall")
             bars = page.locator(".waterfall rect").evaluate_all(
                 "all => all.map(one => one.getBoundingClientRect()).map(box => [box.left, box.right])"
             )
@@ -85,9 +97,10 @@ async def test_an_announcement_is_previewed_and_shown_to_members_without_its_scr
                 assert links == ["https://example.com/changes"]
                 check_all_ways(mara, "announcement-shown", known=(*NAMES, *MARKDOWN.splitlines(), "We <i>move</i>"),
                                chinese=False)  # fmt: skip
+            expect(page.locator(".announcement"), "it is gone before it was removed").to_have_count(1)
             page.get_by_role("button", name="Remove We").click()
             page.get_by_text("The announcement was removed.").wait_for()
-            assert not page.locator(".announcement").count()
+            expect(page.locator(".announcement")).to_have_count(0)
 
         await browse(work)
 
@@ -121,7 +134,7 @@ async def test_maintenance_is_told_to_whoever_asks_and_seen_by_people(stack):
             page.get_by_label("Open").check()
             page.get_by_role("button", name="Save").click()
             page.get_by_text("The mode was changed.").wait_for()
-            assert not page.get_by_text("Back at ten.").count()
+            expect(page.get_by_text("Back at ten.")).to_have_count(0)
             ask()
 
         await browse(work)
@@ -158,8 +171,8 @@ async def test_settings_are_found_and_the_audit_log_tells_what_was_done(stack):
             reach(page, page.get_by_role("search").get_by_role("button", name="Search"))
             page.keyboard.press("Enter")
             page.wait_for_url("**action=sign-in**")
-            assert page.locator('data[value="sign-in.fail"]').count() == 1
-            assert page.locator('data[value="sign-in.succeed"]').count() == 1
+            expect(page.locator('data[value="sign-in.fail"]')).to_have_count(1)
+            expect(page.locator('data[value="sign-in.succeed"]')).to_have_count(1)
             with_language(page, CHINESE)
             check_chinese(page, NAMES)
             with_language(page, ENGLISH)

@@ -6,8 +6,10 @@ import threading
 from typing import Any
 
 import httpx
-from support.chromium import PHONE, browse, check_accessible, check_fits, picture, set_up
-from support.past_requests import put, some_days
+from playwright.sync_api import expect
+from support.chromium import PHONE, arrive, browse, check_accessible, check_fits, picture, set_up
+from support.looks import check_chinese
+from support.past_requests import MODELS, put, some_days
 from support.stack import KEY, question
 
 _DRAWN = """() => [...document.querySelectorAll('.chart canvas')].map(canvas => {
@@ -69,16 +71,16 @@ async def test_charts_are_drawn_in_the_colours_of_the_theme(stack):
             for theme in ("Light", "Dark"):
                 page.goto(f"{s.url}/console")
                 page.get_by_role("button", name=theme).click()
-                page.wait_for_selector(f'html[data-theme="{theme.lower()}"]')
+                arrive(page, f'html[data-theme="{theme.lower()}"]')
                 for span in ("Last hour", "Last 7 days", "Last 30 days", "Last 24 hours"):
                     page.get_by_role("link", name=span).click()
-                    page.wait_for_selector(f'.spans a[aria-current]:has-text("{span}")')
+                    arrive(page, f'.spans a[aria-current]:has-text("{span}")')
                     if page.locator("#numbers").count():
                         colours = check_drawn(page, every=span != "Last hour")
                     check_accessible(page)
                 seen.append(colours)
                 page.locator(".chart .u-over").first.hover()
-                assert "Requests" in page.locator(".readout").first.text_content()
+                expect(page.locator(".readout").first).to_contain_text("Requests")
                 picture(page, f"overview-{theme.lower()}")
                 page.get_by_text("The numbers over time").first.click()
                 check_accessible(page)
@@ -121,13 +123,14 @@ async def test_in_chinese_on_a_phone(stack):
             set_up(page, s.url, KEY)
             page.goto(f"{s.url}/console")
             page.get_by_role("button", name="简体中文").click()
-            page.wait_for_selector('html[lang="zh-CN"]')
+            arrive(page, 'html[lang="zh-CN"]')
             for theme in ("浅色", "深色"):
                 page.get_by_role("button", name=theme).click()
-                page.wait_for_selector(f'button[aria-pressed="true"]:has-text("{theme}")')
+                arrive(page, f'button[aria-pressed="true"]:has-text("{theme}")')
                 check_drawn(page)
                 check_accessible(page)
                 check_fits(page)
+                check_chinese(page, known=("anna", "work", "home", "default", "k-laptop", "k-server", *MODELS))
             picture(page, "overview-chinese-phone")
             written = page.evaluate("() => [...window.written]")
             assert any("万" in text for text in written), f"no axis counts as Chinese does: {written}"
@@ -153,14 +156,14 @@ async def test_one_chooses_without_a_script(stack):
             page.get_by_role("link", name="Last 7 days").click()
             page.get_by_label("Model", exact=True).select_option("claude-opus-4.5")
             page.get_by_role("button", name="Show", exact=True).click()
+            page.wait_for_url("**model=claude-opus-4.5**")
             assert "span=week" in page.url
-            assert "model=claude-opus-4.5" in page.url
             page.get_by_text("The numbers over time").first.click()
             page.locator("#numbers").get_by_text("UTC").first.wait_for()
             assert not page.locator(".chart").first.is_visible()
             page.locator("table.shares").first.get_by_role("link", name="claude-opus-4.5").click()
             page.get_by_role("heading", name="Requests").wait_for()
-            assert page.get_by_label("Model", exact=True).input_value() == "claude-opus-4.5"
+            expect(page.get_by_label("Model", exact=True)).to_have_value("claude-opus-4.5")
 
         await filled(s)
         await browse(work, java_script_enabled=False)
@@ -171,7 +174,7 @@ async def test_what_runs_at_this_moment_is_live(stack):
 
         def ask():
             body = question("[[stall_after=1]]", stream=True)
-            with httpx.Client(trust_env=False, timeout=60) as http:
+            with httpx.Client(trust_env=False, timeout=None) as http:
                 http.post(f"{s.url}/v1/messages", json=body, headers={"x-api-key": KEY})
 
         def work(page):

@@ -8,7 +8,7 @@ import os
 
 import pytest
 import trio
-from support.chromium import browse, check_accessible, check_fits, picture, set_up
+from support.chromium import arrive, browse, check_accessible, check_fits, picture, reload_until, set_up
 from support.stack import KEY
 
 PAGE = "/console/playground"
@@ -215,9 +215,9 @@ async def test_the_request_leads_to_its_page_which_names_the_playground(stack):
             go(page, s.url)
             ask(page, "x")
             over(page)
-            page.wait_for_timeout(1500)  # requests are written together, a second after the first of them
             page.locator("#request").click()
-            page.get_by_text("playground (anna)").wait_for()
+            page.wait_for_url("**/console/requests/**")
+            reload_until(page, page.get_by_text("playground (anna)"))  # it is written a second later, with others
 
         await browse(work)
 
@@ -261,7 +261,7 @@ async def test_it_is_accessible_fits_a_phone_and_speaks_chinese(stack, theme):
             over(page, "There was no complete answer.")
             check_accessible(page)
             page.get_by_role("button", name="简体中文").click()
-            page.wait_for_selector('html[lang="zh-CN"]')
+            arrive(page, 'html[lang="zh-CN"]')
             page.get_by_label("您的消息").fill("x")
             page.get_by_role("button", name="发送").click()
             over(page, "回答完毕。")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import orjson
-from support.chromium import PHONE, browse, check_accessible, check_fits, picture, set_up
+from support.chromium import PHONE, arrive, browse, check_accessible, check_fits, picture, reload_until, set_up
 from support.stack import KEY, question
 
 SCRIPT = "<script>document.title = 'taken'</script>"
@@ -22,10 +22,8 @@ async def test_an_operator_reads_the_bodies_and_downloads_the_recording(stack, t
                 answer = http.post(f"{s.url}/v1/messages", json=body, headers={"x-api-key": KEY})
             name = answer.headers["request-id"]
             here = f"{s.url}/console/requests/{name}"
-            while True:  # records and recordings are written from beside
-                page.goto(here)
-                if page.get_by_text("What the client sent").count():
-                    break
+            page.goto(here)
+            reload_until(page, page.get_by_text("What the client sent"))  # written from beside
             assert not page.locator("details[open]").count(), "what was said is not shown before it is asked for"
             check_accessible(page)
             for summary in page.locator("details.body summary").all():
@@ -38,10 +36,12 @@ async def test_an_operator_reads_the_bodies_and_downloads_the_recording(stack, t
             check_fits(page)
             picture(page, "request-with-bodies")
             page.get_by_role("button", name="Dark").click()
+            arrive(page, 'html[data-theme="dark"]')
             _open(page)
             check_accessible(page)
             picture(page, "request-with-bodies-dark")
             page.get_by_role("button", name="简体中文").click()
+            arrive(page, 'html[lang="zh-CN"]')
             _open(page)
             page.get_by_text("客户端发送的内容").first.wait_for()
             check_accessible(page)
@@ -68,10 +68,8 @@ async def test_a_page_without_a_recording_says_how_to_switch_it_on(stack):
             set_up(page, s.url, KEY)
             with httpx.Client(trust_env=False, timeout=60) as http:
                 answer = http.post(f"{s.url}/v1/messages", json=question(), headers={"x-api-key": KEY})
-            while True:
-                page.goto(f"{s.url}/console/requests/{answer.headers['request-id']}")
-                if page.get_by_text("Recording is off").count():
-                    break
+            page.goto(f"{s.url}/console/requests/{answer.headers['request-id']}")
+            reload_until(page, page.get_by_text("Recording is off"))
             check_accessible(page)
             page.set_viewport_size(PHONE)
             check_fits(page)

@@ -19,8 +19,8 @@ CALLBACK = "/console/sign-in/openid/callback"
 
 
 def mark(field):
-    """At most 64 characters, as keys' names are."""
-    return f"<script>alert('{field}')</script><b class=stranger>"
+    """It breaks out of an attribute, too. At most 64 characters, as keys' names are."""
+    return f'"><script>alert("{field}")</script><b class=stranger>'
 
 
 SHOWN = {
@@ -118,6 +118,16 @@ async def test_a_script_element_in_what_strangers_set_is_text_wherever_it_is_sho
                 mara.get_by_role("dialog").get_by_role("button", name="Create", exact=True).click()
                 key = mara.locator("#secret").text_content()
                 check_text(mara, ("key",))
+                # What is refused is shown again in its field.
+                mara.goto(f"{s.url}/console/keys")
+                mara.get_by_role("button", name="Create a key").click()
+                dialog = mara.get_by_role("dialog")
+                dialog.get_by_label("Name", exact=True).fill(mark("again"))
+                for field in ("account", "models", "networks"):
+                    dialog.locator(f"[name={field}]").fill(mark(field))
+                dialog.get_by_role("button", name="Create", exact=True).click()
+                mara.get_by_role("alert").wait_for()
+                check_text(mara, ("again", "account", "models", "networks"))
             with somebody_else(page) as stranger:
                 listen(stranger)
                 stranger.goto(f"{s.url}/console/sign-in?next={quote(mark('next'))}")

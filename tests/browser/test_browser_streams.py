@@ -17,7 +17,7 @@ async def test_an_operator_watches_a_live_stream_and_ends_it(stack):
         got = []
 
         def ask():
-            body = question("[[events=400 size=40 gap_ms=50]] much", stream=True)
+            body = question("[[events=20000 size=40 gap_ms=50]] much", stream=True)
             with httpx.Client(trust_env=False, timeout=60) as http:
                 got.append(http.post(f"{s.url}/v1/messages", json=body, headers={"x-api-key": KEY}))
 
@@ -45,6 +45,7 @@ async def test_an_operator_watches_a_live_stream_and_ends_it(stack):
 
         await browse(work)
         assert "a person has ended this answer" in got[0].text
+        await s.wait_for_closed_stream()  # nothing more is asked of Kiro
 
 
 async def test_what_another_gateway_gives_is_watched_and_ended_with_where_it_runs(tmp_path, postgresql):

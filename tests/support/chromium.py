@@ -26,6 +26,8 @@ CHROMIUM = os.environ.get("KIROTRIO_CHROMIUM") or shutil.which("chromium") or sh
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 860}
 PASSWORD = "a long pass phrase"
+PATIENCE = 60
+"""Seconds that are waited for what has to come: a machine may be slow, and what is there costs no wait."""
 _OPTIONS = [
     "--no-sandbox",
     "--headless",
@@ -50,8 +52,9 @@ def _browse(work: Callable[[Page], None], context: dict[str, Any]) -> None:
 
 @contextmanager
 def opened(**context: Any) -> Iterator[Page]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_OPTIONS)
         try:
@@ -79,7 +82,7 @@ def _visitor(browser: Browser, options: dict[str, Any]) -> Iterator[Page]:
     try:
         # The tests' own script (axe) is not of our pages, whose policy would forbid it: it comes by the debugger.
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE * 1000)
         yield page
     finally:
         context.close()
@@ -133,11 +136,19 @@ def sign_in(page: Page, url: str, name: str, password: str = PASSWORD) -> None:
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_function("() => !location.pathname.endsWith('/sign-in')")
+    page.wait_for_load_state()
+
+
+def arrive(page: Page, selector: str) -> None:
+    """Wait for a page with this element, and for all of it: what looks at a whole page (axe, a count, a width) would
+    else look at a part of it, or at the page before."""
+    page.wait_for_selector(selector)
+    page.wait_for_load_state()
 
 
 def reload_until(page: Page, wanted: Locator) -> None:
-    """For what is written beside a request and shown by the next page: ask again until it is there, 20 s at most."""
-    end = time.monotonic() + 20
+    """For what is written beside a request and shown by a later page: ask again until it is there."""
+    end = time.monotonic() + PATIENCE
     while not wanted.count():
-        assert time.monotonic() < end, f"{page.url} does not show {wanted}: {page.locator('main').inner_text()}"
+        assert time.monotonic() < end, f"{page.url} does not show {wanted}: {page.inner_text('body')}"
         page.reload()

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from support.chromium import DESK, PHONE, check_accessible, check_fits, picture
+from support.chromium import DESK, PHONE, arrive, check_accessible, check_fits, picture
 
 from kirotrio.web.console.cookies import LANGUAGE
 from kirotrio.web.console.languages import CHINESE, ENGLISH, catalogue
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 FINGER = 24
 """The least width and height of what is tapped, in CSS pixels (WCAG 2.2, 2.5.8)."""
+
+WAYS = ("AWS Builder ID", "AWS IAM Identity Center", "GitHub", "Google", "example.com", "us-east-1", "ksk_…")
+WAYS += ("https://d-1234567890.awsapps.com/start", '{"refreshToken": "…"}')
+"""What the forms for accounts have of names and examples, which are the same in every language."""
 
 _SCRIPT = Path(__file__).parent.parent / "browser/looks.js"
 
@@ -61,7 +65,7 @@ def with_language(page: Page, language: str) -> None:
     """The same page again, in another language, as somebody has it who chose that."""
     page.context.add_cookies([{"name": LANGUAGE, "value": language, "url": page.url}])
     page.reload()
-    page.wait_for_selector(f'html[lang="{language}"]')
+    arrive(page, f'html[lang="{language}"]')
 
 
 def check_for_fingers(page: Page) -> None:
