@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import orjson
+from playwright.sync_api import expect
 from support.chromium import PHONE, arrive, browse, check_accessible, check_fits, picture, reload_until, set_up
 from support.stack import KEY, question
 
@@ -29,7 +30,7 @@ async def test_an_operator_reads_the_bodies_and_downloads_the_recording(stack, t
             for summary in page.locator("details.body summary").all():
                 summary.focus()
                 page.keyboard.press("Enter")
-            assert page.locator("details.body[open]").count() == 4
+            expect(page.locator("details.body[open]")).to_have_count(4)
             page.get_by_role("group", name="What the client sent").get_by_text("document.title").wait_for()
             assert "taken" not in page.title()
             check_accessible(page)
