@@ -6,6 +6,7 @@ Kiro's spelling and then looked up. It never falls to another family, nor to an 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -202,18 +203,28 @@ def parse_models(answer: Json) -> tuple[ModelProfile, ...]:
     return tuple(models.values())
 
 
+def _rate(value: Json) -> float | None:
+    """None for what is no number that can be reckoned with."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        rate = float(value)
+    except OverflowError:
+        return None
+    return rate if math.isfinite(rate) else None
+
+
 def _merged(id: str, entry: Mapping[str, Json]) -> ModelProfile:
     model = _KNOWN.get(id.lower()) or ModelProfile(id, id, family=_family(id.lower()))
     limits = entry.get("tokenLimits")
     limits = limits if isinstance(limits, dict) else {}
     inputs = entry.get("supportedInputTypes")
-    rate = entry.get("rateMultiplier")
     name = entry.get("modelName")
     told: dict[str, Any] = {
         "window": _tokens(limits.get("maxInputTokens")),
         "max_output": _tokens(limits.get("maxOutputTokens")),
         "takes_images": "IMAGE" in map(str.upper, map(str, inputs)) if isinstance(inputs, list) else None,
-        "rate": float(rate) if isinstance(rate, int | float) and not isinstance(rate, bool) else None,
+        "rate": _rate(entry.get("rateMultiplier")),
     }
     told = {value: said for value, said in told.items() if said is not None}
     model = evolve(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kirotrio.conversation.request import Effort
@@ -258,12 +259,16 @@ entries = st.dictionaries(
 
 
 @given(st.sampled_from(["claude-opus-4.8", "gpt-5.6-sol", "glm-5", "new"]), entries, json_values)
+@example("claude-opus-4.8", {"rateMultiplier": float("nan")}, None)
+@example("new", {"rateMultiplier": float("inf")}, None)
+@example("new", {"rateMultiplier": 10**400}, None)
 def test_no_entry_is_too_odd(model_id: str, members: dict[str, Any], rubbish: Any) -> None:
     models = parse_models({"models": [rubbish, {**members, "modelId": model_id}], "defaultModel": rubbish})
     model = next(model for model in models if model.id == model_id)
     assert model.window > 0
     assert model.max_output is None or model.max_output > 0
     assert model.default_effort is None or model.default_effort in model.efforts
+    assert model.rate is None or math.isfinite(model.rate)
     assert Catalogue(models, complete=True).resolve(model_id, aliases={}) == model
 
 
