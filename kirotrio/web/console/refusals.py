@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from kirotrio.web.console import below
+from kirotrio.web.console import below, said_of_requests, said_of_sign_ins
 from kirotrio.web.console.languages import ENGLISH, N_, Speech
 from kirotrio.web.console.words import USER_STATES
 
 _NAME: Final = re.compile(r"[\w-]+")
+_PLACE: Final = re.compile(r"[\w.\[\]/-]+")
+"""What stands ahead of a problem: a field of a form or of a body, a setting, a host."""
 _LONGEST: Final = 2000
 """Characters of a message that is compared with patterns: one with more holds a value that somebody pasted."""
 
@@ -190,12 +192,22 @@ WITH_VALUES: Final = (
     N_("{value} is not one of {those}"),
     N_("{value} is not the name of a model"),
     *below.WITH_VALUES,
+    *said_of_requests.WITH_VALUES,
+    *said_of_sign_ins.WITH_VALUES,
 )
-"""`{field}` is a field's name, `{state}` and `{wanted}` are states of a user; every other place is a value as it is."""
+"""`{field}` is a field's name; places of `_WORDS` have one of a few words, those of `_CLAUSES` may hold what has a
+sentence of its own, `{host}` is a host's name or address; every other place is a value as it is."""
 
-_WORDS: Final[Mapping[str, Mapping[str, str]]] = {"field": FIELDS, "state": USER_STATES, "wanted": USER_STATES}
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "field": FIELDS,
+    "state": USER_STATES,
+    "wanted": USER_STATES,
+    "counted": COUNTS,
+    "window": WINDOWS,
+    "file": {"image": N_("image"), "document": N_("document")},
+}
 
-_CLAUSES: Final = ("problem", "remedy", "where")
+_CLAUSES: Final = ("problem", "remedy", "what", "where")
 """Places whose value may be a sentence or clause of ours."""
 _ACCOUNT: Final = re.compile(r"[Tt]he account(?: '?([\w.-]+)'?)?")
 _QUOTE: Final = re.compile(r"(.+?[.)]) ((?:Kiro said:|The answer began:|Kiro gave the reason) .+)", re.DOTALL)
@@ -206,7 +218,7 @@ def in_language(speech: Speech, message: str) -> str:
     if speech.language == ENGLISH or len(message) > _LONGEST:
         return message
     field, colon, rest = message.partition(": ")
-    if message not in AS_THEY_STAND and colon and _NAME.fullmatch(field) and (told := _sentence(speech, rest)) != rest:
+    if message not in AS_THEY_STAND and colon and _PLACE.fullmatch(field) and (told := _sentence(speech, rest)) != rest:
         return of_field(speech, label(speech, field) or field, told)
     return _sentence(speech, message)
 
@@ -276,4 +288,6 @@ def _pattern(sentence: str) -> str:
 def _place(name: str) -> str:
     if name == "field":
         return _NAME.pattern
+    if name == "host":
+        return r"\S+"
     return "|".join(map(re.escape, _WORDS[name])) if name in _WORDS else ".*?"

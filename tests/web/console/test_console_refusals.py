@@ -20,7 +20,7 @@ from kirotrio.store.sealer import KeyMissing, KeyPlaceUnusable, SealBroken
 from kirotrio.store.vault import Vault
 from kirotrio.web.console.languages import CHINESE, ENGLISH, Speech
 from kirotrio.web.console.pages import said, words
-from kirotrio.web.console.refusals import WITH_VALUES, in_language
+from kirotrio.web.console.refusals import _WORDS, WITH_VALUES, in_language
 from kirotrio.web.console.status import status_of
 
 ROOT = Path(kirotrio.__file__).parent
@@ -123,11 +123,11 @@ def test_whatever_a_form_is_refused_with_has_its_chinese() -> None:
 def test_every_pattern_is_of_a_sentence_that_is_said_with_its_values() -> None:
     speech = Speech(CHINESE)
     for sentence in WITH_VALUES:
-        values = {
-            name: "waiting" if name in ("state", "wanted") else "q9" for name in re.findall(r"\{(\w+)\}", sentence)
-        }
-        told = in_language(speech, sentence.format(**values))
-        assert told == speech(sentence, **{**values, **dict.fromkeys(values.keys() & {"state", "wanted"}, "等待批准")})
+        names = set(re.findall(r"\{(\w+)\}", sentence))
+        few = {name: next(iter(_WORDS[name].items())) for name in names & _WORDS.keys() - {"field"}}
+        values = dict.fromkeys(names, "q9")
+        told = in_language(speech, sentence.format(**{**values, **{name: code for name, (code, _) in few.items()}}))
+        assert told == speech(sentence, **{**values, **{name: speech(word) for name, (_, word) in few.items()}})
 
 
 def test_a_value_stays_as_it_is_and_a_field_has_the_pages_name() -> None:

@@ -1,0 +1,153 @@
+"""Whatever our own errors can say on a page is said in Chinese there: the sentences are read from the code."""
+
+from __future__ import annotations
+
+import ast
+import signal
+
+import pytest
+from support.sayings import ROOT, Saying, sayings
+
+from kirotrio.access.modes import _MAINTENANCE, _SELF_USE
+from kirotrio.accounts.importing.shapes import _of_another_kind
+from kirotrio.accounts.sign_in.api_key import _what_is_wrong
+from kirotrio.kiro.mcp import _told
+from kirotrio.kiro.tunnels import _SOCKS_REFUSALS
+from kirotrio.relay.documents import _death
+from kirotrio.web.console.languages import CHINESE, Speech
+from kirotrio.web.console.pages import words
+
+ELSEWHERE = {
+    "cli/": "the terminal",
+    "simulator/": "no part of a gateway",
+    "config/": "a start that fails",
+    "access/elsewhere/": "the log; pages say what it comes to (console/elsewhere.py)",
+    "store/backup.py": "the terminal",
+    "store/restore.py": "the terminal",
+    "store/recordings.py": "the page of a request has its own sentences for it",
+    "web/answering.py": "answers to what is no request of the console",
+    "web/api/": "answers of the API that have no record",
+    "web/app.py": "answers of the API that have no record",
+    "web/replaying.py": "the terminal",
+    "web/server.py": "a start that fails",
+    "web/tracing.py": "a start that fails",
+}
+"""Rooms whose errors are said in no page, and where they are."""
+RECORDED = {"ReferenceNotFound"}
+"""Of those rooms what the record of a request has all the same."""
+QUOTING = {"BodyInvalid", "ThreadsUnsupported"}
+"""What quotes a request's body: no record of one has it, but for files, which are read once an answer has begun."""
+IN_PAGES = ("access/", "relay/", "web/console/")
+"""Where such errors are of a form or of files."""
+
+
+def reaches_a_page(one: Saying) -> bool:
+    if one.kind in QUOTING and not one.path.startswith(IN_PAGES):
+        return False
+    if one.kind == "ElsewhereFailed":
+        return False
+    return one.kind in RECORDED or not one.path.startswith(tuple(ELSEWHERE))
+
+
+def test_whatever_an_error_says_has_its_chinese() -> None:
+    found = [one for one in sayings() if reaches_a_page(one) and one.text]
+    assert len(found) > 300, "the code is no longer read as it is written"
+    speech = Speech(CHINESE)
+    english = [f"{one.place}: {one.text}" for one in found if one.text and "lang=" in str(words(speech, one.text))]
+    assert not english, "sentences that a page shows in English:\n" + "\n".join(english)
+
+
+BENEATH = {
+    "access/counting.py": "what `Budget.check` has said before",
+    "access/modes.py": "the operator's own words, or one of two sentences",
+    "accounts/importing/entries.py": "another error's clause, or what the setting of proxies refuses an address with",
+    "accounts/importing/owned.py": "the name of an account",
+    "accounts/importing/shapes.py": "another clause, or one of two sentences",
+    "accounts/lending/pool.py": "one of two sentences",
+    "accounts/sign_in/api_key.py": "another error's, or what is wrong with a key",
+    "kiro/mcp.py": "a quotation of Kiro's",
+    "kiro/tunnels.py": "put together of pieces, which the test below does as well",
+    "relay/documents.py": "what the process that reads documents has said, or how it ended",
+    "store/accounts.py": "the name of an account",
+    "store/secret_keys.py": "a key's id and the places that were looked at",
+    "web/bringing/signing_in.py": "another error's",
+    "web/console/account_changes.py": "a constant of a neighbour",
+    "web/console/joining.py": "another error's",
+    "web/console/keys.py": "another error's",
+    "web/workers/seat.py": "what the process at the desk has said",
+}
+"""Rooms with errors whose sentences are not where the error is made, and where those are."""
+SAID_BENEATH = (
+    _MAINTENANCE,
+    _SELF_USE,
+    f"{_SELF_USE} (until noon)",
+    _of_another_kind(b'{"clientId": "a", "clientSecret": "b"}'),
+    _of_another_kind(b'{"a": 1}'),
+    "the account 'work' cannot answer while accounts.api_key is set: the sign-in named there answers alone; take it "
+    "out and start the gateway again",
+    "there is no account named 'work'; `kirotrio accounts` lists those there are",
+    "this value cannot be used; it must be "
+    "an address like http://host:port, https://host:port or socks5://user:password@host:port",
+    _told(""),
+    _told("no results"),
+    _death(-signal.SIGXCPU),
+    _death(3),
+    *(_what_is_wrong(key) for key in ("ksk_a b", "ksk_a\u00e9", "ksk_1", "ksk_" + "z" * 4000, "other")),
+)
+
+
+def test_an_error_whose_sentence_is_made_elsewhere_is_known() -> None:
+    unread = {one.path for one in sayings() if reaches_a_page(one) and one.text is None}
+    assert unread == BENEATH.keys(), "these errors' sentences cannot be read from the code: have SAID_BENEATH hold them"
+
+
+def of_proxies() -> list[str]:
+    """What is said of proxies: the place, what the proxy did, and why."""
+    made = [why for why, _ in _SOCKS_REFUSALS.values()]
+    for call in ast.walk(ast.parse((ROOT / "kiro/tunnels.py").read_text())):
+        name = getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
+        if isinstance(call, ast.Call) and name in ("_failed", "_refusal"):
+            what, *why = [_piece(part) for part in call.args[name == "_refusal" :][:2]]
+            for one in ("take a connection", "connect to 7"):
+                done = what.replace("did not 7 within", f"did not {one} within")
+                made.append(": ".join([f"the proxy http://p:1 {done}", *why]))
+    return [one for one in made if not one.startswith("the proxy http://p:1 7")]
+
+
+def _piece(part: ast.expr) -> str:
+    if isinstance(part, ast.JoinedStr):
+        return "".join(str(one.value) if isinstance(one, ast.Constant) else "7" for one in part.values)
+    return str(part.value) if isinstance(part, ast.Constant) else "7"
+
+
+def test_what_is_made_elsewhere_has_its_chinese_too() -> None:
+    speech, said = Speech(CHINESE), [*SAID_BENEATH, *of_proxies()]
+    assert len(said) > 40, "the code is no longer read as it is written"
+    english = [one for one in said if "lang=" in str(words(speech, one))]
+    assert not english, "\n".join(english)
+
+
+@pytest.mark.parametrize(
+    ("message", "chinese"),
+    [
+        (
+            "messages.0.content.1: the document could not be read: it holds no text",
+            "messages.0.content.1：无法读取文档：其中没有文字",
+        ),
+        (
+            "messages.0.content[1].image_url: the image could not be fetched: q.example: there is no host of this name",
+            "messages.0.content[1].image_url：无法获取图片：q.example：没有这个名称的主机",
+        ),
+        (
+            "this key has used its 1,000 requests of this day; the next one begins at 2026-01-02 00:00 UTC",
+            "此密钥每天的请求限额 1,000 已用完；下一期从 2026-01-02 00:00 UTC 开始",
+        ),
+        (
+            "could not connect to q.example:443: the proxy http://p:1 demands a sign-in: put user and password, "
+            "percent-encoded, into upstream.proxy_url",
+            "无法连接到 q.example:443：代理 http://p:1 要求登录：请把百分号编码的用户名和密码填入 upstream.proxy_url",
+        ),
+    ],
+)
+def test_sentences_within_sentences_are_told_too(message: str, chinese: str) -> None:
+    assert words(Speech(CHINESE), message) == chinese
