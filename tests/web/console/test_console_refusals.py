@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.console import PASSWORD, browser
+from support.sayings import ROOT, sayings
 
-import kirotrio
 from kirotrio.errors import SettingsError
 from kirotrio.kiro.error_table import BROKEN, NO_ANSWER, REFUSED, TABLE
 from kirotrio.kiro.errors import from_response
@@ -23,7 +21,6 @@ from kirotrio.web.console.pages import said, words
 from kirotrio.web.console.refusals import _WORDS, WITH_VALUES, in_language
 from kirotrio.web.console.status import status_of
 
-ROOT = Path(kirotrio.__file__).parent
 ROOMS = (
     *(ROOT / "access" / f"{name}.py" for name in ("announcements", "names", "passwords", "key_admin", "key_terms")),
     *sorted((ROOT / "access" / "members").glob("*.py")),
@@ -34,14 +31,6 @@ REFUSALS = {
     *("BodyInvalid", "KeyGone", "NameTaken", "NotFound", "NotOpen", "Overloaded", "PermissionDenied", "SettingsError"),
     *("SignInRefused", "TooLarge", "UserGone", "UserNameTaken"),
 }
-VALUES = {
-    "before.state.value": "waiting",
-    "wanted.value": "active",
-    "clause": "email is longer than 320 characters",
-    "kind": "a whole number",
-    "what": "the name of a model",
-}
-"""What a place has where not anything can stand in it."""
 NAMES = {
     *("kirotrio", "operator", "member", "viewer", "open", "self", "use", "maintenance", "light", "dark", "auto"),
     *("users", "registration", "closed", "require", "second", "factor", "Hans", "anna", "example", "org", "Origin"),
@@ -72,48 +61,14 @@ def english_in(text: str) -> list[str]:
     return [word for word in re.findall(r"[A-Za-z]{3,}", re.sub(r"`[^`]*`", "", text)) if word not in NAMES]
 
 
-def refusals() -> Iterator[tuple[str, str]]:
+def refusals() -> list[tuple[str, str]]:
     """Every sentence that the rooms refuse with, with something in the place of its values."""
-    for path in ROOMS:
-        tree = ast.parse(path.read_text())
-        constants = {
-            target.id: node.value
-            for node in tree.body
-            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-            if isinstance(target, ast.Name)
-        }
-        for call in ast.walk(tree):
-            name = getattr(call.func, "attr", getattr(call.func, "id", "")) if isinstance(call, ast.Call) else ""
-            if not isinstance(call, ast.Call) or name not in REFUSALS or not call.args:
-                continue
-            parts = [_text(part, constants) for part in call.args[: 2 if name == "BodyInvalid" else 1]]
-            if name == "BodyInvalid" and parts[0] is None:
-                parts[0] = "name"
-            if all(part is not None for part in parts):
-                yield f"{path.relative_to(ROOT)}:{call.lineno}", ": ".join(part for part in parts if part)
-
-
-def _text(node: ast.expr, constants: dict[str, ast.expr]) -> str | None:
-    if isinstance(node, ast.Name):
-        return _text(constants[node.id], constants) if node.id in constants else None
-    if isinstance(node, ast.Call):
-        return _text(node.args[0], constants) if getattr(node.func, "id", "") == "N_" else None
-    if isinstance(node, ast.Constant):
-        return str(node.value)
-    if isinstance(node, ast.JoinedStr):
-        return "".join(
-            str(part.value)
-            if isinstance(part, ast.Constant)
-            else VALUES.get(ast.unparse(part.value), "'7'" if part.conversion == ord("r") else "7")
-            for part in node.values
-            if isinstance(part, ast.Constant | ast.FormattedValue)
-        )
-    return None
+    rooms = {str(path.relative_to(ROOT)) for path in ROOMS}
+    return [(one.place, one.text) for one in sayings() if one.path in rooms and one.kind in REFUSALS and one.text]
 
 
 def test_whatever_a_form_is_refused_with_has_its_chinese() -> None:
-    found = list(refusals())
+    found = refusals()
     assert len(found) > 70, "the rooms are no longer read as they are written"
     speech = Speech(CHINESE)
     english = [f"{place}: {sentence}" for place, sentence in found if english_in(said(speech, sentence))]
