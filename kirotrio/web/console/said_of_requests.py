@@ -53,8 +53,6 @@ AS_THEY_STAND: Final = (
     N_("the gateway is stopping; ask again in a moment"),
     N_("the gateway cannot reach the others for a moment; ask again"),
     N_("this gateway counts as gone again and again; are the clocks of its machine right?"),
-    N_("the other gateways cannot be asked while the database is away"),
-    N_("another gateway does not answer at present; look again in a moment"),
     N_("the database is away, so the other gateways' answers are not known here"),
     N_("the gateway's processes cannot reach each other for a moment; ask again"),
     N_("image"),
