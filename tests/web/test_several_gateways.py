@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -266,6 +267,32 @@ async def test_requests_of_a_key_are_counted_together(place: Place) -> None:
         assert "3 requests within a minute" in refused[0].message
         assert 50 < (refused[0].retry_after or 0) <= 60
         await one.several.admit("another")
+
+
+async def test_a_question_is_answered_by_those_who_are_asked_alone(place: Place) -> None:
+    async with house(place) as here:
+        members = [await here.open() for _ in range(3)]
+        asker, *others = (member.several for member in members)
+        await until(lambda: len(asker._clerk.others) == 2)
+        heard: list[tuple[int, Any]] = []
+        for number, several in enumerate(others):
+
+            async def answer(argument: Any, number: int = number) -> Any:
+                heard.append((number, argument))
+                return argument[number]
+
+            several.questions.answers["which"] = answer
+        second = others[1]._clerk.state.holder
+        assert await asker.questions.ask("which", ["a", "b"], of=[second]) == "b"
+        assert heard == [(1, ["a", "b"])]
+        assert await asker.ask("which", ["a", None]) == "a", "the first that knows something"
+        assert await asker.ask("which", [None, None]) is None
+        assert await asker.ask("what nobody answers", 1) is None
+        asker._clerk.away = True
+        with pytest.raises(StoreUnavailable):
+            await asker.ask("which", ["a", "b"])
+        with pytest.raises(StoreUnavailable, match="the other gateways' answers are not known here"):
+            await asker.others()
 
 
 async def test_responses_are_continued_wherever_the_client_comes(place: Place) -> None:
