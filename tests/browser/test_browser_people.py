@@ -6,6 +6,7 @@ import re
 import time
 
 import pyotp
+from playwright.sync_api import expect
 from support.chromium import PASSWORD, browse, check_accessible, picture, set_up, sign_in, somebody_else
 from support.looks import check_all_ways, check_chinese, check_focus_is_seen, check_for_fingers, reach, with_language
 from support.stack import KEY
@@ -98,7 +99,9 @@ async def test_an_operator_makes_changes_and_removes_a_user(stack):
             page.once("dialog", lambda asked: asked.accept())
             page.get_by_role("button", name="Remove").click()
             page.get_by_text("carol is removed.").wait_for()
-            assert not page.get_by_role("link", name="carol").count()
+            page.wait_for_load_state()
+            expect(page.get_by_role("link", name="anna").first).to_be_visible()
+            expect(page.get_by_role("link", name="carol")).to_have_count(0)
 
         await browse(work)
 
@@ -141,7 +144,7 @@ async def test_a_second_factor_is_set_up_and_asked_for_and_a_recovery_code_stand
             page.goto(f"{s.url}/console/me/second-factor")
             page.get_by_role("button", name="Set up").click()
             authenticator = pyotp.TOTP(page.locator("code.secret").text_content().strip())
-            assert page.evaluate("() => document.querySelector('img.picture').naturalWidth") > 100
+            page.wait_for_function("() => document.querySelector('img.picture').naturalWidth > 100")
             check_all_ways(page, "second-factor-picture", known=NAMES)
             page.get_by_label("Code").fill("000000")
             page.get_by_role("button", name="Turn on").click()

@@ -78,7 +78,7 @@ async def test_stop_leaves_at_once_and_the_upstream_is_left_with_it(stack):
 
         def work(page):
             go(page, s.url)
-            ask(page, "[[scenario=long events=2000 gap_ms=50]] x")
+            ask(page, "[[scenario=long events=20000 gap_ms=50]] x")
             page.wait_for_function("() => document.getElementById('text').textContent.length > 5")
             assert page.get_by_role("button", name="Send").is_disabled()
             page.get_by_role("button", name="Stop").click()
@@ -97,7 +97,7 @@ async def test_whoever_leaves_the_page_leaves_the_upstream(stack):
 
         def work(page):
             go(page, s.url)
-            ask(page, "[[scenario=long events=2000 gap_ms=50]] x", way="responses")
+            ask(page, "[[scenario=long events=20000 gap_ms=50]] x", way="responses")
             page.wait_for_function("() => document.getElementById('text').textContent.length > 5")
             page.goto(f"{s.url}/console/me")
 

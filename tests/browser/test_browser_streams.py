@@ -62,7 +62,7 @@ async def test_what_another_gateway_gives_is_watched_and_ended_with_where_it_run
             set_up(page, other.url, KEY)
             page.goto(f"{other.url}/console/streams")
             page.get_by_text("No answer is running.").wait_for()
-            there = threading.Thread(target=ask, args=(one.url, "[[events=4000 size=40 gap_ms=50]] much"))
+            there = threading.Thread(target=ask, args=(one.url, "[[events=40000 size=40 gap_ms=50]] much"))
             here = threading.Thread(target=ask, args=(other.url, "[[first_ms=600000]]"))
             there.start()
             here.start()
