@@ -68,7 +68,7 @@ def _postgresql(url: URL, deadline: float) -> Engine:
     def begin_first(connection: Any, _: Any, __: Any) -> None:
         # Tells as well whether the connection still stands, which would be a journey of its own otherwise.
         try:
-            connection.execute("BEGIN", prepare=False)
+            connection.execute("BEGIN")
         except Error as error:
             if connection.closed:
                 raise InvalidatePoolError from error  # the pool makes a new one

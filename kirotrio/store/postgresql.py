@@ -48,10 +48,12 @@ class _Bounded(psycopg.Connection[Any]):
 def connect(deadline: float, *arguments: Any, **options: Any) -> psycopg.Connection[Any]:
     """`psycopg.connect`, where connecting and each statement take `deadline` seconds at most. Raises psycopg.Error.
 
-    The driver begins nothing by itself: see `engines`.
+    The driver begins nothing by itself: see `engines`. Nor does it leave prepared statements on the server, where a
+    pooler may give the next transaction another connection.
     """
     options["connect_timeout"] = max(_LEAST_CONNECT, round(deadline))
     options["autocommit"] = True
+    options["prepare_threshold"] = None
     connection = _Bounded.connect(*arguments, **options)
     connection.deadline = deadline
     return connection
