@@ -207,7 +207,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "file": {"image": N_("image"), "document": N_("document")},
 }
 
-_CLAUSES: Final = ("problem", "remedy", "what", "where")
+_CLAUSES: Final = ("problem", "remedy", "status", "what", "where")
 """Places whose value may be a sentence or clause of ours."""
 _ACCOUNT: Final = re.compile(r"[Tt]he account(?: '?([\w.-]+)'?)?")
 _QUOTE: Final = re.compile(r"(.+?[.)]) ((?:Kiro said:|The answer began:|Kiro gave the reason) .+)", re.DOTALL)

@@ -138,6 +138,7 @@ def test_what_is_made_elsewhere_has_its_chinese_too() -> None:
             "messages.0.content[1].image_url: the image could not be fetched: q.example: there is no host of this name",
             "messages.0.content[1].image_url：无法获取图片：q.example：没有这个名称的主机",
         ),
+        ("the refresh token is refused (status 401)", "刷新令牌被拒绝（状态码 401）"),
         (
             "this key has used its 1,000 requests of this day; the next one begins at 2026-01-02 00:00 UTC",
             "此密钥每天的请求限额 1,000 已用完；下一期从 2026-01-02 00:00 UTC 开始",
