@@ -83,7 +83,6 @@ async def test_a_code_is_shown_by_the_other_gateway_which_follows_it_to_its_end(
         anna = await operator(one)
         address = await begun(anna, way="google", name="work")
         there = at(anna, other)
-        assert (await there.open(address)).status_code == 200, "it is there with the very next request"
         page = await until(there, address, "enter the code there")
         assert f'sse-connect="{address}/events"' in page.text
         (code,) = re.findall(r'id="user-code">([A-Z0-9-]+)<', page.text)
@@ -98,6 +97,15 @@ async def test_a_code_is_shown_by_the_other_gateway_which_follows_it_to_its_end(
         assert "Signed in: work" in told
         assert told.endswith("event: over\ndata: over\n\n")
         assert await noted(other) == [("account.add", "work", "anna")]
+
+
+async def test_it_is_there_when_its_person_is_sent_to_it(shared: Place, monkeypatch: Any) -> None:
+    async with two(shared) as (one, other):
+        one.simulator.sign_ins.person.does = "never"
+        anna = await operator(one)
+        monkeypatch.setattr(one.gateway.several.tasks, "wake", lambda: None)  # nothing is posted in the background
+        address = await begun(anna, way="google")
+        assert (await at(anna, other).open(address)).status_code == 200
 
 
 async def test_the_address_that_a_browser_ended_at_is_pasted_at_the_other_gateway(shared: Place) -> None:
@@ -212,6 +220,8 @@ async def test_what_ran_in_a_gateway_that_is_gone_is_over_and_what_came_of_other
         assert "ended with the gateway that ran it" in told
         assert told.endswith("event: over\ndata: over\n\n")
         assert "Signed in: work" in text(await there.open(done))
+        assert (await there.send(f"{done}/cancel")).status_code == 303
+        assert notice(await there.open(done)) == "It was over already.", "nobody who is gone is asked"
         assert (await there.open(LIST)).status_code == 200
 
 
