@@ -128,6 +128,25 @@ async def test_a_refusal_and_a_broken_answer_are_told_in_a_sentence(stack, way):
         await browse(work)
 
 
+async def test_a_stream_that_just_ends_is_told_as_broken_and_what_had_come_stays(stack):
+    async with stack() as s:
+        piece = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "half of it"}}
+
+        def work(page):
+            go(page, s.url)
+            half = f"event: content_block_delta\ndata: {json.dumps(piece)}\n\n"
+            page.route(
+                "**/v1/messages",
+                lambda route: route.fulfill(status=200, content_type="text/event-stream", body=half),
+            )
+            ask(page, "x")
+            over(page, "There was no complete answer.")
+            assert page.get_by_role("alert").inner_text()
+            assert page.locator("#text").inner_text() == "half of it"
+
+        await browse(work)
+
+
 async def test_markup_in_an_answer_and_an_error_is_shown_as_text(stack):
     async with stack() as s:
 
