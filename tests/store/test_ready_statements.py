@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ def test_no_statement_of_a_request_is_compiled_twice(database: Database) -> None
 
     event.listen(database.engine, "after_cursor_execute", noted)
     for number in (1, 2, 3):
-        database.writing(lambda connection, number=number: _a_request(connection, number))  # type: ignore[misc]
+        database.writing(partial(_a_request, number=number))
     anew = {statement for cached, statement in made if cached is not CacheStats.CACHE_HIT}
     assert {statement for statement in anew if not statement.startswith("BEGIN")} == set()
     assert len(made) > 3 * 8
