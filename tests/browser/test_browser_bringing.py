@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+from playwright.sync_api import expect
 from support.chromium import browse, check_accessible, check_fits, picture, set_up
 from support.looks import check_all_ways
 from support.several import kept, subscribed
@@ -25,7 +26,7 @@ async def test_the_setup_signs_in_with_a_code_while_one_looks_on(stack):
             check_accessible(page)
             picture(page, "bring-sign-in-ways")
             dialog.get_by_label("AWS Builder ID").check()
-            assert not dialog.get_by_label("Start URL of the access portal").is_visible()
+            expect(dialog.get_by_label("Start URL of the access portal")).to_be_hidden()
             dialog.get_by_label("Name", exact=True).fill("work")
             dialog.get_by_role("button", name="Sign in").click()
             page.locator("#user-code").wait_for()
