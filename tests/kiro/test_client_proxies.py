@@ -277,7 +277,7 @@ async def test_the_pools_of_proxies_are_bounded_and_those_in_use_stay(tls, monke
                 assert set(http._own) == {first.url(), ways[3][0].url()}, "not the one that was used longest ago went"
                 assert await held.read(100) == b"ok", "a connection in use was closed"
         for proxy, _ in ways:
-            with trio.fail_after(5):
+            with trio.fail_after(30):
                 await proxy.gone.wait()
 
 

@@ -83,7 +83,7 @@ async def test_garbage_instead_of_http_is_refused_and_closed(stack):
     async with stack() as s:
         async with await trio.open_tcp_stream("127.0.0.1", s.port) as stream:
             await stream.send_all(b"\x16\x03\x01 not http at all\r\n\r\n")
-            with trio.fail_after(5):
+            with trio.fail_after(30):
                 head = await stream.receive_some(4096)
                 while await stream.receive_some(4096):
                     pass

@@ -6,6 +6,7 @@ import time
 
 import attrs
 import orjson
+import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from support.console import PASSWORD, browser
@@ -121,10 +122,10 @@ async def test_a_request_stands_on_the_page_once_it_is_done(stack):
             answer = await http.post("/v1/messages", json=question())
             assert answer.status_code == 200
         asked = answer.headers["request-id"]
-        for _ in range(200):
-            page = await someone.open(f"/console/requests/{asked}")
-            if page.status_code == 200:  # records are written from beside
-                break
+        address = f"/console/requests/{asked}"
+        with trio.fail_after(60):
+            while (page := await someone.open(address)).status_code != 200:  # noqa: ASYNC110 - records are written beside
+                await trio.sleep(0.02)
         assert "<rect" in page.text
         assert "claude-sonnet-4" in page.text
         assert asked in (await someone.open("/console/requests")).text
