@@ -94,7 +94,7 @@ class Counting:
             if key.max_concurrent and not rows.take_hold(connection, key.id, hold, key.max_concurrent, now, now + HELD):
                 raise _Busy
             # No further than the first that refuses: what is found used below has to be others' doing.
-            if not all(rows.count_request(connection, key.id, ceiling) for ceiling in ceilings):
+            if not rows.count_requests(connection, key.id, ceilings):
                 raise _Spent(rows.used(connection, key.id, {one.window: one.began_at for one in ceilings}))
 
         await self._settle_debts()

@@ -36,6 +36,16 @@ def count_request(connection: Connection, key_id: str, ceiling: Ceiling) -> bool
     return connection.execute(_COUNTING, wanted).first() is not None
 
 
+def count_requests(connection: Connection, key_id: str, ceilings: Iterable[Ceiling]) -> bool:
+    """The same in all of these windows, or no further than the first that refuses; then undo the transaction."""
+    return all(count_request(connection, key_id, one) for one in sorted(ceilings, key=_in_line))
+
+
+def _in_line(one: Ceiling | Charge) -> tuple[str, int]:
+    """The order in which whoever changes several rows of a key comes to them, or two would wait for each other."""
+    return one.window, one.began_at
+
+
 _COUNTING = worded(
     """
     INSERT INTO key_usage (key_id, "window", began_at, requests, tokens, credits)
@@ -62,7 +72,7 @@ _CHARGING = worded(
 
 def charge(connection: Connection, charges: Iterable[Charge]) -> None:
     """Add what was used. Keys that are gone are passed over."""
-    charges = sorted(charges, key=lambda one: (one.key_id, one.window, one.began_at))
+    charges = sorted(charges, key=lambda one: (one.key_id, *_in_line(one)))
     there = set(connection.execute(select(keys.c.id).where(keys.c.id.in_({one.key_id for one in charges}))).scalars())
     for one in charges:
         if one.key_id in there:

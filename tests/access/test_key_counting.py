@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,18 +13,21 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, event
 from support.engines import emptied
 
 from kirotrio.access.audit import Actor
 from kirotrio.access.budget import Amount, Budget, Used
-from kirotrio.access.counting import HELD, Counting
+from kirotrio.access.counting import HELD, Counting, ceilings_of
 from kirotrio.access.grant import Spending
 from kirotrio.access.key_admin import Keys
 from kirotrio.access.keys import Key, key_of
 from kirotrio.access.windows import Window
 from kirotrio.conversation.events import Usage
 from kirotrio.errors import AuthenticationFailed, RateLimited, StoreUnavailable
+from kirotrio.store import key_usage_rows as rows
 from kirotrio.store.database import Database
+from kirotrio.store.key_record import Charge
 from kirotrio.telemetry.log import RecordingLog
 
 ACTOR = Actor("", "a test")
@@ -271,3 +276,37 @@ async def test_an_estimate_of_what_was_never_answered_is_not_charged(database: D
         await spending.settle(usage)
     (use,) = await Keys(database, clock=clock).usage(key.id)
     assert use.used == Used(3, 51, 0.0)
+
+
+async def test_who_counts_and_who_charges_never_wait_for_each_other(database: Database) -> None:
+    """Of a key with several windows each holds rows that the other comes to: whoever is first has to be so in all."""
+    key = await make(database, Clock(), Budget({window: Amount(requests=100) for window in Window}))
+    ceilings = ceilings_of(key, BEGIN)
+    began = threading.Barrier(2)
+
+    def paused(*_: Any) -> None:
+        """After the first row of each: until the other has one too, or stands in line for this."""
+        if threading.get_ident() not in met:
+            met.add(threading.get_ident())
+            with contextlib.suppress(threading.BrokenBarrierError):
+                began.wait(0.5)
+
+    def count(connection: Connection) -> None:
+        event.listen(connection, "after_cursor_execute", paused)
+        assert rows.count_requests(connection, key.id, ceilings)
+
+    def charge(connection: Connection) -> None:
+        event.listen(connection, "after_cursor_execute", after_the_look)
+        rows.charge(connection, [Charge(key.id, one.window, one.began_at, 7, 0.5) for one in ceilings])
+
+    def after_the_look(*arguments: Any) -> None:
+        if "INSERT" in arguments[2]:
+            paused()
+
+    met: set[int] = set()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(database.write, count)
+        nursery.start_soon(database.write, charge)
+    began_at = {one.window: one.began_at for one in ceilings}
+    used = await database.read(lambda connection: rows.used(connection, key.id, began_at))
+    assert used == {window.value: (1, 7, 0.5) for window in Window}
