@@ -29,7 +29,7 @@ LONGEST_MESSAGE: Final = 500
 """Characters."""
 _RETRY_AFTER: Final = 60.0
 _MAINTENANCE: Final = "the gateway is under maintenance; try again later"
-_SELF_USE: Final = "the gateway is in self-use: at present only its operators' keys are let in"
+_SELF_USE: Final = "the gateway is in self-use: at present members' keys are not let in"
 _UNREADABLE: Final = "the gateway's mode cannot be read; its operator sets it with `kirotrio mode`"
 
 

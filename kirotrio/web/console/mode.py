@@ -19,7 +19,11 @@ MODE: Final = "/console/mode"
 
 _MODES: Final = (
     ("open", MODES["open"], N_("Every valid key is let in.")),
-    ("self-use", MODES["self-use"], N_("Only the gateway's own key and the keys of operators are let in.")),
+    (
+        "self-use",
+        MODES["self-use"],
+        N_("Members' keys are not let in; the gateway's own, those of operators and those that belong to nobody are."),
+    ),
     ("maintenance", MODES["maintenance"], N_("No API is answered; what runs already goes on to its end.")),
 )
 

@@ -18,7 +18,7 @@ AS_THEY_STAND: Final = (
     N_("the sign-in that this key of the playground was for has ended; sign in again"),
     N_("a second factor is needed first; set it up on your own page in the console"),
     N_("the gateway is under maintenance; try again later"),
-    N_("the gateway is in self-use: at present only its operators' keys are let in"),
+    N_("the gateway is in self-use: at present members' keys are not let in"),
     N_("the gateway's mode cannot be read; its operator sets it with `kirotrio mode`"),
     N_(
         "there is no account that this key may use: those there are belong to users who keep them private; "
@@ -72,7 +72,7 @@ WITH_VALUES: Final = (
     N_("this key may not be used from {address}"),
     N_("this key may not use {surface}; it may use {those}"),
     N_("this key may not use the model {value}; it may use {those}"),
-    N_("the gateway is in self-use: at present only its operators' keys are let in ({message})"),
+    N_("the gateway is in self-use: at present members' keys are not let in ({message})"),
     N_("{count} requests wait for {who} already (accounts.max_queue). Ask again in {seconds} s."),
     N_("{who} begins {count} answers a minute at most (accounts.per_minute). Ask again in {seconds} s."),
     N_(

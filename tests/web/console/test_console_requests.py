@@ -114,6 +114,18 @@ async def test_what_a_stranger_wrote_is_shown_as_text(stack):
         assert '<rect class="first"' in page.text
 
 
+async def test_an_attempt_that_was_left_is_not_told_as_ended_by_a_person(stack):
+    async with stack() as s:
+        someone = browser(s)
+        await someone.set_up()
+        left = record(outcome="client gone", tries='[{"account": "work", "outcome": "cancelled", "status": 200}]')
+        await s.gateway.people.database.write(lambda link: request_rows.insert(link, [attrs.asdict(left)]))
+        page = (await someone.open("/console/requests/req_1")).text
+        assert "The client left" in page
+        assert "Broken off" in page
+        assert "Ended by hand" not in page
+
+
 async def test_a_request_stands_on_the_page_once_it_is_done(stack):
     async with stack() as s:
         someone = browser(s)
