@@ -22,7 +22,7 @@ _MODES: Final = (
     (
         "self-use",
         MODES["self-use"],
-        N_("Members' keys are not let in; the gateway's own, those of operators and those that belong to nobody are."),
+        N_("Members' keys are not let in; all others are."),
     ),
     ("maintenance", MODES["maintenance"], N_("No API is answered; what runs already goes on to its end.")),
 )
