@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kirotrio.accounts.records import followed_place
-from kirotrio.errors import NotFound, Overloaded
+from kirotrio.errors import NotFound, Overloaded, StoreUnavailable
 from kirotrio.store.account_record import ListedAccount
 from kirotrio.store.listing import Listed, Listing
 from kirotrio.store.request_record import ShownRequest
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from kirotrio.store.account_pages import Choices
+    from kirotrio.web.bringing.tasks import View
 
 LIST: Final = "/console/accounts"
 ONE: Final = LIST + "/<account_id>"
@@ -81,8 +82,17 @@ async def show_all(gateway: Gateway, visit: Visit) -> Runs:
         alone=pool.finder.named_by if pool.finder.is_named else "",
         may_change=may_change,
         bring=ways_to_bring(visit),
+        under_way=await _under_way(gateway, visit) if may_change else (),
         live_address=view.address().replace(LIST, LIST + "/events", 1),
     )
+
+
+async def _under_way(gateway: Gateway, visit: Visit) -> list[View]:
+    """This visitor's sign-ins and imports that run, so that one whose page was closed is found again."""
+    try:
+        return [one for one in await gateway.bringing.of(visit.user.id) if one.running]
+    except (Overloaded, StoreUnavailable):  # where they cannot be asked for, the list of accounts is shown all the same
+        return []
 
 
 async def events(gateway: Gateway, visit: Visit) -> Runs:

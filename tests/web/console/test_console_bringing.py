@@ -233,8 +233,10 @@ async def test_a_sign_in_is_cancelled_and_asks_nobody_any_more(stack):
         await anna.set_up()
         address = await begun(anna, way="builder-id")
         await until(anna, address, "enter the code there")
+        assert f'<a href="{address}">' in (await anna.open(LIST)).text, "whoever closed its page finds it no more"
         await anna.send(f"{address}/cancel")
         await until(anna, address, "It was cancelled")
+        assert address not in (await anna.open(LIST)).text
         asked = len(await s.requests())
         await trio.sleep(0.5)  # for a question that must not come there is nothing to wait for
         assert len(await s.requests()) == asked
