@@ -119,6 +119,11 @@ class KirotrioError(Exception):
         self.upstream_request_id = upstream_request_id
 
     @property
+    def in_full(self) -> str:
+        """The sentence for the log and the command line, which may name what is nobody else's business."""
+        return self.message
+
+    @property
     def retryable(self) -> bool:
         """Whether any further attempt could succeed."""
         return self.recovery is not Recovery.NONE
@@ -278,7 +283,20 @@ class UnderMaintenance(Overloaded):
 
 
 class StoreUnavailable(Overloaded):
-    """The database does not answer at present. What it holds is not lost; what is in memory goes on serving."""
+    """The database does not answer at present. What it holds is not lost; what is in memory goes on serving.
+
+    The message is for everybody. `detail` says which database and why, and is for `in_full` alone: strangers and
+    clients are told neither where the database is nor what its driver said.
+    """
+
+    def __init__(self, message: str, *, detail: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.detail = detail
+        self.args = (self.in_full,)
+
+    @property
+    def in_full(self) -> str:
+        return self.detail or self.message
 
 
 class SettingsError(KirotrioError):

@@ -92,7 +92,7 @@ class Book:
                 away = False
             except StoreUnavailable as error:
                 if not away:
-                    self._log.warning("keys are not read anew", error=error.message)
+                    self._log.warning("keys are not read anew", error=error.in_full)
                 away = True
             except Exception as error:  # a look in the background never ends the process
                 self._log.error("looking at the keys failed", exc_info=error)

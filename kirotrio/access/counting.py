@@ -149,7 +149,7 @@ class Counting:
             try:
                 await self._settle_debts()
             except StoreUnavailable as error:
-                self._log.warning("what a key has used is written later", key=key.id, error=error.message)
+                self._log.warning("what a key has used is written later", key=key.id, error=error.in_full)
             except Exception as error:
                 self._log.error("what a key has used was not written", key=key.id, exc_info=error)
 
@@ -170,7 +170,7 @@ class Counting:
             await self._write_uses()
             await self._prune()
         except StoreUnavailable as error:
-            self._log.warning("what keys have used is written later", error=error.message)
+            self._log.warning("what keys have used is written later", error=error.in_full)
         except Exception as error:  # looked after in the background, which never ends the process
             self._log.error("looking after keys failed", exc_info=error)
 

@@ -144,7 +144,7 @@ class Program(click.Group):
         except click.ClickException as error:
             return _say(_clause(error.format_message()), WRONG)
         except KirotrioError as error:
-            return _say(error.message, WRONG)
+            return _say(error.in_full, WRONG)
         except (KeyboardInterrupt, click.Abort):
             return INTERRUPTED
         except OSError as error:

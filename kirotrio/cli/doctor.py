@@ -81,7 +81,7 @@ async def run_checks(named: dict[str, Check], deadline: float = DEADLINE) -> lis
             try:
                 results[subject] = list(await check())
             except KirotrioError as error:
-                results[subject] = [Finding("wrong", subject, error.message)]
+                results[subject] = [Finding("wrong", subject, error.in_full)]
             except Exception as error:  # one check that fails does not take the others' findings along
                 sentence = f"this check failed itself ({type(error).__name__}); that is a fault of kirotrio"
                 results[subject] = [Finding("wrong", subject, sentence)]
@@ -111,7 +111,7 @@ async def _beyond(loaded: LoadedSettings) -> list[Finding]:
                 known = await shared(loaded, stores).known(None)
             except KirotrioError as error:
                 # Without a data folder there is none, which was told before.
-                told = [] if settings.data.dir is None else [Finding("wrong", "store", error.message)]
+                told = [] if settings.data.dir is None else [Finding("wrong", "store", error.in_full)]
                 reached = _reach(loaded, transport, None, None)
                 return [*told, *checks.one_clock(await run_checks(reached | elsewhere))]
             assert known is not None  # noqa: S101 - None is only said of a revision that was seen

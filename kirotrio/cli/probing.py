@@ -103,7 +103,7 @@ class Refusals:
             try:
                 await shared(self.loaded, self.stores).write(cooldowns.changes(), now)
             except KirotrioError as trouble:
-                told = f"kirotrio: {record.name}: what was refused could not be kept for others: {trouble.message}"
+                told = f"kirotrio: {record.name}: what was refused could not be kept for others: {trouble.in_full}"
                 click.echo(told, err=True)
         return cooldown
 

@@ -117,7 +117,7 @@ async def _look_on(there: Look, page: _Page, every: float) -> None:
         try:
             page.show(await there.live())
         except KirotrioError as error:
-            page.show(None, error.message.rstrip("."))
+            page.show(None, error.in_full.rstrip("."))
         await trio.sleep(every)
 
 

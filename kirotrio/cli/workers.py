@@ -299,7 +299,7 @@ class _Parent:
                 os.close(end)
             code = self._be(number, theirs, ours)
         except KirotrioError as error:
-            os.write(ours, _FAILED + error.message.encode(errors="replace"))
+            os.write(ours, _FAILED + error.in_full.encode(errors="replace"))
         except BaseException:
             traceback.print_exc()
         finally:

@@ -29,6 +29,12 @@ _T = TypeVar("_T")
 _RETRY_AFTER = 5.0
 
 
+def _unavailable(detail: str) -> StoreUnavailable:
+    return StoreUnavailable(
+        "the database does not answer as it should; try again in a moment", detail=detail, retry_after=_RETRY_AFTER
+    )
+
+
 class Database:
     """One engine. `place` is SQLite's file or PostgreSQL's address (`database_url`), `deadline` the seconds that one
     step may take before it counts as failed.
@@ -47,7 +53,10 @@ class Database:
         """SQLite's file."""
         self.is_sqlite = self.path is not None
         self.trouble: str | None = None
-        """Why the last step failed, for a person; None after one that did not."""
+        """Why the last step failed, with the place, for the log and the command line; None after one that did not."""
+        self.tell: Callable[[str], object] | None = None
+        """Called with `trouble` where a step fails and the one before did not; in the thread of that step."""
+        self._telling = threading.Lock()
         self._readers = trio.CapacityLimiter(POOL)
         self._writers = trio.CapacityLimiter(1 if self.is_sqlite else POOL)
         self._one_writer = threading.Lock()
@@ -100,7 +109,7 @@ class Database:
                 return self._run(work, write=True)
             # SQLite lets its waiting writers try again at odd times; in line here, each of ours has its turn.
             if not self._one_writer.acquire(timeout=self.deadline):
-                raise StoreUnavailable(f"the database {self.where} is busy", retry_after=_RETRY_AFTER)
+                raise _unavailable(f"the database {self.where} is busy")
             try:
                 return self._run(work, write=True)
             finally:
@@ -127,7 +136,10 @@ class Database:
             with translated(self.where):
                 yield
         except StoreUnavailable as error:
-            self.trouble = error.message
+            with self._telling:
+                is_new, self.trouble = self.trouble is None, error.in_full
+            if is_new and self.tell is not None:
+                self.tell(error.in_full)
             raise
         self.trouble = None
 
@@ -160,8 +172,7 @@ def translated(where: str) -> Iterator[None]:
             raise
         if not isinstance(error, DBAPIError | PoolTimeout | OSError) and not is_driver_error(error):
             raise
-        message = f"the database {where} does not answer ({_reason(error)})"
-        raise StoreUnavailable(message, retry_after=_RETRY_AFTER) from error
+        raise _unavailable(f"the database {where} does not answer ({_reason(error)})") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -89,7 +89,7 @@ class RecordWriter:
             try:
                 await self._write_batch()
             except StoreUnavailable as error:
-                self._log.warning("records of requests wait", waiting=len(self), seconds=pause, error=error.message)
+                self._log.warning("records of requests wait", waiting=len(self), seconds=pause, error=error.in_full)
                 await trio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
             else:
@@ -101,7 +101,7 @@ class RecordWriter:
             while self._waiting:
                 await self._write_batch()
         except StoreUnavailable as error:
-            self._log.warning("records of requests are lost", waiting=len(self), error=error.message)
+            self._log.warning("records of requests are lost", waiting=len(self), error=error.in_full)
 
     async def _write_batch(self) -> None:
         """The oldest that wait. They leave the queue once they are written. Raises StoreUnavailable."""
@@ -154,5 +154,5 @@ class RecordWriter:
             try:
                 await self._database.write(prune)
             except StoreUnavailable as error:
-                self._log.warning("old records of requests stay for now", error=error.message)
+                self._log.warning("old records of requests stay for now", error=error.in_full)
             await trio.sleep(_PRUNE_EVERY)

@@ -124,7 +124,7 @@ class SharedResponses:
                     await self._write_all()
                 except StoreUnavailable as error:
                     if not away:
-                        self.log.warning("stored responses wait for the database", error=error.message)
+                        self.log.warning("stored responses wait for the database", error=error.in_full)
                     away = True
                     await trio.sleep(_PAUSE)
                     self._arrived.set()
@@ -135,7 +135,7 @@ class SharedResponses:
                 try:
                     await self._write_all()
                 except StoreUnavailable as error:
-                    self.log.warning("stored responses are lost", waiting=len(self._pending), error=error.message)
+                    self.log.warning("stored responses are lost", waiting=len(self._pending), error=error.in_full)
 
     # Writing
 

@@ -167,7 +167,7 @@ async def _note(gateway: Gateway, actor: Actor, request_id: str) -> None:
     try:
         await note(gateway.accounts.shared.database, actor.entry("answer.cancel", request_id, time.time()))
     except StoreUnavailable as error:  # the answer is ended all the same
-        gateway.log.warning("not noted in the audit log", action="answer.cancel", by=actor.name, error=error.message)
+        gateway.log.warning("not noted in the audit log", action="answer.cancel", by=actor.name, error=error.in_full)
 
 
 def _posted(gateway: Gateway) -> dict[str, Any]:

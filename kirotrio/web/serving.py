@@ -109,6 +109,7 @@ async def serve_gateway(
     stop = stop or Stop()
     folder = surroundings.data_dir
     shared = await trio.to_thread.run_sync(open_shared, settings, folder)
+    shared.database.tell = lambda trouble: log.warning("a step of the database failed", error=trouble)
     pool: Pool | None = None
     try:
         async with Transport(settings.upstream, settings.deadlines) as transport, trio.open_nursery() as own_tasks:

@@ -30,7 +30,8 @@ def _count(connection: Connection) -> None:
 def _fails(step: Callable[[], object], database: Database) -> StoreUnavailable:
     with pytest.raises(StoreUnavailable, match="does not answer") as failure:
         step()
-    assert database.trouble == failure.value.message
+    assert database.trouble == failure.value.in_full
+    assert failure.value.message == "the database does not answer as it should; try again in a moment"
     assert failure.value.retry_after
     return failure.value
 
@@ -205,7 +206,7 @@ def test_statement_that_waits_for_a_lock_fails_after_the_deadline(postgresql: Po
     def hold(connection: Connection) -> None:
         begin_change(connection)
         failure = _fails(lambda: database.writing(_count), database)
-        assert "timeout" in failure.message
+        assert "timeout" in failure.in_full
 
     other.writing(hold)
     database.writing(_count)
@@ -225,7 +226,7 @@ def test_server_that_hangs_fails_after_the_deadline(postgresql: PostgresServer) 
 
     try:
         failure = _fails(lambda: database.writing(hang), database)
-        assert "no word from the server" in failure.message
+        assert "no word from the server" in failure.in_full
         database.writing(_count)
         assert database.reading(revision) == 1, "by another connection"
     finally:

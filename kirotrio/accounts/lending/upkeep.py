@@ -43,7 +43,7 @@ async def keep_in_step(pool: Pool) -> None:
             away, told = False, ""
         except StoreUnavailable as error:
             if not away:
-                pool.log.warning("going on without the database", error=error.message)
+                pool.log.warning("going on without the database", error=error.in_full)
             away = True
         except SettingsError as error:  # as where this machine has not the key to the secrets; it may be brought
             if error.message != told:
@@ -117,7 +117,7 @@ async def finish(pool: Pool) -> None:
             try:
                 await work()
             except KirotrioError as error:
-                pool.log.warning("what is known of an account was not written", error=error.message)
+                pool.log.warning("what is known of an account was not written", error=error.in_full)
             except Exception as error:  # it may not keep the others from being written
                 pool.log.error("writing at the end failed", exc_info=error)
 
@@ -174,4 +174,4 @@ class _Rota:
             return
         if error.blame is Blame.SIGN_IN:
             pool.cooldowns.note(member.key, error, pool.now())
-        pool.log.warning("token not refreshed", account=member.name, error=error.message)
+        pool.log.warning("token not refreshed", account=member.name, error=error.in_full)

@@ -11,6 +11,7 @@ AS_THEY_STAND: Final = (
     N_("kirotrio is stopping"),
     N_("another gateway does not answer at present; look again in a moment"),
     N_("the other gateways cannot be asked while the database is away"),
+    N_("the database does not answer as it should; try again in a moment"),
     N_("the upstream's answer could not be read"),
     N_("an error inside the gateway; its log has the details"),
     N_("The upstream ended its answer without any text, thinking or tool call."),
@@ -184,7 +185,6 @@ WITH_VALUES: Final = (
     N_("it has to be a whole number from 0 to {most}"),
     N_("the {value} was cut or hidden; copy the whole of it or sign in again"),
     N_("the {value} has characters that none has; copy the whole of it once more"),
-    N_("the database {where} does not answer ({problem})"),
     N_(
         "{where}: other users of this machine can read the key to your sign-ins; take that away with `chmod 600 {path}`"
     ),

@@ -173,7 +173,6 @@ WITH_VALUES: Final = (
     N_("there are more than {most} accounts in it; import it in parts"),
     N_("it is not JSON (line {line}, column {column}); JSON, or one JSON object on each line, was expected"),
     N_("there is no page {path}"),
-    N_("the database {where} is busy"),
     N_("a key is called by up to {most} characters that can be printed"),
     N_("has to be a whole number of 0 (any number) or more"),
     N_("is longer than the {most} characters that are taken here"),

@@ -301,7 +301,7 @@ class Clerk:
             self.met()
 
     def _go_on_alone(self, error: Exception) -> None:
-        told = error.message if isinstance(error, StoreUnavailable) else repr(error)
+        told = error.in_full if isinstance(error, StoreUnavailable) else repr(error)
         unexpected = None if isinstance(error, StoreUnavailable) else error
         self.log.warning("limits hold for this gateway alone for now", error=told, exc_info=unexpected)
         self.away, self._may_return = True, False
@@ -353,7 +353,7 @@ class Clerk:
             try:
                 await trio.to_thread.run_sync(self.state.tidy)
             except StoreUnavailable as error:
-                self.log.warning("what gateways share was not tidied", error=error.message)
+                self.log.warning("what gateways share was not tidied", error=error.in_full)
 
     async def _end(self) -> None:
         batch, self._batch = self._batch, Batch()

@@ -88,7 +88,7 @@ class Questions:
         try:
             said = await self.answers[what](argument) if what in self.answers else None
         except KirotrioError as error:
-            self._log.warning("a question of another gateway failed", error=error.message, what=what)
+            self._log.warning("a question of another gateway failed", error=error.in_full, what=what)
         except Exception as error:  # it must not part this gateway from the others
             self._log.error("a question of another gateway failed", exc_info=error, what=what)
         self._clerk.post()  # what came of it is seen with the answer

@@ -93,7 +93,7 @@ class SharedTasks:
                 await self._write()
             except StoreUnavailable as error:
                 if not away:
-                    self._log.warning("other gateways do not see how far sign-ins are", error=error.message)
+                    self._log.warning("other gateways do not see how far sign-ins are", error=error.in_full)
                 away = True
                 await trio.sleep(_PAUSE)
             else:
@@ -115,7 +115,7 @@ class SharedTasks:
                 self.wake()
                 raise
             except SettingsError as error:  # nothing can be sealed here, so no sign-in would be kept either
-                self._log.error("other gateways do not see how far sign-ins are", error=error.message)
+                self._log.error("other gateways do not see how far sign-ins are", error=error.in_full)
             else:
                 self._posted = (self._posted | set(plain)) - forgotten
                 self._forgotten -= forgotten

@@ -201,8 +201,7 @@ BELOW = [
     "the upstream sent nothing within 30 seconds",
     "could not connect to q.example.org:443 in time; check the network and the proxy",
     "the same sign-in as 7: 8",
-    "the database /var/db is busy",
-    "the database /var/db does not answer (7)",
+    "the database does not answer as it should; try again in a moment",
     "/k: the key file cannot be read (7); make it usable by this user, or name another with store.key_file",
     "there is no page /console/7",
 ]
