@@ -236,6 +236,17 @@ async def test_a_dead_refresh_token_is_refused_and_nothing_kept(autojump_clock: 
     assert book.writes == 0
 
 
+@pytest.mark.parametrize("told", [{"name": "a"}, {"email": "a@example.com"}])
+async def test_one_that_is_refused_is_called_as_its_document_does(
+    autojump_clock: trio.testing.MockClock, told: dict[str, str]
+) -> None:
+    called = [
+        [entry.account for entry in (await imported([social("a", **told)], Book(), Service({}), dry_run=dry)).entries]
+        for dry in (True, False)
+    ]
+    assert called == [["a"], ["a"]], "the import calls it otherwise than its preview"
+
+
 FAULTS: list[HttpAnswer | Exception] = [
     HttpAnswer(403, {}, b"<html>Request blocked</html>"),
     answer(429, {"message": "slow"}),

@@ -23,8 +23,9 @@ class Outcome(enum.Enum):
 
 @frozen
 class EntryReport:
-    """`source` and `path`: where it was. `account`: its name here, "" where it has none. `detail`: a sentence, which
-    says why where it was refused. `checked`: whether Kiro has accepted it now."""
+    """`source` and `path`: where it was. `account`: its name here; of one that is not kept what its document calls it,
+    "" where that does not. `detail`: a sentence, which says why where it was refused. `checked`: whether Kiro has
+    accepted it now."""
 
     source: str
     path: str

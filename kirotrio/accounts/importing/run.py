@@ -166,7 +166,7 @@ class Import:
         except AlreadyThere as error:
             self._tell(index, Outcome.ALREADY_THERE, error.name, "")
         except SettingsError as error:
-            self._tell(index, Outcome.REFUSED, "", error.message)
+            self._tell(index, Outcome.REFUSED, _named(case.entry), error.message)
         except StoreUnavailable as error:
             self._failure = self._failure or error
             everything.cancel()
@@ -198,7 +198,7 @@ class Import:
     async def _settle(self, index: int, case: _Case, checked: Checked) -> None:
         """Decide what it is, and keep it. One at a time, so that of two of one person the second is told so."""
         if checked.health is Health.REFUSED:
-            self._tell(index, Outcome.REFUSED, "", checked.reason)
+            self._tell(index, Outcome.REFUSED, _named(case.entry), checked.reason)
             return
         found = with_credential(case.kept or case.record, checked.credential)
         found = attrs.evolve(
@@ -289,6 +289,11 @@ def _called(entry: Entry, record: AccountRecord | None = None, credential: Crede
     return entry.name or entry.email or email or default_name(credential or entry.credential)
 
 
+def _named(entry: Entry) -> str:
+    """What tells an account from the others that has none here: never the name of a kind, which another one may get."""
+    return entry.name or entry.email
+
+
 def _renewed(same: AccountRecord, entry: Entry, found: AccountRecord, credential: Credential) -> AccountRecord:
     """An account that is there, with these tokens in place of its own. Its name and settings stay."""
     renewed = with_credential(attrs.evolve(same, follows=entry.follows), credential)
@@ -336,5 +341,5 @@ def _undone(item: Entry | Refusal) -> EntryReport:
     if isinstance(item, Refusal):
         return EntryReport(item.source, item.path, Outcome.REFUSED, item.name, "", item.reason)
     return EntryReport(
-        item.source, item.path, Outcome.UNDONE, "", kind_of(item.credential), "interrupted; import again"
+        item.source, item.path, Outcome.UNDONE, _named(item), kind_of(item.credential), "interrupted; import again"
     )

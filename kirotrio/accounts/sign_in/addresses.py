@@ -7,6 +7,7 @@ included; `portal_url` those of the portal.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlencode, urlsplit
 
@@ -20,6 +21,7 @@ CALLBACK_PATH = "/oauth/callback"
 _PORTAL = "https://app.kiro.dev"
 _LONGEST_ADDRESS = 2048
 _LONGEST_CODE = 64
+_DOMAIN = re.compile(r"(?=.{3,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 
 
 def social_url(path: str, region: str, auth_url: str) -> str:
@@ -38,6 +40,21 @@ def with_query(url: str, **members: str) -> str:
     """`url` with these members in its query, in this order, after those that it has."""
     parts = urlsplit(url)
     return parts._replace(query="&".join(part for part in (parts.query, urlencode(members)) if part)).geturl()
+
+
+def checked_domain(domain: str) -> str:
+    """The domain of a mail address, or what was given in its place. Raises SignInFailed."""
+    name = domain.strip().rpartition("@")[2].rstrip(".").lower()
+    try:
+        name = name.encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if not _DOMAIN.fullmatch(name):
+        raise SignInFailed(
+            "A company's sign-in is found by its mail domain: add --domain with what stands behind the @ (example.com)",
+            "unusable",
+        )
+    return name
 
 
 def checked_start_url(url: str) -> str:

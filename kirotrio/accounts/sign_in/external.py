@@ -6,14 +6,13 @@ has to lie at a known host before anything is sent there.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import orjson
 
 from kirotrio.accounts.credential import ExternalIdp
 from kirotrio.accounts.endpoints import rebased
-from kirotrio.accounts.sign_in.addresses import checked_identity_host
+from kirotrio.accounts.sign_in.addresses import checked_domain, checked_identity_host
 from kirotrio.accounts.sign_in.calls import Calls, unusable_answer
 from kirotrio.accounts.sign_in.loopback import listening
 from kirotrio.accounts.sign_in.proof import METHOD, Proof
@@ -23,7 +22,6 @@ from kirotrio.accounts.tokens.answers import json_object, renewed, text_in
 from kirotrio.classes import frozen
 from kirotrio.kiro.portal import decode, portal_call
 
-_DOMAIN = re.compile(r"(?=.{3,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _REFRESHABLE = "offline_access"
 """The scope without which a sign-in brings no refresh token (OpenID Connect Core, 11)."""
 
@@ -52,7 +50,7 @@ async def by_browser(plan: SignInPlan, calls: Calls) -> tuple[ExternalIdp, dict[
     ID token claims about the person ({} without one). Raises as `sign_in` does."""
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri  # type: ignore[import-untyped]  # it has no types
 
-    company = await _company(calls, _checked_domain(plan.domain))
+    company = await _company(calls, checked_domain(plan.domain))
     issuer = await _discover(calls, company.issuer)
     proof = Proof.new()
     deadline = calls.settings.deadlines.sign_in
@@ -92,21 +90,6 @@ async def by_browser(plan: SignInPlan, calls: Calls) -> tuple[ExternalIdp, dict[
         scope=company.scope,
     )
     return credential, _claims(text_in(json_object(answer) or {}, "id_token"))
-
-
-def _checked_domain(domain: str) -> str:
-    """The domain of a mail address, or what was given in its place. Raises SignInFailed."""
-    name = domain.strip().rpartition("@")[2].rstrip(".").lower()
-    try:
-        name = name.encode("idna").decode()
-    except UnicodeError:
-        name = ""
-    if not _DOMAIN.fullmatch(name):
-        raise SignInFailed(
-            "A company's sign-in is found by its mail domain: add --domain with what stands behind the @ (example.com)",
-            "unusable",
-        )
-    return name
 
 
 async def _company(calls: Calls, domain: str) -> _Company:

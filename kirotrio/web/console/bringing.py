@@ -297,7 +297,7 @@ def _plan(form: Form, there: AccountRecord | None) -> SignInPlan:
     """What is wrong with an entry is said at once, as far as it can be seen without asking anybody."""
     from kirotrio.accounts.endpoints import checked_region
     from kirotrio.accounts.sign_in import SignInPlan
-    from kirotrio.accounts.sign_in.addresses import checked_start_url
+    from kirotrio.accounts.sign_in.addresses import checked_domain, checked_start_url
     from kirotrio.accounts.sign_in.api_key import checked_key
 
     way = form("way", most=40)
@@ -314,7 +314,7 @@ def _plan(form: Form, there: AccountRecord | None) -> SignInPlan:
         checked_region(region, "The sign-in")
         return SignInPlan("identity-center", "device", start_url=checked_start_url(start_url), region=region)
     if way == "external":
-        return SignInPlan("external", "browser", domain=form("domain", most=300))
+        return SignInPlan("external", "browser", domain=checked_domain(form("domain", most=300)))
     if way == "api-key":
         checked_key(form("api_key", most=4000))
         return SignInPlan("api-key", "device", api_key=form("api_key", most=4000))

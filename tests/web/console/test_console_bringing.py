@@ -137,6 +137,19 @@ async def test_an_api_key_is_tried_and_kept_and_never_shown(stack):
         assert "nonsense" not in shown
 
 
+@pytest.mark.parametrize("domain", ["not a domain", ""])
+async def test_what_is_no_domain_is_told_in_the_form_which_keeps_it(stack, domain):
+    async with stack([kept("main")]) as s:
+        anna = browser(s)
+        await anna.set_up()
+        await anna.open(SIGN_IN)
+        refused = await anna.send(SIGN_IN, {"way": "external", "domain": domain, "name": "far"})
+    assert refused.status_code == 400, "the sign-in was begun and ended on a page without its form"
+    assert "give what stands behind the @ (example.com)" in notice(refused)
+    assert f'name="domain" value="{domain}"' in refused.text
+    assert 'value="far"' in refused.text
+
+
 async def test_several_profiles_are_asked_for(stack):
     async with stack(accounts={"refresh_token": ""}) as s:
         quick(s)
