@@ -291,7 +291,8 @@ def _called(entry: Entry, record: AccountRecord | None = None, credential: Crede
 
 def _named(entry: Entry) -> str:
     """What tells an account from the others that has none here: never the name of a kind, which another one may get."""
-    return entry.name or entry.email
+    wanted = entry.name or entry.email
+    return free_name(wanted, ()) if wanted else ""
 
 
 def _renewed(same: AccountRecord, entry: Entry, found: AccountRecord, credential: Credential) -> AccountRecord:
