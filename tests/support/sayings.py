@@ -16,7 +16,17 @@ import kirotrio
 from kirotrio.accounts.bringing.sentences import for_page
 
 ROOT = Path(kirotrio.__file__).parent
-CLAUSES = {"FetchRefused": 1, "DocumentUnreadable": 0, "_Unfit": 1, "Found": -1, "Value": -1}
+CLAUSES = {
+    "FetchRefused": 1,
+    "DocumentUnreadable": 0,
+    "ProtocolError": 0,
+    "_NotNow": 0,
+    "_Unfit": 1,
+    "Checked": 2,
+    "Refusal": 2,
+    "Found": -1,
+    "Value": -1,
+}
 """What carries a clause that becomes part of an error's sentence, and which argument it is; -1: `problem`."""
 VALUES = {
     "after.state.value": "active",
@@ -37,6 +47,8 @@ VALUES = {
     "FILE`",
     "beside": "7.json is not there beside it",
     "sentence": "",
+    "error.reason": "the refresh token is refused (status 401)",
+    "terms.deadline:g": "20",
 }
 """What a place has where not anything can stand in it."""
 _OF_PLACES: Mapping[str, Mapping[str, str]] = {

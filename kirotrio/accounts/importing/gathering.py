@@ -63,7 +63,7 @@ def gather(
             Refusal(
                 "the known places",
                 "",
-                "no sign-in was found; sign in with `kirotrio login`, or name a file to import. Looked at: " + where,
+                f"no sign-in was found; sign in with `kirotrio login`, or name a file to import. Looked at: {where}",
             )
         )
     return gathered

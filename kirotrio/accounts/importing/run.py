@@ -231,7 +231,7 @@ class Import:
         self._tell(index, Outcome.ALREADY_THERE, same.name, _why_not(same), good)
 
     async def _keep(self, index: int, case: _Case, found: AccountRecord, checked: Checked) -> None:
-        detail = " ".join((*case.entry.notes, checked.reason)).strip()
+        detail = "; ".join(filter(None, (*case.entry.notes, checked.reason)))
         if case.kept is None:
             found = attrs.evolve(found, name=_called(case.entry, found, checked.credential))
             kept = await self._book.add(found)

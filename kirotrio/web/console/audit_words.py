@@ -37,7 +37,7 @@ ACTIONS: Final[Mapping[str, str]] = {
     "key.revoke": N_("Key revoked"),
     "key.rotate": N_("Key rotated"),
     "mode.change": N_("Mode changed"),
-    "playground.key": N_("Key for the playground lent"),
+    "playground.key": N_("Playground key issued"),
     "recording.download": N_("Recording downloaded"),
     "sign-in.end": N_("Signed out by themselves"),
     "sign-in.fail": N_("Sign-in failed"),

@@ -42,6 +42,27 @@ AS_THEY_STAND: Final = (
     N_("it is no key of Kiro's, which begins with ksk_"),
     N_("a Builder ID or Identity Center sign-in needs clientId and clientSecret"),
     N_("a region has to be a name like us-east-1"),
+    N_("Kiro does not accept this key; make a new one in the Kiro portal"),
+    N_("sign in again with `kirotrio login`"),
+    N_("it was refreshed, and Kiro refuses even the new token"),
+    N_("it no longer follows another program's store"),
+    N_("only a file of the Kiro IDE's form, with one account that is not nested, can be followed"),
+    N_("no sign-in of the Kiro IDE is there; sign in with it, or with `kirotrio login`"),
+    N_("no database of kiro-cli or Amazon Q is there; run `kiro-cli login`, or `kirotrio login`"),
+    N_("standard input cannot be followed; leave --follow out"),
+    N_(
+        "nobody is signed in there, or the token lies in the system's keychain, where it cannot be imported "
+        "from; sign in with `kirotrio login`"
+    ),
+    N_("the server disconnected without sending a response"),
+    N_("the server disconnected in the middle of a response's head"),
+    N_("the server disconnected in the middle of a response's body"),
+    N_("what the server sent is no HTTP/1.1"),
+    N_("the response's content-length is no number"),
+    N_("the response has two lengths"),
+    N_("the response has a transfer encoding that was not asked for"),
+    N_("the response's chunks are not what they should be"),
+    N_("the response's trailer is not what it should be"),
 )
 """Sentences and clauses without a value."""
 
@@ -175,7 +196,6 @@ WITH_VALUES: Final = (
     N_("paused until {until} ({problem})"),
     N_("the same sign-in as {where}"),
     N_("it does not serve at present; run `kirotrio login --again {name}`"),
-    N_("it has taken these tokens, which are newer; its mark ({value}) is cleared"),
     N_(
         "the refresh token has only {count} characters, a whole one has {least} or more; copy the whole of it"
         " or sign in again"
@@ -207,5 +227,19 @@ WITH_VALUES: Final = (
         "store.key_source = file"
     ),
     N_("the entry {value} of {where} is damaged; put it back from a copy"),
+    N_("not checked: {problem}"),
+    N_("it cannot be read: {problem}"),
+    N_("it cannot be read: {problem}; name a file, `ide`, `kiro-cli` or `-`"),
+    N_("it cannot be read as a database of kiro-cli: {problem}"),
+    N_("no sign-in was found; sign in with `kirotrio login`, or name a file to import. Looked at: {places}"),
+    N_(
+        "a sign-in is there, but its token lies in the system's keychain, where it cannot be imported from; "
+        "sign in once more with `{value}`"
+    ),
+    N_("its mark ({value}) is cleared"),
+    N_("no data service is known in {value}; the profile's region is used, else that of the settings"),
+    N_("the response's head has more than {most} bytes"),
+    N_("the response's trailer has more than {most} bytes"),
+    N_("the server answered {status}, which nothing was asked for"),
 )
 """`{who}`, `{where}`, `{problem}`, `{remedy}` and `{listed}` may hold what has a sentence of its own."""

@@ -19,7 +19,8 @@ from kirotrio.web.console.assets import asset
 from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
 from kirotrio.web.console.languages import CHINESE, ENGLISH, LANGUAGES, Speech
 from kirotrio.web.console.navigation import places
-from kirotrio.web.console.refusals import in_language, without_quote
+from kirotrio.web.console.quoting import pieces
+from kirotrio.web.console.refusals import in_language, in_marked_language
 from kirotrio.web.console.results import RESULTS, USAGE
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.console.words import ENDINGS, ROLES, THEME_NAMES, account_kind
@@ -170,8 +171,9 @@ def said(speech: Speech, message: str) -> str:
 
 def words(speech: Speech, message: str) -> Markup:
     """The same as markup: what has no translation, and what the upstream said, is marked as English."""
-    own, quote = without_quote(message)
-    shown = said(speech, own)
-    english = speech.language != ENGLISH and shown == said(Speech(ENGLISH), own)
-    markup = (Markup('<span lang="en">{}</span>') if english else Markup("{}")).format(shown)
-    return markup + Markup(' <span lang="en">{}</span>').format(quote) if quote else markup
+    shown = Markup("")
+    for place, (piece, english) in enumerate(pieces(in_marked_language(speech, message))):
+        own = not place and message.startswith(piece)
+        template = Markup('<span lang="en">{}</span>') if english else Markup("{}")
+        shown += template.format(piece[:1].upper() + piece[1:] if own else piece)
+    return shown

@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
 from kirotrio.web.console import below, said_of_requests, said_of_sign_ins
 from kirotrio.web.console.languages import ENGLISH, N_, Speech
+from kirotrio.web.console.quoting import marked, unmarked, without_quote
 from kirotrio.web.console.words import USER_STATES
 
 _NAME: Final = re.compile(r"[\w-]+")
@@ -209,23 +210,46 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 _CLAUSES: Final = ("problem", "remedy", "status", "what", "where")
 """Places whose value may be a sentence or clause of ours."""
 _ACCOUNT: Final = re.compile(r"[Tt]he account(?: '?([\w.-]+)'?)?")
-_QUOTE: Final = re.compile(r"(.+?[.)]) ((?:Kiro said:|The answer began:|Kiro gave the reason) .+)", re.DOTALL)
+_ACCOUNTS: Final = re.compile(r"; (?=[\w.@+-]+: |and \d+ more$)")
+"""Between two accounts of a list: what is said of one may have semicolons in it."""
+_MORE: Final = re.compile(r"and (\d+) more")
+_LONGEST_LIST: Final = 20_000
+_MOST_CLAUSES: Final = 6
 
 
 def in_language(speech: Speech, message: str) -> str:
     """The message in the reader's language, in English where nothing has it. Never raises."""
-    if speech.language == ENGLISH or len(message) > _LONGEST:
-        return message
-    field, colon, rest = message.partition(": ")
-    if message not in AS_THEY_STAND and colon and _PLACE.fullmatch(field) and (told := _sentence(speech, rest)) != rest:
+    return unmarked(in_marked_language(speech, message))
+
+
+def in_marked_language(speech: Speech, message: str) -> str:
+    """The same, with `quoting` marks around what the upstream said and what has no translation."""
+    message = unmarked(message)
+    if speech.language == ENGLISH:
+        own, quote = without_quote(message) if len(message) <= _LONGEST else (message, "")
+        return f"{own} {marked(quote)}" if quote else own
+    return _said(speech, message, unknown=marked)
+
+
+def _said(speech: Speech, text: str, unknown: Callable[[str], str] = str) -> str:
+    """`unknown` is what is done with a sentence of ours that has no translation."""
+    if listed := _list(speech, text):
+        return listed
+    if len(text) > _LONGEST:
+        return unknown(text)
+    own, quote = without_quote(text)
+    told = _own(speech, own)
+    told = unknown(own) if told == own else told
+    return f"{told} {marked(quote)}" if quote else told
+
+
+def _own(speech: Speech, text: str) -> str:
+    """One sentence of ours, with or without the field that it is about; else clauses of which each is known."""
+    field, colon, rest = text.partition(": ")
+    if text not in AS_THEY_STAND and colon and _PLACE.fullmatch(field) and (told := _sentence(speech, rest)) != rest:
         return of_field(speech, label(speech, field) or field, told)
-    return _sentence(speech, message)
-
-
-def without_quote(message: str) -> tuple[str, str]:
-    """Our own sentence, and what the upstream said, which nobody translates; "" where it said nothing."""
-    found = _QUOTE.fullmatch(message) if len(message) <= _LONGEST else None
-    return (found[1], found[2]) if found else (message, "")
+    told = _sentence(speech, text)
+    return _clauses(speech, text) if told == text else told
 
 
 def of_field(speech: Speech, label: str, problem: str) -> str:
@@ -243,13 +267,52 @@ def label(speech: Speech, field: str) -> str:
 
 
 def _sentence(speech: Speech, text: str) -> str:
-    whole = speech(text)
-    if whole != text:
-        return whole
-    for sentence, pattern in _patterns():
+    """As it stands; where that is not known, as the sentence whose full stop a list or a bracket has taken away."""
+    if (told := _whole(speech, text)) != text or not text or text.endswith("."):
+        return told
+    sentence = f"{text}."
+    return told.removesuffix("。") if (told := _whole(speech, sentence)) != sentence else text
+
+
+def _whole(speech: Speech, text: str) -> str:
+    told = speech(text)
+    return told if told != text else _by_pattern(speech, text, _patterns(lists=False)) or text
+
+
+def _list(speech: Speech, text: str) -> str:
+    """What is said of several accounts, each with a sentence and a quotation of its own; "" where it is no list. Looked
+    at before all else: another sentence's pattern would find its words in one of the list's."""
+    if not text.endswith(".") or len(text) > _LONGEST_LIST:
+        return ""
+    return _by_pattern(speech, text, _patterns(lists=True))
+
+
+def _by_pattern(speech: Speech, text: str, patterns: _Patterns) -> str:
+    for sentence, pattern in patterns:
         if found := pattern.fullmatch(text):
             return speech(sentence, **{name: _told(speech, name, value) for name, value in found.groupdict().items()})
-    return text
+    return ""
+
+
+def _clauses(speech: Speech, text: str) -> str:
+    """Clauses that stand beside each other, the longest known ones first; unchanged unless each is known."""
+    parts = text.split("; ")
+    if not 1 < len(parts) <= _MOST_CLAUSES:
+        return text
+    told = [""] * len(parts)
+    for first in reversed(range(len(parts))):
+        for behind in range(len(parts), first, -1):
+            clause = "; ".join(parts[first:behind])
+            if clause == text or (behind < len(parts) and not told[behind]):
+                continue
+            if (one := _sentence(speech, clause)) != clause:
+                told[first] = one if behind == len(parts) else _joined(speech, one, told[behind])
+                break
+    return told[0] or text
+
+
+def _joined(speech: Speech, before: str, after: str) -> str:
+    return speech(N_("{before}; {after}"), before=before, after=after)
 
 
 def _told(speech: Speech, name: str, value: str) -> str:
@@ -258,21 +321,42 @@ def _told(speech: Speech, name: str, value: str) -> str:
     if name in ("who", "where") and (whose := _ACCOUNT.fullmatch(value)):
         return speech(N_("the account {name}"), name=whose[1]) if whose[1] else speech(N_("the account"))
     if name == "listed":
-        return "; ".join(map(partial(_of_account, speech), value.split("; ")))
-    return in_language(speech, value) if name in _CLAUSES else value
+        return functools.reduce(partial(_joined, speech), map(partial(_of_account, speech), _accounts(speech, value)))
+    if name == "places":
+        return functools.reduce(partial(_joined, speech), value.split("; "))
+    return _said(speech, value) if name in _CLAUSES else value
 
 
-def _of_account(speech: Speech, said: str) -> str:
+def _accounts(speech: Speech, listed: str) -> list[str]:
+    """A quotation may look like the beginning of another account: it goes on unless what follows is known."""
+    found: list[str] = []
+    for piece in _ACCOUNTS.split(listed):
+        goes_on = bool(found) and bool(without_quote(found[-1])[1]) and not _MORE.fullmatch(piece)
+        own = without_quote(piece.partition(": ")[2])[0]
+        if goes_on and _own(speech, own) == own:
+            found[-1] += f"; {piece}"
+        else:
+            found.append(piece)
+    return found
+
+
+def _of_account(speech: Speech, told: str) -> str:
     """What is said of one account of several: its name stays."""
-    name, colon, clause = said.partition(": ")
-    return f"{name}{colon}{in_language(speech, clause)}"
+    if more := _MORE.fullmatch(told):
+        return speech(N_("and {count} more"), count=more[1])
+    name, colon, clause = told.partition(": ")
+    return of_field(speech, name, _said(speech, clause, unknown=marked)) if colon else told
+
+
+_Patterns = tuple[tuple[str, re.Pattern[str]], ...]
 
 
 @functools.cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _patterns(*, lists: bool) -> _Patterns:
     """Each sentence with what it looks like once its values are in it; those with the most words of their own first."""
     ordered = sorted(WITH_VALUES, key=lambda sentence: -len(re.sub(r"\{\w+\}", "", sentence)))
-    return tuple((sentence, re.compile(_pattern(sentence), re.DOTALL)) for sentence in ordered)
+    chosen = (sentence for sentence in ordered if ("{listed}" in sentence) is lists)
+    return tuple((sentence, re.compile(_pattern(sentence), re.DOTALL)) for sentence in chosen)
 
 
 def _pattern(sentence: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -18,6 +19,7 @@ from kirotrio.access.audit import COMMAND_LINE
 from kirotrio.simulator import Account
 from kirotrio.store.listing import Listing
 from kirotrio.store.user_record import Role
+from kirotrio.web.console.languages import CHINESE, Speech
 
 IMPORT = f"{LIST}/import"
 
@@ -225,3 +227,24 @@ async def test_a_preview_that_is_cancelled_changes_nothing(stack):
         assert (await anna.send(f"{address}/answer", {"answer": "take"})).status_code == 400
         assert [member.name for member in s.gateway.accounts.present()] == ["main"]
         assert await noted(s) == []
+
+
+async def test_a_chinese_reader_is_told_in_chinese_why_sign_ins_are_refused(stack):
+    """Each of these is Kiro's refusal in a sentence of ours."""
+    async with stack([kept("main")]) as s:
+        gone = entry(known(s, "gone"), refreshToken="r" * 200, accessToken="", expiresAt="")
+        anna = browser(s, **{"accept-language": "zh-CN"})
+        await anna.set_up()
+        address = await previewed(anna, json.dumps([{"apiKey": "ksk_" + "a1b2" * 16}, gone]))
+        page = await until(anna, address, Speech(CHINESE)("This is what would happen; nothing has been changed yet."))
+        preview = text(page)
+        await anna.send(f"{address}/answer", {"answer": "take"})
+        done = await until(anna, address, Speech(CHINESE)("The import is done."))
+    report = text(done)
+    print(preview, report)
+    assert "Kiro 不接受此密钥；请在 Kiro 门户中新建一个" in report
+    assert "被拒绝：2" in report
+    assert "；请用 `kirotrio login` 重新登录" in report
+    for shown in (page.text, done.text):
+        assert not re.search("</?span[^>]*>[^<]*[a-z一-龥]: ", shown), "the colon is of the language"
+        assert '<span lang="en">' not in shown

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import ast
+import re
 import signal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import escape
 from support.sayings import ROOT, Saying, sayings
 
 from kirotrio.access.modes import _MAINTENANCE, _SELF_USE
+from kirotrio.accounts.cooldowns import Cooldown
+from kirotrio.accounts.importing.gathering import _without_token
 from kirotrio.accounts.importing.shapes import _of_another_kind
+from kirotrio.accounts.lending.states import AccountState, nobody
 from kirotrio.accounts.sign_in.api_key import _what_is_wrong
+from kirotrio.errors import Blame, KirotrioError, Recovery, UpstreamFailed
+from kirotrio.kiro.errors import from_response
 from kirotrio.kiro.mcp import _told
 from kirotrio.kiro.tunnels import _SOCKS_REFUSALS
 from kirotrio.relay.documents import _death
 from kirotrio.web.console.languages import CHINESE, Speech
 from kirotrio.web.console.pages import words
+from kirotrio.web.console.quoting import unmarked
 
 ELSEWHERE = {
     "cli/": "the terminal",
@@ -60,7 +70,9 @@ def test_whatever_an_error_says_has_its_chinese() -> None:
 BENEATH = {
     "access/counting.py": "what `Budget.check` has said before",
     "access/modes.py": "the operator's own words, or one of two sentences",
+    "accounts/importing/checking.py": "another error's sentence",
     "accounts/importing/entries.py": "another error's clause, or what the setting of proxies refuses an address with",
+    "accounts/importing/gathering.py": "another error's sentence, or what is left of a sign-in without a token",
     "accounts/importing/owned.py": "the name of an account",
     "accounts/importing/shapes.py": "another clause, or one of two sentences",
     "accounts/lending/pool.py": "one of two sentences",
@@ -83,6 +95,13 @@ SAID_BENEATH = (
     f"{_SELF_USE} (until noon)",
     _of_another_kind(b'{"clientId": "a", "clientSecret": "b"}'),
     _of_another_kind(b'{"a": 1}'),
+    _without_token({}),
+    _without_token({"api.codewhisperer.profile": "{}"}),
+    "it cannot be read: permission denied",
+    "no data service is known in xx-1; the profile's region is used, else that of the settings",
+    "no data service is known in xx-1; the profile's region is used, else that of the settings; not checked",
+    "it has taken these tokens, which are newer; its mark (sign_in) is cleared; it no longer follows another program's "
+    "store",
     "the account 'work' cannot answer while accounts.api_key is set: the sign-in named there answers alone; take it "
     "out and start the gateway again",
     "there is no account named 'work'; `kirotrio accounts` lists those there are",
@@ -148,7 +167,75 @@ def test_what_is_made_elsewhere_has_its_chinese_too() -> None:
             "percent-encoded, into upstream.proxy_url",
             "无法连接到 q.example:443：代理 http://p:1 要求登录：请把百分号编码的用户名和密码填入 upstream.proxy_url",
         ),
+        (
+            "the refresh token is refused (401); sign in again with `kirotrio login`",
+            "刷新令牌被拒绝（401）；请用 `kirotrio login` 重新登录",
+        ),
+        (
+            "the connection to q.example:443 broke: the server disconnected in the middle of a response's body",
+            "与 q.example:443 的连接中断：服务器在发送应答正文的中途断开了连接",
+        ),
+        ("it cannot be read: permission denied", "无法读取：permission denied"),
+        (
+            "it has taken these tokens, which are newer; its mark (sign_in) is cleared; it no longer follows another "
+            "program's store",
+            "已采用这些较新的令牌；其标记（sign_in）已清除；不再跟随其他程序的登录信息",
+        ),
     ],
 )
 def test_sentences_within_sentences_are_told_too(message: str, chinese: str) -> None:
     assert words(Speech(CHINESE), message) == chinese
+
+
+def refused(name: str, quote: bytes) -> KirotrioError:
+    body = b'{"message": "%s", "reason": "ODD"}' % quote
+    error = from_response(403, {}, body, account=name)
+    error.recovery = Recovery.NONE
+    return error
+
+
+def test_each_account_of_a_list_is_told_in_chinese_and_keeps_what_kiro_said_of_it() -> None:
+    now = 1_800_000_000.0
+    asked = [
+        AccountState("odd", failure=UpstreamFailed("Nobody has a translation of this.")),
+        AccountState("ext", failure=refused("ext", b"The bearer token is invalid; work: <b>no</b>.")),
+        AccountState("other", failure=refused("other", b"The bearer token is invalid.")),
+        AccountState("held", cooldown=Cooldown(Blame.QUOTA, "used up", now, now + 9000)),
+        AccountState("off", enabled=False),
+    ]
+    error = nobody(asked, "m", now=now)
+    shown = str(words(Speech(CHINESE), error.message))
+    for name in ("ext", "other"):
+        assert f"{name}：Kiro 拒绝账户 {name} 的访问令牌。请" in shown, shown
+    assert shown.count('<span lang="en">') == 3, "two quotations, and one sentence that has no translation"
+    assert (
+        '<span lang="en">Kiro said: The bearer token is invalid; work: &lt;b&gt;no&lt;/b&gt;. (ODD)</span>；' in shown
+    )
+    assert 'odd：<span lang="en">Nobody has a translation of this</span>' in shown
+    assert "off：已停用" in shown
+    left = re.sub('<span lang="en">.*?</span>', "", shown)
+    assert "; " not in left
+    assert ": " not in left
+
+
+def test_of_many_accounts_the_rest_is_counted_in_chinese() -> None:
+    error = nobody([AccountState(f"a{number}", enabled=False) for number in range(13)], "m", now=0.0)
+    shown = str(words(Speech(CHINESE), error.message))
+    assert shown.endswith("；另有 3 个。"), shown
+    assert "lang=" not in shown
+
+
+def test_a_sentence_in_brackets_is_known_without_its_full_stop() -> None:
+    refusal = from_response(403, {}, b'{"message": "no", "reason": "ODD_REASON"}', account="a")
+    cooldown = Cooldown(Blame.ACCESS, refusal.message, 0.0, 9000.0)
+    message = nobody([AccountState("a", cooldown=cooldown)], "m", now=0.0).message
+    shown = str(words(Speech(CHINESE), message))
+    assert '<span lang="en">Kiro said: no (ODD_REASON)</span>' in shown, shown
+    assert not re.search("[a-z]{2,} [a-z]{2,} [a-z]{2,}", re.sub("<span.*?</span>|`.*?`", "", shown)), shown
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+def test_whatever_is_said_no_character_of_a_quotation_is_lost(own: str, quote: str) -> None:
+    message = unmarked(f"nobody says: {own}. Kiro said: {quote}!")
+    told = str(words(Speech(CHINESE), message))
+    assert str(escape(unmarked(f"{quote}!"))) in told
