@@ -218,6 +218,13 @@ def test_each_account_of_a_list_is_told_in_chinese_and_keeps_what_kiro_said_of_i
     assert ": " not in left
 
 
+def test_a_sentence_in_a_list_is_known_without_its_full_stop() -> None:
+    asked = [AccountState(name, failure=from_response(503, {}, b"", account=name)) for name in ("a", "b")]
+    shown = str(words(Speech(CHINESE), nobody(asked, "m", now=0.0).message))
+    assert "lang=" not in shown, shown
+    assert re.search("a：Kiro [^。]+。[^。]+；b：Kiro [^。]+。[^。]+。$", shown), "one full stop at the end of all"
+
+
 def test_of_many_accounts_the_rest_is_counted_in_chinese() -> None:
     error = nobody([AccountState(f"a{number}", enabled=False) for number in range(13)], "m", now=0.0)
     shown = str(words(Speech(CHINESE), error.message))
