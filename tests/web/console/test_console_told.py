@@ -132,3 +132,13 @@ def test_the_reason_of_an_account_is_told_in_the_readers_language():
     template = environment().get_template("account_state.html")
     shown = template.render(_=speech, words=partial(words, speech), state=state)
     assert "账户 dud 的登录已失效：刷新令牌被拒绝" in shown
+
+
+def test_models_that_an_account_is_not_asked_for_are_told_with_the_languages_colon():
+    state = State(word="Ready", tone="good", models=("m1", "m2"))
+    for language, line in ((ENGLISH, "Not asked for: m1, m2"), (CHINESE, "暂不请求的模型：m1, m2")):
+        speech = Speech(language)
+        shown = (
+            environment().get_template("account_state.html").render(_=speech, words=partial(words, speech), state=state)
+        )
+        assert f">{line}</span>" in shown
