@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from support.certificates import shared_by_all_clients
-from support.engines import database, place, postgresql, sealer  # noqa: F401 - fixtures, for whoever asks
+from support.engines import database, place, postgresql, sealer, shared  # noqa: F401 - fixtures, for whoever asks
 from support.forks import nest  # noqa: F401 - a fixture
 from support.scratch import keep_in_memory
 from support.sse import every_stream_validated

@@ -91,9 +91,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _stand_idle(sides: Sequence[Side], seconds: float, server: int) -> None:
     """Two of the gateways are on the server, so a half of what it spends is one's."""
-    time.sleep(_QUIET)
+    time.sleep(_QUIET)  # what their start and the load before still have to do is over
     before, at_first = [cpu_seconds(side.gateway.pid) for side in sides], cpu_seconds(server) if server else 0.0
-    time.sleep(seconds)
+    time.sleep(seconds)  # standing idle is what is measured
     print(f"idle for {seconds:g} seconds; processor a minute:")
     for side, then in zip(sides, before, strict=True):
         print(f"{side.name:<30}{(cpu_seconds(side.gateway.pid) - then) * 60_000 / seconds:7.0f} ms")

@@ -203,3 +203,11 @@ def database(place: Place) -> Iterator[Database]:
 @pytest.fixture
 def sealer() -> PlainSealer:
     return PlainSealer()
+
+
+@pytest.fixture
+def shared(tmp_path: Path, postgresql: PostgresServer) -> Place:
+    """A database that several gateways have in common, and a data folder."""
+    place = Place("postgresql", postgresql.migrated_database(), tmp_path / "data")
+    place.open().close()
+    return place

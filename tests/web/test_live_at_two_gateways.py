@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -37,13 +36,6 @@ from kirotrio.web.live import LiveGateway, Snapshot, busy, cancel, snapshot
 
 SILENT = "[[first_ms=600000]]"
 STORE = {"look_every": 0.1, "gateway_lapse": 60.0}
-
-
-@pytest.fixture
-def shared(tmp_path: Path, postgresql: PostgresServer) -> Place:
-    place = Place("postgresql", postgresql.migrated_database(), tmp_path / "data")
-    place.open().close()
-    return place
 
 
 @asynccontextmanager

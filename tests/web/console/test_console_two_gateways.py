@@ -7,17 +7,15 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from html import unescape
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
-import pytest
 import trio
 from sqlalchemy import Connection, select
 from support import gateways
 from support.console import PASSWORD, Browser, browser, notice
-from support.engines import Place, PostgresServer
+from support.engines import Place
 from support.several import Kept, kept
 from support.stack import Stack, running
 from test_console_bringing import LIST, SIGN_IN, begun, noted, quick, text, until
@@ -30,13 +28,6 @@ from kirotrio.store.user_record import Role
 from kirotrio.web.bringing.tasks import MOST_OF_ONE
 
 PROFILE = "arn:aws:codewhisperer:us-east-1:123456789012:profile/AAAABBBBCCCC"
-
-
-@pytest.fixture
-def shared(tmp_path: Path, postgresql: PostgresServer) -> Place:
-    place = Place("postgresql", postgresql.migrated_database(), tmp_path / "data")
-    place.open().close()
-    return place
 
 
 @asynccontextmanager
