@@ -23,6 +23,14 @@ def are_family(one: str, other: str) -> bool:
     return one == other or (bool(dot) and host == other_host and mark == other_nonce.partition(".")[0])
 
 
+def mark_of(holder: str) -> str:
+    """40 signs that all processes of one gateway have in common, and those of no other."""
+    host, pid, nonce = _parts(holder)
+    mark, dot, _ = nonce.partition(".")
+    run = f"{host}:{mark}" if dot else f"{host}:{pid}:{nonce}"
+    return hashlib.sha256(run.encode()).hexdigest()[:40]
+
+
 def same_machine() -> str:
     """What all processes have in common that `is_dead` could tell to be dead, and no others."""
     return _host()

@@ -23,6 +23,7 @@ from kirotrio.errors import Cancelled, StoreUnavailable
 from kirotrio.relay.streams import LiveRow
 from kirotrio.relay.tally import Lately
 from kirotrio.web.gateway import Gateway
+from kirotrio.web.several.names import told_apart
 
 _TOLD = "a person has ended this answer from the gateway's live view"
 _MOST_POSTED = 500
@@ -74,7 +75,7 @@ class Snapshot:
 
 @frozen
 class _Heard:
-    """What one process of another gateway has posted."""
+    """What one process of another gateway has posted. `gateway`: what that one is called here."""
 
     gateway: str
     told: float
@@ -90,9 +91,8 @@ async def snapshot(gateway: Gateway) -> Snapshot:
     """Raises Overloaded where the other processes do not answer."""
     seat = gateway.seat
     parts = [_part(gateway)] if seat is None else await seat.everyone("live")
-    others = await _heard(gateway)
-    name = gateway.name if others else ""
-    rows = [LiveRow(**row, gateway=name) for part in parts for row in part["answers"]]
+    name, others = await _heard(gateway)
+    rows = [LiveRow(**row, gateway=name if others else "") for part in parts for row in part["answers"]]
     for one in others or ():
         rows += [_row_of(row, one) for row in one.part["answers"]]
     parts += [one.part for one in others or ()]
@@ -108,7 +108,7 @@ async def snapshot(gateway: Gateway) -> Snapshot:
         accounts=[_account(gateway, member, busy, waiting) for member in gateway.accounts.everyone()],
         lately=Lately(**_known(Lately, lately)),
         processes=len(parts),
-        gateway=gateway.name if others is None else "",
+        gateway=name if others is None else "",
         gateways=_gateways(name, others) if others else (),
         untold=sum(part.get("more", 0) for part in parts),
     )
@@ -122,7 +122,8 @@ async def busy(gateway: Gateway) -> dict[str, int]:
     else:
         for part in await gateway.seat.everyone("live"):
             found.update(part["busy"])
-    for one in await _heard(gateway) or ():
+    _, others = await _heard(gateway)
+    for one in others or ():
         found.update(one.part["busy"])
     return found
 
@@ -181,24 +182,26 @@ def _posted(gateway: Gateway) -> dict[str, Any]:
     return {"gateway": gateway.name, "part": part}
 
 
-async def _heard(gateway: Gateway) -> list[_Heard] | None:
-    """What the other gateways have posted; None where that cannot be known."""
+async def _heard(gateway: Gateway) -> tuple[str, list[_Heard] | None]:
+    """What this gateway is called, and what the others have posted; None where that cannot be known."""
     several = gateway.several
     if several is None:
-        return []
+        return gateway.name, []
     try:
         posted = await several.others()
     except StoreUnavailable:
-        return None
+        return gateway.name, None
+    ours = gateway.accounts.shared.holder
+    told = {one.holder: orjson.loads(one.content) for one in posted}
+    names = told_apart({ours: gateway.name, **{holder: content["gateway"] for holder, content in told.items()}})
     heard = []
     for one in posted:
-        told = orjson.loads(one.content)
-        part = told["part"]
+        part = told[one.holder]["part"]
         for counts in ("busy", "waiting"):
-            ours = {several.private(key): count for key, count in part[counts].items()}
-            part[counts] = {key: count for key, count in ours.items() if key is not None}
-        heard.append(_Heard(told["gateway"], one.age, part))
-    return heard
+            known = {several.private(key): count for key, count in part[counts].items()}
+            part[counts] = {key: count for key, count in known.items() if key is not None}
+        heard.append(_Heard(names[one.holder], one.age, part))
+    return names[ours], heard
 
 
 def _row_of(row: Mapping[str, Any], heard: _Heard) -> LiveRow:

@@ -26,7 +26,7 @@ from kirotrio.cli.live_view import page
 from kirotrio.errors import Overloaded, StoreUnavailable
 from kirotrio.store import gateway_rows
 from kirotrio.store.columns import upsert
-from kirotrio.store.holders import are_family, new_holder, same_machine
+from kirotrio.store.holders import are_family, mark_of, new_holder, same_machine
 from kirotrio.store.listing import Listing
 from kirotrio.store.posted_rows import LIVE
 from kirotrio.store.schema import gateways, ledgers
@@ -356,6 +356,38 @@ async def test_top_shows_both(shared: Place) -> None:
         for row in told["answers"]:
             (line,) = [line for line in shown.splitlines() if row["id"] in line]
             assert row["gateway"] in line
+        nursery.cancel_scope.cancel()
+
+
+async def test_gateways_of_one_name_are_told_apart_wherever_their_names_are_shown(shared: Place) -> None:
+    """As containers are, each of which is `kirotrio:8000`."""
+    async with two(shared) as (one, other), trio.open_nursery() as nursery:
+        for stack in (one, other):
+            stack.gateway.name = "kirotrio:8000"
+            nursery.start_soon(ask, stack, [])
+        here, there = (f"kirotrio:8000#{mark_of(holder(stack))[:4]}" for stack in (one, other))
+        told = {}
+        for stack, own, others in ((one, here, there), (other, there, here)):
+            found = await seen_where(
+                stack, lambda seen: sorted(row.gateway for row in seen.answers) == sorted([here, there])
+            )
+            assert [gateway.name for gateway in found.gateways] == [own, others]
+            told[own] = {row.id: row.gateway for row in found.answers}
+        assert told[here] == told[there], "each has one name, whichever gateway tells it"
+        async with other.client() as http:
+            live = (await http.get("/live")).json()
+        assert {row["id"]: row["gateway"] for row in live["answers"]} == told[here]
+        console = Console(width=300, record=True, file=io.StringIO())
+        console.print(page(live))
+        shown = console.export_text()
+        assert f"of the gateways {there}, {here} (seen" in shown
+        anna = browser(other)
+        await anna.set_up()
+        text = (await anna.open("/console/streams")).text
+        assert f"Of the gateways {there}, {here}<" in text
+        for name in (here, there):
+            assert shown.count(name) == 2, "in the first line, and beside its answer"
+            assert text.count(f'data-label="Gateway">{name}') == 1
         nursery.cancel_scope.cancel()
 
 
