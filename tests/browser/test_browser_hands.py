@@ -66,6 +66,14 @@ async def test_a_phones_menu_opens_and_closes_by_keyboard(stack):
         await browse(work, viewport=PHONE)
 
 
+def check_hidden(page):
+    """What does nothing without a script is not shown."""
+    needing = page.locator("[data-needs-script], [data-closes], [data-copies], [data-opens]").all()
+    assert needing, "the page has nothing to hide, which proves nothing"
+    for one in needing:
+        expect(one, f"{one.text_content()} does nothing without a script").to_be_hidden()
+
+
 async def test_setup_sign_in_and_a_key_work_without_a_script(stack):
     async with stack() as s:
         secrets = []
@@ -84,14 +92,12 @@ async def test_setup_sign_in_and_a_key_work_without_a_script(stack):
             page.get_by_label("Name", exact=True).fill("plain")
             page.get_by_role("button", name="Create", exact=True).click()
             secrets.append(page.locator("#secret").text_content())
+            check_hidden(page)
             page.get_by_role("link", name="Go on").click()
             page.get_by_role("link", name="plain").wait_for()
             page.get_by_role("button", name="Dark").click()
             arrive(page, 'html[data-theme="dark"]')
-            needing = page.locator("[data-needs-script], [data-closes]").all()
-            assert needing, "the page has nothing to hide, which proves nothing"
-            for one in needing:
-                assert not one.is_visible(), f"{one.text_content()} does nothing without a script"
+            check_hidden(page)
 
         await browse(work, java_script_enabled=False)
         async with s.client(headers={"x-api-key": secrets[0]}) as http:

@@ -30,8 +30,11 @@ async def test_a_key_is_made_in_the_dialog_and_works(stack):
             picture(page, "key-made")
             secrets.append(page.locator("#secret").text_content())
             page.get_by_role("link", name="Go on").click()
+            page.get_by_role("link", name="laptop").wait_for()
+            assert secrets[0] not in page.content(), "the secret is shown a second time"
             page.get_by_role("link", name="laptop").click()
             arrive(page, 'h1:has-text("laptop")')
+            assert secrets[0] not in page.content(), "the secret is shown a second time"
             check_accessible(page)
             picture(page, "key")
 

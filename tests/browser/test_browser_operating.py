@@ -54,6 +54,9 @@ async def test_requests_are_listed_and_one_is_shown_with_its_course(stack):
             picture(page, "request-refused")
             page.goto(f"{s.url}/console/requests?sort=seconds&order=down")
             expect(page.get_by_role("columnheader", name="Seconds")).to_have_attribute("aria-sort", "descending")
+            told = [float(cell) for cell in page.locator('td[data-label="Seconds"]').all_inner_texts()]
+            assert len(told) == 3
+            assert told == sorted(told, reverse=True), "it says that it is sorted, and is not"
             page.locator("tbody a").first.click()
             arrive(page, ".waterfall")
             bars = page.locator(".waterfall rect").evaluate_all(
@@ -154,7 +157,9 @@ async def test_settings_are_found_and_the_audit_log_tells_what_was_done(stack):
             page.get_by_role("searchbox").fill("server.")
             page.keyboard.press("Enter")
             page.wait_for_url("**search=server.**")
-            page.get_by_text("KIROTRIO_SERVER_PORT").first.wait_for()
+            port = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="server.port", exact=True))
+            port.get_by_text("environment KIROTRIO_SERVER_PORT").wait_for()
+            expect(port.get_by_text("default", exact=True)).to_have_count(0)
             check_all_ways(page, "settings", known=(*NAMES, "KIROTRIO_SERVER_PORT", "server."))
             page.get_by_role("searchbox").fill("nothing is called so")
             page.keyboard.press("Enter")

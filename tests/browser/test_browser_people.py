@@ -12,6 +12,7 @@ from support.looks import check_all_ways, check_chinese, check_focus_is_seen, ch
 from support.stack import KEY
 
 NAMES = ("anna", "bob", "bob@example.com", "carol", "dora")
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 def choose_password(page, name, password=PASSWORD, again=PASSWORD):
@@ -149,7 +150,7 @@ async def test_a_second_factor_is_set_up_and_asked_for_and_a_recovery_code_stand
             page.get_by_label("Code").fill("000000")
             page.get_by_role("button", name="Turn on").click()
             page.get_by_role("alert").get_by_text("This code is not right").wait_for()
-            page.get_by_label("Code").fill(authenticator.now())
+            page.get_by_label("Code").fill(used := authenticator.now())
             page.get_by_role("button", name="Turn on").click()
             codes = page.locator("pre.secret").text_content().split()
             assert len(codes) == 10
@@ -161,7 +162,10 @@ async def test_a_second_factor_is_set_up_and_asked_for_and_a_recovery_code_stand
                 again.goto(f"{s.url}/console/keys")
                 again.get_by_role("button", name="Sign in").wait_for()  # the password alone opens nothing
                 sign_in(again, s.url, "anna")
-                again.get_by_label("Code").fill(authenticator.at(time.time() + 30))  # the present one is used
+                again.get_by_label("Code").fill(used)
+                again.get_by_label("Code").press("Enter")
+                again.get_by_role("alert").get_by_text("was used already").wait_for()
+                again.get_by_label("Code").fill(authenticator.at(time.time() + 30))
                 again.get_by_label("Code").press("Enter")
                 again.get_by_role("heading", name="Overview").wait_for()
             with somebody_else(page) as lost:
@@ -184,20 +188,34 @@ async def test_a_sign_in_that_is_ended_is_out_at_once(stack):
 
         def work(page):
             set_up(page, s.url, KEY)
-            with somebody_else(page) as other, somebody_else(page) as third:
+            with somebody_else(page, user_agent=FIREFOX) as other, somebody_else(page) as third:
                 sign_in(other, s.url, "anna")
                 sign_in(third, s.url, "anna")
                 page.goto(f"{s.url}/console/me")
                 check_all_ways(page, "me", known=NAMES)
-                assert page.get_by_text(re.compile(r"Chrome \d+, Linux")).count() == 3
-                reach(page, page.get_by_role("button", name=re.compile("^End$")).first)
+                expect(page.get_by_text(re.compile(r"Chrome \d+, Linux"))).to_have_count(2)
+                ends = page.get_by_role("button", name="End", exact=True)
+                expect(ends).to_have_count(2)
+                own = page.get_by_role("row").filter(has_text="this one")
+                expect(own).to_have_count(1)
+                expect(own.get_by_role("button"), "one's own sign-in is ended by signing out").to_have_count(0)
+                now = time.time()
+                s.gateway.people.now = lambda: now  # what is remembered of a sign-in is as good as new
+                for there in (other, third):
+                    there.goto(f"{s.url}/console/keys")
+                    there.get_by_role("heading", name="Keys").wait_for()
+                reach(page, page.get_by_role("row").filter(has_text="Firefox 128").get_by_role("button"))
                 page.keyboard.press("Enter")
                 page.get_by_text("The sign-in has ended.").wait_for()
+                expect(ends).to_have_count(1)
+                other.goto(f"{s.url}/console/keys")
+                other.get_by_role("button", name="Sign in").wait_for()
+                third.reload()
+                third.get_by_role("heading", name="Keys").wait_for()
                 page.get_by_role("button", name="End all others").click()
                 page.get_by_role("button", name="End all others").wait_for(state="detached")
-                for gone in (other, third):
-                    gone.goto(f"{s.url}/console/keys")
-                    gone.get_by_role("button", name="Sign in").wait_for()
+                third.goto(f"{s.url}/console/keys")
+                third.get_by_role("button", name="Sign in").wait_for()
                 page.goto(f"{s.url}/console/keys")
                 page.get_by_role("heading", name="Keys").wait_for()
 
@@ -218,6 +236,11 @@ async def test_what_is_delicate_asks_for_the_password_again_in_chinese_too(stack
             picture(page, "confirm-chinese")
             reach(page, page.get_by_label("密码"))
             check_focus_is_seen(page)
+            page.keyboard.type("a guess at it")
+            page.keyboard.press("Enter")
+            page.get_by_role("alert").wait_for()
+            page.goto(f"{s.url}/console/me/second-factor")
+            reach(page, page.get_by_label("密码"))  # a wrong one counts for nothing
             page.keyboard.type(PASSWORD)
             page.keyboard.press("Enter")
             page.get_by_role("button", name="设置").wait_for()

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import httpx
 import orjson
+import trio
 from playwright.sync_api import expect
-from support.chromium import PHONE, arrive, browse, check_accessible, check_fits, picture, reload_until, set_up
+from support.chromium import PASSWORD, PHONE, arrive, browse, check_accessible, check_fits, picture, reload_until, set_up
+from support.console import let_confirmation_end
 from support.stack import KEY, question
 
 SCRIPT = "<script>document.title = 'taken'</script>"
@@ -51,6 +53,12 @@ async def test_an_operator_reads_the_bodies_and_downloads_the_recording(stack, t
             check_fits(page)
             check_accessible(page)
             picture(page, "request-with-bodies-phone")
+            trio.from_thread.run(let_confirmation_end, s)
+            page.get_by_role("button", name="下载录制").click()
+            page.wait_for_url("**/console/confirm?**")  # what was said is given to who gives the password again
+            page.get_by_label("密码").fill(PASSWORD)
+            page.keyboard.press("Enter")
+            page.wait_for_url(here)
             with page.expect_download() as arriving:
                 page.get_by_role("button", name="下载录制").click()
             assert arriving.value.suggested_filename == f"{name}.json"
