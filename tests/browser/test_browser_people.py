@@ -80,6 +80,7 @@ async def test_an_operator_makes_changes_and_removes_a_user(stack):
                 page.get_by_role("combobox", name="Role").select_option("viewer")
                 page.get_by_role("region", name="Role").get_by_role("button", name="Save").click()
                 page.get_by_text("carol was changed.").wait_for()
+                expect(page.get_by_role("combobox", name="Role")).to_have_value("viewer")
                 carol.reload()
                 carol.get_by_role("button", name="Sign in").wait_for()
                 sign_in(carol, s.url, "carol")

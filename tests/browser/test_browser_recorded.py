@@ -8,7 +8,17 @@ import httpx
 import orjson
 import trio
 from playwright.sync_api import expect
-from support.chromium import PASSWORD, PHONE, arrive, browse, check_accessible, check_fits, picture, reload_until, set_up
+from support.chromium import (
+    PASSWORD,
+    PHONE,
+    arrive,
+    browse,
+    check_accessible,
+    check_fits,
+    picture,
+    reload_until,
+    set_up,
+)
 from support.console import let_confirmation_end
 from support.stack import KEY, question
 
