@@ -65,7 +65,9 @@ async def test_from_a_fresh_machine_to_a_stream_that_is_ended(stack):
             def watch():
                 with client(s.url, secret) as sdk:
                     try:
-                        with sdk.messages.stream(**question("[[events=20000 size=40 gap_ms=40]] much")) as stream:
+                        with sdk.messages.stream(
+                            **question("[[events=20000 size=40 gap_ms=40]] much", max_tokens=10_000_000)
+                        ) as stream:
                             stream.until_done()
                     except anthropic.APIError as error:
                         ended.append(str(error))

@@ -11,13 +11,16 @@ from support.engines import Place
 from support.looks import check_all_ways
 from support.stack import KEY, question, running
 
+ENDLESS = 10_000_000
+"""Tokens that may come, so that an answer runs until it is ended, however long a browser takes."""
+
 
 async def test_an_operator_watches_a_live_stream_and_ends_it(stack):
     async with stack() as s:
         got = []
 
         def ask():
-            body = question("[[events=20000 size=40 gap_ms=50]] much", stream=True)
+            body = question("[[events=20000 size=40 gap_ms=50]] much", stream=True, max_tokens=ENDLESS)
             with httpx.Client(trust_env=False, timeout=60) as http:
                 got.append(http.post(f"{s.url}/v1/messages", json=body, headers={"x-api-key": KEY}))
 
@@ -54,7 +57,7 @@ async def test_what_another_gateway_gives_is_watched_and_ended_with_where_it_run
         other, got = await one.another(), []
 
         def ask(url, script):
-            body = question(script, stream=True)
+            body = question(script, stream=True, max_tokens=ENDLESS)
             with httpx.Client(trust_env=False, timeout=120, headers={"x-api-key": KEY}) as http:
                 got.append(http.post(f"{url}/v1/messages", json=body))
 

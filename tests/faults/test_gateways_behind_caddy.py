@@ -67,7 +67,7 @@ async def test_requests_go_to_the_gateway_that_is_left(tmp_path: Path, postgresq
 
         async def talk() -> None:
             try:
-                answer = await here.ask("[[events=10 gap_ms=50]] x", stream=True)
+                answer = await here.ask("[[events=60 gap_ms=50]] x", stream=True)
             except httpx.HTTPError:
                 whole.append(False)
             else:

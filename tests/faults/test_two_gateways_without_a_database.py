@@ -21,7 +21,7 @@ from kirotrio.store.listing import Listing
 from kirotrio.store.request_rows import recent
 from kirotrio.store.user_record import Role
 
-SLOW = "[[events=20 gap_ms=100]] Say hi"
+SLOW = "[[events=20 gap_ms=250]] Say hi"
 
 
 async def test_answers_go_on_and_all_of_it_is_written_when_it_is_back(

@@ -28,6 +28,10 @@ DESK = {"width": 1280, "height": 860}
 PASSWORD = "a long pass phrase"
 PATIENCE = 60
 """Seconds that are waited for what has to come: a machine may be slow, and what is there costs no wait."""
+LATER = int(os.environ.get("KIROTRIO_BROWSER_LATER") or 0)
+"""Milliseconds by which all comes later that a browser promises for later, by KIROTRIO_BROWSER_LATER: with 300, a test
+that reads without waiting fails at every run, and not at one in hundreds (`later.js`)."""
+_LATER = Path(__file__).with_name("later.js")
 _OPTIONS = [
     "--no-sandbox",
     "--headless",
@@ -76,6 +80,8 @@ def somebody_else(page: Page, **context: Any) -> Iterator[Page]:
 @contextmanager
 def _visitor(browser: Browser, options: dict[str, Any]) -> Iterator[Page]:
     context = browser.new_context(**{"viewport": DESK, "locale": "en", "reduced_motion": "reduce", **options})
+    if LATER:
+        context.add_init_script(f"({_LATER.read_text()})({LATER});")
     complaints: list[str] = []
     context.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
@@ -83,6 +89,9 @@ def _visitor(browser: Browser, options: dict[str, Any]) -> Iterator[Page]:
         # The tests' own script (axe) is not of our pages, whose policy would forbid it: it comes by the debugger.
         page = context.new_page()
         page.set_default_timeout(PATIENCE * 1000)
+        if LATER:
+            slow = {"offline": False, "latency": LATER, "downloadThroughput": -1, "uploadThroughput": -1}
+            context.new_cdp_session(page).send("Network.emulateNetworkConditions", slow)
         yield page
     finally:
         context.close()

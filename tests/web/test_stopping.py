@@ -49,7 +49,7 @@ async def test_what_comes_in_too_late_ends_legally(stack):
 async def test_a_kept_connection_is_told_that_the_gateway_stops(stack):
     async with stack(server={"drain": 10}) as s, s.client() as http:
         assert (await http.get("/health")).status_code == 200
-        async with http.stream("POST", "/v1/messages", json=question("[[events=20 gap_ms=40]] x", stream=True)) as busy:
+        async with http.stream("POST", "/v1/messages", json=question("[[events=60 gap_ms=40]] x", stream=True)) as busy:
             async with s.client() as other:
                 assert (await other.get("/ready")).status_code == 200
                 s.stop.ask()
