@@ -7,6 +7,7 @@ in the register.
 from __future__ import annotations
 
 import enum
+import time
 from collections.abc import Callable
 
 import trio
@@ -51,7 +52,8 @@ class Glance:
 
 @frozen(eq=False)
 class LiveAnswer:
-    """One running answer. `end` makes it finish at once with the dialect's legal error. `began_at` is Trio's time."""
+    """One running answer. `end` makes it finish at once with the dialect's legal error. `began_at` is Trio's time,
+    `began` the same by the wall clock (epoch seconds)."""
 
     request_id: str
     model: str
@@ -64,6 +66,11 @@ class LiveAnswer:
     key_name: str = ""
     owner: str = ""
     """The id of the user whose key it came with."""
+    began: float = field()
+
+    @began.default
+    def _by_the_wall(self) -> float:
+        return round(time.time() - (trio.current_time() - self.began_at), 6)
 
     def row(self) -> LiveRow:
         """All that can be told of it now."""
@@ -79,6 +86,7 @@ class LiveAnswer:
             owner=self.owner,
             account=glance.account,
             state=glance.state.value,
+            began=self.began,
             age=round(trio.current_time() - began_at, 3),
             first_event_seconds=None if first is None else round(first - began_at, 3),
             output_tokens=glance.output_tokens,
@@ -88,11 +96,12 @@ class LiveAnswer:
 
 @frozen(kw_only=True)
 class LiveRow:
-    """One running answer as it is told to people, and between processes. `age` is in seconds since the request was
-    taken, `first_event_seconds` too; `state` is a `LiveState`'s value; `worker` is 0 where there is one process.
-    `owner`: the id of the user whose key it came with, "" for the gateway's own. `gateway`: the name of the one that
-    gives it, where there are several on one database; `told`: how old in seconds what is told of it is, but for its
-    `age`, which goes on."""
+    """One running answer as it is told to people, and between processes. `began`: when the request was taken, in epoch
+    seconds by the clock of the machine that answers it; it never changes, unlike `age`, the seconds since then as far
+    as is known where this is told. `first_event_seconds` are since then, too; `state` is a `LiveState`'s value;
+    `worker` is 0 where there is one process. `owner`: the id of the user whose key it came with, "" for the gateway's
+    own. `gateway`: the name of the one that gives it, where there are several on one database; `told`: how old in
+    seconds what is told of it is, but for its `age`, which goes on."""
 
     id: str
     model: str
@@ -101,6 +110,7 @@ class LiveRow:
     key_id: str
     account: str
     state: str
+    began: float
     age: float
     first_event_seconds: float | None
     output_tokens: int

@@ -59,7 +59,8 @@ class LiveGateway:
 
 @frozen
 class Snapshot:
-    """All of it at one moment, the oldest answer first."""
+    """All of it at one moment, the oldest answer first: by when it began, which its gateway has told once, so that two
+    answers never change places as their ages are told anew."""
 
     answers: list[LiveRow]
     accounts: list[LiveAccount]
@@ -104,7 +105,7 @@ async def snapshot(gateway: Gateway) -> Snapshot:
         waiting.update(part["waiting"])
         lately.update(part["lately"])
     return Snapshot(
-        answers=sorted(rows, key=lambda row: (-row.age, row.id)),
+        answers=sorted(rows, key=lambda row: (row.began, row.id)),
         accounts=[_account(gateway, member, busy, waiting) for member in gateway.accounts.everyone()],
         lately=Lately(**_known(Lately, lately)),
         processes=len(parts),
@@ -175,7 +176,7 @@ def _posted(gateway: Gateway) -> dict[str, Any]:
     """What the other gateways see of this process, whose accounts are called here as among all."""
     assert gateway.several is not None  # noqa: S101 - who else would ask
     part, public = _part(gateway), gateway.several.public
-    answers = sorted(part["answers"], key=lambda row: -row["age"])
+    answers = sorted(part["answers"], key=lambda row: (row["began"], row["id"]))
     part["answers"], part["more"] = answers[:_MOST_POSTED], max(0, len(answers) - _MOST_POSTED)
     for counts in ("busy", "waiting"):
         part[counts] = {public(key): count for key, count in part[counts].items() if count}

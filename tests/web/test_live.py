@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -54,6 +55,7 @@ async def test_an_answer_is_told_of_from_its_first_moment_to_its_end(tmp_path: P
             assert first.first_event_seconds is not None
             (then,) = await rows_where(stack, lambda rows: rows[0].output_tokens >= 200)
             assert then.id == first.id
+            assert then.began == first.began == pytest.approx(time.time() - then.age, abs=60)
             assert then.age >= first.age >= first.first_event_seconds
             assert await cancel(stack.gateway, ACTOR, then.id)
         assert await live_rows(stack.gateway) == []

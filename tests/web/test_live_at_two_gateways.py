@@ -97,6 +97,7 @@ async def test_what_one_gives_is_listed_by_the_other_with_where_it_runs_and_how_
         assert row.gateway == one.gateway.name != other.gateway.name
         assert row.gateway.endswith(f":{one.port}")
         assert row.told > 0 == here.told
+        assert row.began == here.began, "when it began is not told anew"
         assert 0 < row.age <= here.age
         assert [(told.name, told.told > 0) for told in found.gateways] == [
             (other.gateway.name, False),
