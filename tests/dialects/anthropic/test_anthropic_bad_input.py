@@ -9,7 +9,8 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies_anthropic import broken_bodies, json_values
+from strategies_anthropic import broken_bodies
+from support.arbitrary import json_values
 
 from kirotrio.conversation.request import Conversation, Text
 from kirotrio.dialects.anthropic import decode_count_tokens, decode_request
@@ -250,7 +251,7 @@ def test_any_json_value_is_decoded_or_refused(value: Any) -> None:
     decoded_or_refused(value)
 
 
-@given(broken_bodies())
+@given(broken_bodies)
 def test_a_body_broken_anywhere_is_decoded_or_refused_with_its_path(sent: Any) -> None:
     decoded_or_refused(sent)
 

@@ -12,7 +12,8 @@ from attrs import evolve
 from check_sse import AB, SDK, check, check_json
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies_anthropic import batches, content_events, cut, finishes, long_lists, usages
+from strategies_anthropic import batches, content_events, finishes, usages
+from support.arbitrary import cut, long_lists
 
 from kirotrio.conversation.events import (
     Citation,

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
+from support.arbitrary import (
+    any_text,
+    broken,
+    call_ids,
+    cut,
+    encoded,
+    image_urls,
+    json_objects,
+    json_values,
+    long_lists,
+    texts,
+    thoughts,
+    weighted,
+    words,
+)
 
 from kirotrio.conversation.events import (
     Accepted,
     Citation,
     ContextMeasured,
     CreditsMetered,
-    Event,
     Failed,
     FetchFinished,
     Finish,
@@ -24,8 +36,6 @@ from kirotrio.conversation.events import (
     SearchResult,
     ServerToolCall,
     StopCause,
-    TextDelta,
-    ThinkingDelta,
     ThinkingSignature,
     TokensMeasured,
     ToolCall,
@@ -33,24 +43,14 @@ from kirotrio.conversation.events import (
 )
 from kirotrio.errors import ContextOverflow, KirotrioError, RateLimited, UpstreamFailed
 
-words = st.text(max_size=12)
 names = st.from_regex(r"[a-zA-Z0-9_-]{1,20}", fullmatch=True)
 ids = st.from_regex(r"call_[a-zA-Z0-9]{4}", fullmatch=True)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words
-)
-json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=8
-)
-json_objects = st.dictionaries(words, json_values, max_size=3)
-encoded = st.binary(min_size=1, max_size=8).map(lambda raw: base64.b64encode(raw).decode())
 
 
 def part(kind: str, **members: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries({"type": st.just(kind), **members})
 
 
-image_urls = encoded.map(lambda data: f"data:image/png;base64,{data}") | st.just("https://example.com/a.png")
 text_parts = part("text", text=words)
 images = part("image_url", image_url=image_urls | st.fixed_dictionaries({"url": image_urls, "detail": st.just("low")}))
 files = part(
@@ -134,26 +134,7 @@ valid_bodies = st.fixed_dictionaries(
 )
 
 
-@st.composite
-def broken_bodies(draw: st.DrawFn) -> Any:
-    """A valid body in which one value, anywhere, was replaced by any JSON or taken away."""
-    body = json.loads(json.dumps(draw(valid_bodies)))
-    node: Any = body
-    while True:
-        keys = list(node) if isinstance(node, dict) else list(range(len(node)))
-        if not keys:
-            return body
-        key = draw(st.sampled_from(keys))
-        deeper = isinstance(node[key], (dict, list)) and node[key]
-        if deeper and draw(st.booleans()):
-            node = node[key]
-            continue
-        if draw(st.booleans()):
-            node[key] = draw(json_values)
-        else:
-            del node[key]
-        return body
-
+broken_bodies = broken(valid_bodies)
 
 usages = st.builds(Usage, *[st.integers(0, 300_000)] * 5)
 call_arguments = json_objects.map(json.dumps) | st.sampled_from(["{}", "", '{"a": 1', "[]", "no json", '{"n": 1e3}'])
@@ -161,10 +142,6 @@ finishes = st.builds(Finish, st.sampled_from(StopCause), st.none() | words, usag
 failures: st.SearchStrategy[KirotrioError] = st.sampled_from(
     [UpstreamFailed("cut"), RateLimited("slow down", retry_after=1.2), ContextOverflow(5, 4), KirotrioError("secret")]
 )
-any_text = st.text(st.characters(exclude_categories=()), max_size=8)  # halves of surrogate pairs included
-texts = st.builds(TextDelta, any_text)
-thoughts = st.builds(ThinkingDelta, any_text)
-call_ids = st.sampled_from(["t1", "t2", "call_x|fc_y", ""])
 calls = st.builds(ToolCall, call_ids, st.sampled_from(["Bash", "Read"]), json_objects.map(json.dumps))
 odd_calls = st.builds(ToolCall, call_ids, st.sampled_from(["Bash", ""]), call_arguments)
 citations = st.builds(Citation, words, any_text, words, st.integers(0, 50), st.integers(0, 50))
@@ -183,27 +160,9 @@ hidden = st.sampled_from(
 measurements = st.sampled_from([ContextMeasured(9), TokensMeasured(1, 2), CreditsMetered(0.5)])
 
 
-def weighted(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
-    """One of these as often as it is named: `one_of` would flatten them, and most runs would end at once."""
-    return st.sampled_from(strategies).flatmap(lambda chosen: chosen)
-
-
 content_events = weighted(texts, texts, thoughts, hidden, calls, odd_calls, citations, server_events)
 endings = finishes | st.builds(Failed, failures)
 events = weighted(*[content_events] * 12, measurements, endings)
-
-
-def long_lists(of: st.SearchStrategy[Event], most: int) -> st.SearchStrategy[list[Event]]:
-    """Of every length alike: lists alone are mostly short, too short for a run to get anywhere."""
-    return st.integers(0, most).flatmap(lambda size: st.lists(of, min_size=size, max_size=size))
-
-
-@st.composite
-def cut(draw: st.DrawFn, of: st.SearchStrategy[list[Event]]) -> list[list[Event]]:
-    """A list of events in batches, some of them empty."""
-    drawn = draw(of)
-    bounds = sorted(draw(st.lists(st.integers(0, len(drawn)), max_size=6)))
-    return [drawn[begin:end] for begin, end in pairwise([0, *bounds, len(drawn)])]
 
 
 batches = cut(long_lists(events, 24))

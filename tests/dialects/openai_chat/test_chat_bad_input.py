@@ -10,7 +10,8 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies_chat import broken_bodies, json_values
+from strategies_chat import broken_bodies
+from support.arbitrary import json_values
 
 from kirotrio.conversation.request import Conversation
 from kirotrio.dialects.openai_chat import decode_chat
@@ -214,7 +215,7 @@ def test_any_json_value_is_decoded_or_refused(value: Any) -> None:
 
 
 @settings(max_examples=200)
-@given(broken_bodies())
+@given(broken_bodies)
 def test_a_body_broken_anywhere_is_decoded_or_refused_with_its_path(sent: Any) -> None:
     decoded_or_refused(sent)
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
-from strategies_chat import batches, content_events, cut, finishes, long_lists
+from strategies_chat import batches, content_events, finishes
+from support.arbitrary import cut, long_lists
 
 from kirotrio.conversation.events import (
     Accepted,

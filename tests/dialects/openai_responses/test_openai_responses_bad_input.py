@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies_responses import broken_bodies, json_objects, json_values
+from strategies_responses import broken_bodies
+from support.arbitrary import json_objects, json_values
 
 from kirotrio.dialects.openai_responses import decode_responses, read_request, references
 from kirotrio.dialects.openai_responses.items import _ITEMS as ITEMS
@@ -155,7 +156,7 @@ def decoded_or_refused(sent: Any) -> None:
 
 
 @settings(max_examples=300)
-@given(broken_bodies())
+@given(broken_bodies)
 def test_any_body_is_decoded_or_refused(sent: Any) -> None:
     decoded_or_refused(sent)
 

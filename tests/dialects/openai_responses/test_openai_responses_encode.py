@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai._types import omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
-from strategies_responses import TOOLS, batches, content_events, cut, finishes, long_lists, texts
+from strategies_responses import TOOLS, batches, content_events, finishes
+from support.arbitrary import cut, long_lists, texts
 
 from kirotrio.conversation.events import (
     Citation,
