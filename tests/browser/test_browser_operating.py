@@ -126,6 +126,8 @@ async def test_maintenance_is_told_to_whoever_asks_and_seen_by_people(stack):
             page.get_by_label("Message").fill("Back at ten.")
             page.get_by_role("button", name="Save").click()
             page.get_by_text("The mode was changed.").wait_for()
+            expect(page.get_by_label("Maintenance"), "the page tells another mode").to_be_checked()
+            expect(page.get_by_label("Message")).to_have_value("Back at ten.")
             check_all_ways(page, "mode-maintenance", known=(*NAMES, "Back at ten."))
             ask()
             with somebody_else(page) as mara:

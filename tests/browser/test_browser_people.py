@@ -12,6 +12,8 @@ from support.looks import check_all_ways, check_chinese, check_focus_is_seen, ch
 from support.stack import KEY
 
 NAMES = ("anna", "bob", "bob@example.com", "carol", "dora")
+NOT_RIGHT = "The name or the password is not right"
+"""Whoever waits for approval or is disabled reads the same as any stranger."""
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
@@ -92,7 +94,7 @@ async def test_an_operator_makes_changes_and_removes_a_user(stack):
                 carol.get_by_label("Name", exact=True).fill("carol")
                 carol.get_by_label("Password", exact=True).fill(PASSWORD)
                 carol.get_by_role("button", name="Sign in").click()
-                carol.get_by_role("alert").wait_for()
+                expect(carol.get_by_role("alert")).to_have_text(NOT_RIGHT)
             page.goto(f"{s.url}/console/users")
             check_all_ways(page, "users", known=NAMES)
             page.get_by_role("link", name="carol").click()
@@ -125,7 +127,7 @@ async def test_whoever_asks_is_let_in_once_an_operator_approves(stack):
                 dora.get_by_label("Name", exact=True).fill("dora")
                 dora.get_by_label("Password", exact=True).fill(PASSWORD)
                 dora.get_by_role("button", name="Sign in").click()
-                dora.get_by_role("alert").wait_for()  # the same words as for any other wrong sign-in
+                expect(dora.get_by_role("alert")).to_have_text(NOT_RIGHT)
                 page.goto(f"{s.url}/console/users?state=waiting")
                 page.get_by_role("link", name="dora").click()
                 check_accessible(page)

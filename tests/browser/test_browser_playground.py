@@ -92,9 +92,9 @@ async def test_stop_leaves_at_once_and_the_upstream_is_left_with_it(stack):
             assert said, "what had come stays"
             assert page.locator("#problem").is_hidden(), "to stop is no failure"
             assert page.get_by_role("button", name="Send").is_enabled()
+            trio.from_thread.run(s.wait_for_closed_stream)  # while the page is there: a browser that ends leaves, too
 
         await browse(work)
-        await s.wait_for_closed_stream()
 
 
 async def test_whoever_leaves_the_page_leaves_the_upstream(stack):
@@ -105,9 +105,9 @@ async def test_whoever_leaves_the_page_leaves_the_upstream(stack):
             ask(page, ENDLESS, way="responses", most=10_000_000)
             page.wait_for_function("() => document.getElementById('text').textContent.length > 5")
             page.goto(f"{s.url}/console/me")
+            trio.from_thread.run(s.wait_for_closed_stream)
 
         await browse(work)
-        await s.wait_for_closed_stream()
 
 
 @pytest.mark.parametrize("way", WAYS)
