@@ -143,7 +143,8 @@ def _record(sheet: Sheet, cover: Cover) -> Mapping[str, Any] | None:
     if sheet.record is None:
         return None
     record = attrs.asdict(sheet.record)
-    keep: Sequence[str] = ("error", "client", "address", "tries")
-    record |= {"error": cover.sentence(sheet.record.error), "address": "", "tries": cover.sentence(sheet.record.tries)}
+    keep: Sequence[str] = ("error", "client", "address")
+    record |= {"error": cover.sentence(sheet.record.error), "address": ""}
+    record["tries"] = orjson.loads(sheet.record.tries or "[]")  # accounts, outcomes and times: nothing that was said
     record["client"] = cover.redactor.text(sheet.record.client)
     return {name: value if name in keep else cover.redactor.value(value) for name, value in record.items()}

@@ -24,7 +24,9 @@ from kirotrio.web.passage import Passage
 _SHOWN: Final = 200
 """Characters of what a stranger sent that a line shows."""
 _ANSWERING: Final = ("messages", "chat", "responses")
-_APART: Final = {"console": "console", "metrics": "metrics"}
+_APART: Final = {"console": "console", "metrics": "metrics"} | dict.fromkeys(
+    ("", "api", "health", "live", "ready"), "operations"
+)
 _SAYS_WHAT_WAS_SENT: Final = ("body_invalid", "threads_unsupported")
 """Causes whose sentences may quote the body."""
 
@@ -78,7 +80,7 @@ def surface_named(path: str) -> str:
     """What logs and metrics call the surface of this path: one of a few names, whatever the path is."""
     if path.endswith("/messages/count_tokens"):
         return "count_tokens"
-    named = surface_of(path) or _APART.get(path[1:].partition("/")[0], "operations")
+    named = surface_of(path) or _APART.get(path[1:].partition("/")[0], "other")
     return surface_label(named)
 
 

@@ -30,15 +30,16 @@ _ALIASES = 5
 _SESSION = ("session-id", "session_id", "x-session-id")
 
 
-async def admit(gateway: Gateway, incoming: Incoming, *, counted: bool = True) -> Grant:
+async def admit(gateway: Gateway, incoming: Incoming, *, asks: bool = False, counted: bool = True) -> Grant:
     """The caller's grant. Raises AuthenticationFailed, PermissionDenied, RateLimited, StoreUnavailable.
 
-    One that is not `counted` is none of the requests that a key may make, and is let in when those are used up.
+    One that `asks` for an answer is refused where a limit of its key is known to be used up; all others are free. One
+    that is not `counted` is none of the requests a minute that any key may make (`server.rate_per_minute`) either.
     """
     grant = await gateway.keyring.admit(incoming.headers)
     incoming.passage.key_id, incoming.passage.key_name = grant.key_id, grant.key_name
     if grant.key is not None:
-        _check(gateway, incoming, grant.key, counted=counted)
+        _check(gateway, incoming, grant.key, asks=asks)
     if not counted:
         return grant
     others = gateway.several or gateway.seat
@@ -49,14 +50,14 @@ async def admit(gateway: Gateway, incoming: Incoming, *, counted: bool = True) -
     return grant
 
 
-def _check(gateway: Gateway, incoming: Incoming, key: Key, *, counted: bool) -> None:
+def _check(gateway: Gateway, incoming: Incoming, key: Key, *, asks: bool) -> None:
     """What is known of a key that was given out, as far as it takes no wait. Raises PermissionDenied, RateLimited."""
     gateway.modes.now.check_owner(key.owner)
     address = gateway.client_address(incoming)
     key.check_place(surface_of(incoming.path), read_address(address))
     if gateway.counting is not None:
         gateway.counting.used(key.id, address)
-        if counted:
+        if asks:
             gateway.counting.check(key)
 
 
@@ -82,9 +83,9 @@ class Asked:
         return await trio.to_thread.run_sync(decode, abandon_on_cancel=True)
 
 
-async def take(gateway: Gateway, incoming: Incoming) -> Asked:
-    """Who asks, and what. Raises what `admit` does, TooLarge, Overloaded, DeadlineExceeded."""
-    grant = await admit(gateway, incoming)
+async def take(gateway: Gateway, incoming: Incoming, *, asks: bool = True) -> Asked:
+    """Who asks, and what. `asks`: for an answer. Raises what `admit` does, TooLarge, Overloaded, DeadlineExceeded."""
+    grant = await admit(gateway, incoming, asks=asks)
     encoding = incoming.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("", "identity"):
         raise BodyInvalid("content-encoding", f"{encoding[:40]!r} is not read here; send the body uncompressed")

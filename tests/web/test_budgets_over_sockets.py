@@ -168,6 +168,21 @@ async def test_a_stream_over_its_budget_is_refused_before_it_begins(tmp_path, pa
         assert stack.asked() == []
 
 
+async def test_what_asks_for_no_answer_is_free_where_a_limit_is_used_up(tmp_path) -> None:
+    async with running(tmp_path, accounts=UNLIMITED) as stack:
+        made = await give_out(stack, "ci", "month:requests=1")
+        async with client_of(stack, made) as client:
+            answered = await client.post("/v1/responses", json=ASKED["/v1/responses"])
+            stored = f"/v1/responses/{answered.json()['id']}"
+            refused = [(await client.post(path, json=body)).status_code for path, body in ASKED.items()]
+            assert refused == [429, 429, 429], "from here on it is remembered that nothing is left"
+            counted = await client.post("/v1/messages/count_tokens", json=ASKED["/v1/messages"])
+            free = [await client.get(path) for path in ("/v1/models", stored, f"{stored}/input_items")]
+            free += [counted, await client.delete(stored)]
+            assert [(str(one.url), one.status_code) for one in free if one.status_code != 200] == []
+        assert (await used(stack, made))["month"][0] == 1
+
+
 async def test_a_client_that_leaves_pays_for_what_it_was_given_once(tmp_path) -> None:
     async with running(tmp_path, accounts=UNLIMITED) as stack:
         made = await give_out(stack, "ci", "month:tokens=1000000", max_concurrent=1)

@@ -9,14 +9,12 @@ import pytest
 import trio
 from support.engines import Place
 from support.gateways import until
-from support.keys import ACTOR, client_of, give_out
+from support.keys import ACTOR, OWNER, add_owner, client_of, give_out
 from support.several import kept
 from support.stack import Stack, question, running
 from web.test_budgets_over_sockets import ASKED
 
 from kirotrio.simulator import DEMO_REFRESH_TOKEN
-
-OWNER = "11111111-2222-3333-4444-555555555555"
 
 
 async def becomes(client: httpx.AsyncClient, status: int) -> None:
@@ -182,7 +180,7 @@ async def test_whose_accounts_answer_whose_keys(tmp_path) -> None:
         kept("private", row={"owner_id": "somebody", "lent": False}),
     ]
     async with running(tmp_path, kept=theirs) as stack:
-        await stack.gateway.accounts.shared.database.write(_add_owner)
+        await stack.gateway.accounts.shared.database.write(add_owner)
         of_user = await give_out(stack, "user's", owner_id=OWNER)
         of_gateway = await give_out(stack, "gateway's")
         for made, open_to in ((of_user, {"gateways", "mine", "lent"}), (of_gateway, {"gateways", "lent"})):
@@ -202,7 +200,7 @@ async def test_the_keys_of_a_user_who_is_disabled_let_nobody_in(tmp_path) -> Non
 
     async with running(tmp_path, store={"look_every": 0.05}) as stack:
         database = stack.gateway.accounts.shared.database
-        await database.write(_add_owner)
+        await database.write(add_owner)
         made = await give_out(stack, owner_id=OWNER)
         async with client_of(stack, made) as client:
             assert (await client.get("/v1/models")).status_code == 200
@@ -229,12 +227,3 @@ async def test_the_list_says_when_a_key_was_used_last_and_from_where(tmp_path) -
         record = await stack.gateway.keys.find(made.record.id)
         assert record.last_used_at == pytest.approx(time.time(), abs=60)
         assert record.last_address == "127.0.0.1"
-
-
-def _add_owner(connection) -> None:
-    from sqlalchemy import insert
-
-    from kirotrio.store.schema import users
-
-    row = {"id": OWNER, "name": "ann", "role": "member", "state": "active", "created_at": 0.0, "updated_at": 0.0}
-    connection.execute(insert(users).values(**row))

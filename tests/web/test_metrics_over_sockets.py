@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
-from support.keys import give_out
+from support.keys import OWNER, add_owner, give_out
 from support.stack import KEY, Stack, question, running
 
 from kirotrio.access.audit import COMMAND_LINE
@@ -86,6 +86,16 @@ async def test_a_key_for_certain_apis_does_not_open_it(tmp_path: Path) -> None:
         for made, status in ((bound, 403), (whole, 200)):
             key = {"x-api-key": made.secret, "host": "gateway.example"}
             assert (await scrape(stack, **key)).status_code == status, made.record.name
+
+
+async def test_a_users_key_does_not_open_it_since_it_tells_of_everybody(tmp_path: Path) -> None:
+    async with running(tmp_path) as stack:
+        await stack.gateway.accounts.shared.database.write(add_owner)
+        made = await give_out(stack, "anna's", owner_id=OWNER)
+        answer = await scrape(stack, **{"x-api-key": made.secret, "host": "gateway.example"})
+        assert answer.status_code == 403
+        assert "kirotrio_" not in answer.text
+        assert "belongs to no user" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(("client", "status"), [("192.0.2.7", 401), ("127.0.0.1", 200)])

@@ -50,7 +50,7 @@ REFUSED = [
     ("GET", "/v1/models/none", {}, None, 404, "not_found", "models"),
     ("GET", "/v1/messages", {}, None, 405, "method_not_allowed", "messages"),
     ("POST", "/v1/messages", {"content-encoding": "br"}, question(), 400, "body_invalid", "messages"),
-    ("GET", "/nowhere", {}, None, 404, "not_found", "operations"),
+    ("GET", "/nowhere", {}, None, 404, "not_found", "other"),
     ("GET", "/v1/anything", {}, None, 404, "not_found", "other"),
 ]
 

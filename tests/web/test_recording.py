@@ -191,6 +191,16 @@ async def test_what_waits_is_written_when_the_gateway_stops(tmp_path: Path) -> N
         await recordings(stack, 1)
 
 
+async def test_of_a_masked_recording_the_attempts_can_be_read(tmp_path: Path) -> None:
+    async with running(tmp_path, recorder={"requests": 5}) as stack, stack.client() as http:
+        await http.post("/v1/messages", json=question("[[status=500 fail_first=1]] once more"))
+        (recording,) = await recordings(stack, 1)
+    assert recording["texts"] == "mask"
+    tries = recording["record"]["tries"]
+    assert [(one["outcome"], one["status"]) for one in tries] == [("upstream_overloaded", 500), ("ok", 200)]
+    assert {one["account"] for one in tries} == {recording["record"]["account"]}
+
+
 async def test_a_web_search_plays_again_without_searching(tmp_path: Path) -> None:
     async with running(tmp_path, recorder={"requests": 9, "texts": "keep"}) as stack, stack.client() as http:
         tools = [{"type": "web_search_20250305", "name": "web_search"}]

@@ -75,7 +75,7 @@ async def _answer(gateway: Gateway, incoming: Incoming, *, buffered: bool) -> An
 
 
 async def count_tokens(gateway: Gateway, incoming: Incoming) -> Reply:
-    asked = await take(gateway, incoming)
+    asked = await take(gateway, incoming, asks=False)
     betas, _ = _headers(incoming)
 
     # Counting needs nobody's subscription: what is known without asking is enough.

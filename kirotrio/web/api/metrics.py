@@ -1,7 +1,7 @@
 """What Prometheus scrapes: the counts of this gateway, of all its processes together.
 
-For whoever is on this machine, or has a key. A proxy on this machine calls from here for anybody, and a page in a
-browser may have a name of its own lead here: neither is let in without a key.
+For whoever is on this machine, or has a key of the gateway's, no user's. A proxy on this machine calls from here for
+anybody, and a page in a browser may have a name of its own lead here: neither is let in without a key.
 """
 
 from __future__ import annotations
@@ -31,6 +31,12 @@ async def metrics(gateway: Gateway, incoming: Incoming) -> Reply:
         grant = await admit(gateway, incoming, counted=False)
         if grant.key is not None and grant.key.surfaces:
             raise PermissionDenied(f"this key may use {', '.join(grant.key.surfaces)} alone")
+        if grant.owner:
+            # It tells of everybody's accounts and use, which a member's key does not open anywhere else.
+            raise PermissionDenied(
+                "the metrics are of the whole team: ask with a key that belongs to no user, as `kirotrio keys create` "
+                "makes one"
+            )
     told = partial(
         exposed, await _counted(gateway), _worth(gateway), __version__, incoming.headers.get("accept", "")[:1000]
     )

@@ -20,7 +20,7 @@ from kirotrio.web.console.headers import PAGE_HEADERS, SECURE_ONLY
 from kirotrio.web.console.languages import CHINESE, ENGLISH, LANGUAGES, Speech
 from kirotrio.web.console.navigation import places
 from kirotrio.web.console.quoting import pieces
-from kirotrio.web.console.refusals import in_language, in_marked_language
+from kirotrio.web.console.refusals import in_language, in_marked_language, label, of_field
 from kirotrio.web.console.results import RESULTS, USAGE
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.console.words import ENDINGS, ROLES, THEME_NAMES, account_kind
@@ -166,7 +166,12 @@ def with_csrf(visit: Visit) -> Callable[[], Markup]:
 def said(speech: Speech, message: str) -> str:
     """An error's own sentence, in the reader's language where the catalogue has it."""
     sentence = in_language(speech, message)
-    return sentence if sentence != message else sentence[:1].upper() + sentence[1:]
+    if sentence != message:
+        return sentence
+    name, _, problem = message.partition(": ")
+    if "_" in name and (shown := label(speech, name)):  # no word: the page has a name of its own for the field
+        return of_field(speech, shown, problem)
+    return sentence[:1].upper() + sentence[1:]
 
 
 def words(speech: Speech, message: str) -> Markup:

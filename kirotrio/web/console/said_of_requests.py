@@ -57,6 +57,9 @@ AS_THEY_STAND: Final = (
     N_("the gateway's processes cannot reach each other for a moment; ask again"),
     N_("image"),
     N_("document"),
+    N_(
+        "the metrics are of the whole team: ask with a key that belongs to no user, as `kirotrio keys create` makes one"
+    ),
 )
 """Sentences and clauses without a value."""
 
@@ -72,6 +75,7 @@ WITH_VALUES: Final = (
     N_("this key may not be used from {address}"),
     N_("this key may not use {surface}; it may use {those}"),
     N_("this key may not use the model {value}; it may use {those}"),
+    N_("this key may use {those} alone"),
     N_("the gateway is in self-use: at present members' keys are not let in ({message})"),
     N_("{count} requests wait for {who} already (accounts.max_queue). Ask again in {seconds} s."),
     N_("{who} begins {count} answers a minute at most (accounts.per_minute). Ask again in {seconds} s."),

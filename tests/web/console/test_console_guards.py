@@ -73,8 +73,8 @@ async def test_a_preview_shows_what_it_will_look_like_and_keeps_nothing(stack):
     ("changes", "problem"),
     [
         ({"title": ""}, "Title: an announcement needs a title"),
-        ({"until_at": "2001-01-01T00:00"}, "Until_at: it must be later than the beginning"),
-        ({"from_at": "tomorrow"}, "From_at: must be a moment like 2026-01-31T18:00"),
+        ({"until_at": "2001-01-01T00:00"}, "Until: it must be later than the beginning"),
+        ({"from_at": "tomorrow"}, "From: must be a moment like 2026-01-31T18:00"),
         ({"severity": "loud"}, "Severity: it must be one of info, warning, critical"),
     ],
 )
