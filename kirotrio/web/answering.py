@@ -17,6 +17,7 @@ from kirotrio.web.passage import Passage
 _APIS = ("/v1/", "/cc/")
 _SHOWN = 200
 """Characters of what a stranger sent that a log line shows."""
+_INSIDE = "an error inside the gateway; its log has the details"
 _AIMLESS = "the target of the request is neither a path that begins with / nor a whole http:// address"
 
 
@@ -97,18 +98,24 @@ def fault(gateway: Gateway, error: Exception, incoming: Incoming) -> Reply:
     """The answer to a request that met an error of ours, which is logged."""
     request_id = incoming.passage.request_id
     gateway.log.error("request failed", exc_info=error, path=incoming.path, request_id=request_id)
-    return refuse(incoming, KirotrioError("an error inside the gateway; its log has the details"))
+    return refuse(incoming, KirotrioError(_INSIDE))
 
 
 async def deliver(gateway: Gateway, answer: Runs, intake: BodyIntake, sink: Sink, passage: Passage) -> None:
-    """Send it. Ahead of an answer that needed no body, what there is of one has a moment to arrive."""
-    if isinstance(answer, Reply):
-        if answer.hears_out:
-            await intake.run_out(gateway.settings.deadlines.unwanted_body)
-        await answer.named(passage.request_id).run(sink)
-        passage.status = answer.status
-        return
-    passage.is_delivered = True
-    await answer.run(sink)
-    if not passage.is_relayed:
-        passage.status = 200
+    """Send it. Ahead of an answer that needed no body, what there is of one has a moment to arrive.
+
+    Raises what the answer meets on its way: then it has failed, whatever its head has told."""
+    try:
+        if isinstance(answer, Reply):
+            if answer.hears_out:
+                await intake.run_out(gateway.settings.deadlines.unwanted_body)
+            await answer.named(passage.request_id).run(sink)
+            passage.status = answer.status
+            return
+        passage.is_delivered = True
+        await answer.run(sink)
+        if not passage.is_relayed:
+            passage.status = 200
+    except Exception:  # a client that leaves is a cancellation
+        passage.refuse(KirotrioError(_INSIDE))
+        raise

@@ -9,10 +9,10 @@ from kirotrio.web.console import cookies
 from kirotrio.web.console.languages import N_, Speech, choose
 from kirotrio.web.console.origin import FormOutdated
 from kirotrio.web.console.pages import page, words
-from kirotrio.web.console.status import status_of
+from kirotrio.web.console.status import came_to, status_of
 from kirotrio.web.console.visit import Visit
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.incoming import Incoming, Reply, new_request_id
+from kirotrio.web.incoming import Incoming, Reply
 
 _TITLES: Final = {
     400: N_("This cannot be done as it is written"),
@@ -34,6 +34,7 @@ _OUTDATED: Final = N_("This page is out of date")
 def failure(gateway: Gateway, visit: Visit | None, incoming: Incoming, error: KirotrioError) -> Reply:
     """The page of an error. `visit` is None where it was met ahead of knowing whose it is."""
     status = status_of(error)
+    incoming.passage.refuse(came_to(status, error))
     headers = {} if error.retry_after is None else {"retry-after": str(max(1, round(error.retry_after)))}
     shown = visit or _stranger(gateway, incoming)
     return page(
@@ -50,14 +51,12 @@ def failure(gateway: Gateway, visit: Visit | None, incoming: Incoming, error: Ki
 
 def fault(gateway: Gateway, visit: Visit | None, incoming: Incoming, error: Exception) -> Reply:
     """The page of an error of ours, which is logged under the id that the page names."""
-    request_id = new_request_id()
+    request_id = incoming.passage.request_id
     gateway.log.error("page failed", exc_info=error, path=incoming.path, request_id=request_id)
     shown = visit or _stranger(gateway, incoming)
     message = shown.speech("The gateway's log has the details under this number:")
-    ids = {"request-id": request_id, "x-request-id": request_id}
     return page(
-        gateway, shown, "failure.html", status=500, headers=ids, title=_TITLES[500], message=message,
-        request_id=request_id,
+        gateway, shown, "failure.html", status=500, title=_TITLES[500], message=message, request_id=request_id
     )  # fmt: skip
 
 

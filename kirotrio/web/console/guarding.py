@@ -19,10 +19,10 @@ from kirotrio.web.console.forms import TOKEN, Form, read_form
 from kirotrio.web.console.live import gone, listens
 from kirotrio.web.console.origin import FormOutdated, check_origin, check_token
 from kirotrio.web.console.pages import redirect, said, with_next
-from kirotrio.web.console.status import status_of
+from kirotrio.web.console.status import came_to, status_of
 from kirotrio.web.console.visit import EVERYONE, Visit, open_visit, people_of
 from kirotrio.web.gateway import Gateway
-from kirotrio.web.incoming import Incoming, Route, Runs
+from kirotrio.web.incoming import Incoming, Reply, Route, Runs
 
 Shows: TypeAlias = Callable[..., Awaitable[Runs]]
 
@@ -81,6 +81,12 @@ async def _asking(gateway: Gateway, visit: Visit, form: Form, error: KirotrioErr
 
 def _guarded(answer: Shows, roles: frozenset[str] | None, *, form: bool = False) -> Callable[..., Awaitable[Runs]]:
     async def endpoint(gateway: Gateway, incoming: Incoming, **parts: str) -> Runs:
+        got = await shown(gateway, incoming, **parts)
+        if isinstance(got, Reply) and got.status >= 400 and not incoming.passage.outcome:
+            incoming.passage.refuse(came_to(got.status))  # as for a form's page that says what is wrong with it
+        return got
+
+    async def shown(gateway: Gateway, incoming: Incoming, **parts: str) -> Runs:
         visit: Visit | None = None
         try:
             if form:

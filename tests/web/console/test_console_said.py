@@ -86,6 +86,7 @@ BENEATH = {
     "web/console/account_changes.py": "a constant of a neighbour",
     "web/console/joining.py": "another error's",
     "web/console/keys.py": "another error's",
+    "web/console/status.py": "another error's, which is noted and not shown",
     "web/workers/seat.py": "what the process at the desk has said",
 }
 """Rooms with errors whose sentences are not where the error is made, and where those are."""
