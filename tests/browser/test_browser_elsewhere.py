@@ -59,6 +59,7 @@ async def test_a_sign_in_elsewhere_is_attached_used_and_detached(stack, provider
                 again.get_by_role("link", name="anna").wait_for()
             page.get_by_role("button", name="Detach").click()
             page.get_by_text("You are no longer known by that sign-in.").wait_for()
+            page.get_by_text("You are known by no sign-in elsewhere.").wait_for()
 
         await browse(work)
 
@@ -112,6 +113,7 @@ async def test_whoever_does_not_agree_or_is_not_let_in_is_told_so(stack, provide
                 stranger.get_by_role("link", name="Sign in with Example").click()
                 agree(stranger, "nobody-1")
                 stranger.wait_for_url(f"**{CALLBACK}**")
+                stranger.get_by_text("Nobody here is known by that sign-in").wait_for()
                 check_accessible(stranger)
                 picture(stranger, "not-admitted")
                 stranger.goto(f"{s.url}/console/keys")
