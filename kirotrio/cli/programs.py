@@ -52,7 +52,7 @@ def child_environment(environment: Mapping[str, str], *, frozen: bool | None = N
     return kept
 
 
-def run_in_place(program: Path, words: Sequence[str], environment: Mapping[str, str]) -> int:  # noqa: RET503
+def run_in_place(program: Path, words: Sequence[str], environment: Mapping[str, str]) -> int:  # noqa: RET503 - POSIX never returns
     """Become the program (POSIX), so that signals, terminal and exit code are its own; or run it and wait (Windows),
     and return its exit code. `words[0]` is the name that it is called by. Raises OSError where it cannot be run.
     """
@@ -60,7 +60,8 @@ def run_in_place(program: Path, words: Sequence[str], environment: Mapping[str, 
     sys.stderr.flush()
     if sys.platform == "win32":
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; it is the program's to answer
-        return subprocess.run([str(program), *words[1:]], env=dict(environment), check=False).returncode  # noqa: S603
+        called = [str(program), *words[1:]]
+        return subprocess.run(called, env=dict(environment), check=False).returncode  # noqa: S603 - what a person asked for
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)  # the interpreter ignores them, and what is ignored stays so
     os.execve(program, list(words), dict(environment))  # noqa: S606 - the person asked for this program

@@ -335,7 +335,7 @@ class _Parent:
 
 def _import_all() -> Callable[..., object]:
     """What every worker needs, so that it is in memory once."""
-    import sqlalchemy.dialects.sqlite  # noqa: F401
+    import sqlalchemy.dialects.sqlite  # noqa: F401 - only to have it in memory
 
     from kirotrio.web.serving import serve_gateway
 

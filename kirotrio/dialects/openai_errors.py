@@ -37,7 +37,10 @@ RETRY_AFTER = 5
 _NEUTRAL = "An internal error occurred in the gateway; its log tells more under this request's id."
 
 
-def error_body(error: KirotrioError, request_id: str | None = None) -> tuple[int, dict[str, str], bytes]:  # noqa: ARG001
+def error_body(
+    error: KirotrioError,
+    request_id: str | None = None,  # noqa: ARG001 - every dialect is asked alike
+) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and JSON body of an error that is known before the head is sent.
 
     OpenAI's envelope has no place for `request_id`, which Anthropic's has: clients read it from the answer's headers.

@@ -294,7 +294,8 @@ class Attempts:
                 case Recovery.RETRY:
                     pause = error.retry_after
                     if pause is None:
-                        pause = min(0.3 * 2 ** (number - 1), _LONGEST_BACK_OFF) * random.uniform(0.5, 1.5)  # noqa: S311
+                        spread = random.uniform(0.5, 1.5)  # noqa: S311 - only moves calls apart
+                        pause = min(0.3 * 2 ** (number - 1), _LONGEST_BACK_OFF) * spread
                     await trio.sleep(pause)
                 case _:
                     pass

@@ -129,7 +129,7 @@ async def test_an_invitation_ends(database: Database) -> None:
     house.clock.at += 1
     for found in (one, two):
         assert await house.people.invitation(late)
-        if found.id != (await house.people.invitation(late)).id:  # type: ignore[union-attr]
+        if found.id != (await house.people.invitation(late)).id:
             assert await house.people.revoke_invitation(OPERATOR, found.id)
             assert not await house.people.revoke_invitation(OPERATOR, found.id)
     with pytest.raises(InvitationInvalid):

@@ -17,7 +17,7 @@ WINDOWS = st.sampled_from(Window)
 
 
 def seconds(*date: int) -> float:
-    return datetime(*date, tzinfo=UTC).timestamp()  # type: ignore[arg-type,misc]  # year, month, day and so on
+    return datetime(*date, tzinfo=UTC).timestamp()
 
 
 @given(WINDOWS, MOMENTS)

@@ -77,7 +77,7 @@ class Model:
         if self.max_concurrent and self.running >= self.max_concurrent:
             return False
         try:
-            self.budget.check({window: Used(*self.row(window, now)) for window in self.budget.limited}, now)  # type: ignore[arg-type] # whole numbers as floats
+            self.budget.check({window: Used(*self.row(window, now)) for window in self.budget.limited}, now)
         except RateLimited:
             return False
         for window in self.budget.limited:

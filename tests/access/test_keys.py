@@ -14,7 +14,7 @@ from kirotrio.errors import AuthenticationFailed, PermissionDenied
 
 
 def key(**options: object) -> Key:
-    return Key("1", "ci", "sk-kt-abcdef", "0" * 64, **options)  # type: ignore[arg-type]  # each test has its own
+    return Key("1", "ci", "sk-kt-abcdef", "0" * 64, **options)
 
 
 def test_a_new_key_is_like_no_other_and_has_the_prefix_of_the_gateways_keys() -> None:

@@ -193,7 +193,7 @@ class PeopleMachine(RuleBasedStateMachine):
         for kept in getattr(self, "sessions", []):
             expected = self.holds(kept)
             for look in (self.house.people.session, self.house.session):
-                found = self.run(lambda look=look, kept=kept: look(kept.token))  # type: ignore[misc]
+                found = self.run(lambda look=look, kept=kept: look(kept.token))
                 assert (found is not None) == expected
             if found is not None:
                 assert (found.user.id, found.user.role) == (kept.user.id, kept.user.role)

@@ -294,7 +294,7 @@ async def test_nobody_keeps_more_than_fifty_sessions(database: Database) -> None
 
 async def test_a_gateways_hash_costs_as_much_as_is_said(database: Database, usual_cost: Cost) -> None:
     house = House.on(database)
-    house.people.passwords = Passwords(usual_cost)  # type: ignore[misc]  # the test's own is cheap
+    house.people.passwords = Passwords(usual_cost)
     user = await house.add()
     made = database.reading(lambda link: password_of(link, user.id))
     assert made.startswith("$argon2id$v=19$m=47104,t=2,p=1$"), "weaker than documented, or a change to be told"
@@ -306,7 +306,7 @@ async def test_a_hash_of_another_cost_is_made_anew(database: Database) -> None:
     house = House.on(database)
     user = await house.add()
     dearer = House.on(database)
-    dearer.people.passwords = Passwords(Cost(memory=16, time=1))  # type: ignore[misc]  # a gateway of later
+    dearer.people.passwords = Passwords(Cost(memory=16, time=1))
     await dearer.enter()
     assert "m=16," in database.reading(lambda link: password_of(link, user.id))
     await dearer.enter()
@@ -346,7 +346,7 @@ async def test_a_code_is_taken_once_whoever_brings_it(database: Database) -> Non
     totp, _ = await house.with_second_factor()
     house.clock.at += 60
     code = totp.at(int(house.clock.at))
-    tokens = [(await house.people.sign_in("anna", PASSWORD, HERE)).token for _ in range(4)]  # type: ignore[union-attr]
+    tokens = [(await house.people.sign_in("anna", PASSWORD, HERE)).token for _ in range(4)]
     outcomes: list[bool] = []
 
     async def bring(token: str) -> None:
@@ -371,7 +371,7 @@ async def test_codes_cannot_be_tried_out(database: Database) -> None:
     for _ in range(10):
         waiting = await house.people.sign_in("anna", PASSWORD, HERE)
         with pytest.raises(SignInRefused) as caught:
-            await house.people.second_factor(waiting.token, "000000", HERE)  # type: ignore[union-attr]
+            await house.people.second_factor(waiting.token, "000000", HERE)
         told.append(caught.value.retry_after)
     assert told[:5] == [None] * 5
     assert all(told[5:]), "a right password in between does not help"

@@ -202,11 +202,11 @@ async def test_a_refused_refresh_token_that_somebody_else_has_rotated_is_no_end(
         real = s.service.call
 
         async def call(*arguments: object, **named: object) -> HttpAnswer:
-            reply = await real(*arguments, **named)  # type: ignore[arg-type]  # passed on
+            reply = await real(*arguments, **named)
             s.store.credential = theirs
             return reply
 
-        s.service.call = call  # type: ignore[method-assign]  # watched
+        s.service.call = call
         assert await s.token() == "access of ide"
 
 

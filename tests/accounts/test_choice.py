@@ -41,7 +41,7 @@ def test_every_candidate_is_in_the_order_once_and_their_own_order_is_of_no_matte
     strategy: str, among: list[Candidate], session: str, random: object
 ) -> None:
     shuffled = list(among)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # random.Random
+    random.shuffle(shuffled)
     order = [one.name for one in Choice(strategy).pick(among, session)]
     assert sorted(order) == sorted(one.name for one in among)
     assert [one.name for one in Choice(strategy).pick(shuffled, session)] == order

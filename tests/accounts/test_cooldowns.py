@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 18, 10, 20, 30, tzinfo=UTC).timestamp()
 
 
 def at(*moment: int) -> float:
-    return datetime(*moment, tzinfo=UTC).timestamp()  # type: ignore[misc, arg-type]  # year, month, day, …
+    return datetime(*moment, tzinfo=UTC).timestamp()
 
 
 def refusal(status: int, reason: str = "", message: str = "", headers: dict[str, str] | None = None) -> KirotrioError:

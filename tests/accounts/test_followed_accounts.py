@@ -181,7 +181,7 @@ async def test_the_other_program_rotates_at_the_same_time(theirs: Theirs, whose_
         theirs.sign_in("theirs", expires_at=NOW + 3600)
         return await call(*given, **named)
 
-    service.call = meanwhile  # type: ignore[method-assign] - of this one service alone
+    service.call = meanwhile
     async with followed(theirs, service) as s:
         assert await s.token() == "access of theirs"
         assert s.pauses() == []

@@ -326,7 +326,7 @@ def test_the_regions_are_told_apart() -> None:
     found = [item for item in entries_of(compact([social, oidc, named, both, odd]), "x") if isinstance(item, Entry)]
     regions = [
         (item.credential.sign_in_region, item.region) for item in found if not isinstance(item.credential, ApiKey)
-    ]  # type: ignore[union-attr]
+    ]
     assert regions == [
         ("us-east-1", "eu-central-1"),
         ("eu-west-1", ""),

@@ -49,11 +49,11 @@ async def http(simulator: Simulator) -> DirectHttp:
 async def signed_in(plan: SignInPlan, http: DirectHttp, person: Person | None = None, **options: object) -> SignedIn:
     chosen = options.pop("settings", Settings())
     assert isinstance(chosen, Settings)
-    return await sign_in(plan, person or Person(), http, chosen, now=lambda: NOW, **options)  # type: ignore[arg-type]
+    return await sign_in(plan, person or Person(), http, chosen, now=lambda: NOW, **options)
 
 
-def renewal(http: DirectHttp, signed: SignedIn):  # type: ignore[no-untyped-def]
-    return refresh(http, signed.credential, deadline=5, now=lambda: NOW)  # type: ignore[arg-type]
+def renewal(http: DirectHttp, signed: SignedIn):
+    return refresh(http, signed.credential, deadline=5, now=lambda: NOW)
 
 
 @pytest.mark.parametrize("plan", PLANS)
@@ -242,7 +242,7 @@ async def test_a_network_that_fails_in_the_middle_is_waited_for(
     http.script[POLLS[plan.kind]] = [BROKEN, late, answer(503, b"<html>"), answer(429, {}, retry_after="20")]
     person = Person()
     signed = await signed_in(plan, http, person)
-    assert http.simulator.book.identify(signed.credential.access_token)[0] is TokenState.VALID  # type: ignore[union-attr]
+    assert http.simulator.book.identify(signed.credential.access_token)[0] is TokenState.VALID
     assert len(person.notes) == 4
     times = [sent.at for sent in http.to(POLLS[plan.kind])]
     assert times[4] - times[3] >= 20, "the service said when to come back"
@@ -402,7 +402,7 @@ async def test_what_no_terminal_may_show_is_not_shown(
 def test_without_tls_a_page_is_on_this_machine_or_where_the_settings_say(address: str) -> None:
     person = Person()
     settings = Settings(upstream=UpstreamSettings(auth_url="http://kiro.test:81"))
-    calls = Calls(None, settings, person, lambda: NOW)  # type: ignore[arg-type] - no call is made
+    calls = Calls(None, settings, person, lambda: NOW)
     calls.show_code("ABCD", address, "", 60)
     assert person.codes[0][1] == address
     with pytest.raises(SignInFailed):
@@ -444,7 +444,7 @@ def test_polls_keep_their_distance_and_only_a_person_or_the_clock_ends_them(
                 raise outcome
             return outcome
 
-        calls = Calls(None, Settings(), Person(), lambda: NOW)  # type: ignore[arg-type]
+        calls = Calls(None, Settings(), Person(), lambda: NOW)
         reason = ""
         try:
             assert await granted(calls, ask, interval=interval, seconds=seconds) is GRANTED
@@ -470,7 +470,7 @@ async def test_the_ends_in_all_their_spellings(autojump_clock: MockClock, code: 
     async def ask() -> HttpAnswer:
         return answer(400, {"error": code})
 
-    calls = Calls(None, Settings(), Person(), lambda: NOW)  # type: ignore[arg-type]
+    calls = Calls(None, Settings(), Person(), lambda: NOW)
     with pytest.raises(SignInFailed) as failed:
         await granted(calls, ask, interval=1, seconds=60)
     assert failed.value.reason == ("denied" if "ccess" in code else "expired")

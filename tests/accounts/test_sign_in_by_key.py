@@ -85,7 +85,7 @@ async def test_where_the_usage_is_not_told_the_list_of_models_decides(http: Dire
 )
 async def test_a_service_that_cannot_tell_is_no_refusal(http: DirectHttp, fault: Exception) -> None:
     for script in ({LIMITS: [fault]}, {LIMITS: [answer(403, {})], MODELS: [fault]}):
-        http.script = dict(script)  # type: ignore[arg-type]
+        http.script = dict(script)
         with pytest.raises(KirotrioError) as failed:
             await tried(http)
         assert not isinstance(failed.value, SignInFailed), "the key may be good"
@@ -94,7 +94,7 @@ async def test_a_service_that_cannot_tell_is_no_refusal(http: DirectHttp, fault:
 @pytest.mark.parametrize("flavour", ["rpc", "runtime"])
 async def test_a_key_in_the_other_protocols(flavour: str) -> None:
     class AnyHost(DirectHttp):
-        async def call(self, method, url, **options):  # type: ignore[no-untyped-def]
+        async def call(self, method, url, **options):
             url = url.replace("management.us-east-1.kiro.dev", "q.us-east-1.amazonaws.com")
             return await super().call(method, url, **options)
 

@@ -29,7 +29,7 @@ def simulated(**account: object) -> SimulatedHttp:
         "subscription": Subscription("KIRO PRO", limit=100),
         **account,
     }
-    simulator = Simulator(accounts=[Account("work", **fields)], wall=lambda: NOW)  # type: ignore[arg-type]
+    simulator = Simulator(accounts=[Account("work", **fields)], wall=lambda: NOW)
     return SimulatedHttp(simulator)
 
 

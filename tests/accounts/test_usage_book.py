@@ -49,7 +49,7 @@ def simulated(*names: str, **fields: object) -> SimulatedHttp:
         Account(
             name,
             access_token=name,
-            **{"email": "e", "subscription": Subscription(limit=100), **fields},  # type: ignore[arg-type]
+            **{"email": "e", "subscription": Subscription(limit=100), **fields},
         )
         for name in names or ("work",)
     ]
@@ -257,8 +257,8 @@ async def test_models_come_with_all_their_pages_and_as_a_snapshot(autojump_clock
     class Paged(SimulatedHttp):
         """The service gives three at a time."""
 
-        async def call(self, method: str, url: str, **members: object):  # type: ignore[no-untyped-def]
-            return await super().call(method, url.replace("maxResults=50", "maxResults=3"), **members)  # type: ignore[arg-type]
+        async def call(self, method: str, url: str, **members: object):
+            return await super().call(method, url.replace("maxResults=50", "maxResults=3"), **members)
 
     paged = Paged(http.simulator)
     lists = ModelLists(paged, SETTINGS, SilentLog(), snapshots=snapshots, now=wall_clock)

@@ -121,7 +121,7 @@ def test_info_says_where_everything_is(run: Run, data: Path) -> None:
 
 
 def test_info_shows_no_password(run: Run, home: Path, tmp_path: Path, postgresql: object) -> None:
-    url = postgresql.migrated_database()  # type: ignore[attr-defined]
+    url = postgresql.migrated_database()
     done = run("store", "info", KIROTRIO_STORE_URL=url, KIROTRIO_DATA_DIR=str(tmp_path / "data"))
     assert done.exit_code == 0
     assert "PostgreSQL" in done.stdout

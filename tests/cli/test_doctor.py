@@ -50,7 +50,7 @@ def test_room_in_the_data_folder(free: int, state: str, tmp_path: Path, monkeypa
         def __init__(self) -> None:
             self.free = free
 
-    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: Usage())  # type: ignore[attr-defined]  # a module's own
+    monkeypatch.setattr(checks.shutil, "disk_usage", lambda _: Usage())
     assert only(checks.data_folder(loaded(data__dir=tmp_path))).state == state
 
 

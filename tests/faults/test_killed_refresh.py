@@ -107,7 +107,7 @@ def _kill_from_outside(simulator: Simulator, kill: Callable[[], None], *, before
     refresh = simulator.book.refresh
 
     def killing(*given: Any, **named: Any) -> Any:
-        simulator.book.refresh = refresh  # type: ignore[method-assign] - put back
+        simulator.book.refresh = refresh
         if before:
             kill()
             raise RefreshTokenUnknown  # which nobody is there to read
@@ -115,7 +115,7 @@ def _kill_from_outside(simulator: Simulator, kill: Callable[[], None], *, before
         kill()
         return grant
 
-    simulator.book.refresh = killing  # type: ignore[method-assign] - this one book's
+    simulator.book.refresh = killing
 
 
 def turns(w: World) -> list[str]:
@@ -176,7 +176,7 @@ async def test_a_service_that_goes_on_taking_the_old_token_costs_nothing(
     """KIRO_PROTOCOL 5.2: the old refresh token "may be invalidated"."""
     account = nearly_over()
     async with world(tmp_path, account) as w:
-        w.simulator.book._bury = lambda refresh_token: None  # type: ignore[method-assign] - see above
+        w.simulator.book._bury = lambda refresh_token: None
         await w.keep(account)
         await killed_at(w, point, nest)
         gateway = await w.gateway()

@@ -286,7 +286,7 @@ def test_places_are_neither_lost_nor_given_twice(calls, most, fails):
 async def play(calls, most, fails):
     pairs = Pairs(fails)
     pool = Pool(Direct(), lambda: tls_context("bundled"), most)
-    pool.way = pairs  # type: ignore[assignment]  # it is called like one
+    pool.way = pairs
     using: set[Connection] = set()
 
     async def use(host: str, begin: float, length: float, whole: bool, cancelled: float | None) -> None:

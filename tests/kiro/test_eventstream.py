@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.eventstream import EventStreamBuffer  # type: ignore[import-untyped]  # botocore ships no types
+from botocore.eventstream import EventStreamBuffer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -316,7 +316,7 @@ class Tally:
                 return part
 
         class CountingBuffer(bytearray):
-            def __iadd__(self, more: bytes) -> CountingBuffer:  # type: ignore[override,misc]  # narrower, for the count
+            def __iadd__(self, more: bytes) -> CountingBuffer:
                 tally.bytes += len(more)
                 return super().__iadd__(more)
 

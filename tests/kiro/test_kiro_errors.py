@@ -59,7 +59,7 @@ MEANINGS: list[tuple[type[KirotrioError], Recovery, float | None, Blame]] = [
 
 
 def refusal(status: int, body: object, headers: dict[str, str] | None = None, **more: object) -> KirotrioError:
-    return from_response(status, headers or {}, orjson.dumps(body), **more)  # type: ignore[arg-type]  # keywords vary
+    return from_response(status, headers or {}, orjson.dumps(body), **more)
 
 
 def test_every_recorded_body_has_its_meaning() -> None:

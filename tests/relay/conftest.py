@@ -67,9 +67,9 @@ def stage(estimator: TokenEstimator) -> Callable[..., Stage]:
         for name, changes in sections.items():
             settings = attrs.evolve(settings, **{name: attrs.evolve(getattr(settings, name), **changes)})
         transport, account, log = ScriptedTransport(*scripts), ScriptedAccount(), RecordingLog()
-        models = ModelLists(transport, settings, log)  # type: ignore[arg-type]
+        models = ModelLists(transport, settings, log)
         account.models, account.names = models, settings.models
         account.flavour, account.url = settings.upstream.flavour, settings.upstream.url
-        return Stage(Relay(settings, transport, account, models, estimator, log), transport, account, log)  # type: ignore[arg-type]
+        return Stage(Relay(settings, transport, account, models, estimator, log), transport, account, log)
 
     return build

@@ -358,7 +358,7 @@ async def test_whatever_stands_around_a_file_stays_where_it_is(turns):
         return fetching.Fetched(url, "text/plain", "", url.encode())
 
     conversation = hello(turns=tuple(Turn("user", tuple(parts)) for parts in turns))
-    relay = Relay(Settings(), *[None] * 4, SilentLog())  # type: ignore[arg-type]
+    relay = Relay(Settings(), *[None] * 4, SilentLog())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparing, "fetch", fetched)
         after = await prepare(conversation, relay)

@@ -31,4 +31,4 @@ def test_what_came_to_no_end_of_its_own_is_told_apart() -> None:
     for ending in (Ending.FINISHED, *Ending):
         tally.put(ending, 3, 2, 0.5)
     one_of_each = {"refused": 1, "failed": 1, "input_tokens": 21, "output_tokens": 14, "credits": 3.5}
-    assert tally.lately() == Lately(answers=6, unfinished=4, **one_of_each)  # type: ignore[arg-type]  # each its own
+    assert tally.lately() == Lately(answers=6, unfinished=4, **one_of_each)

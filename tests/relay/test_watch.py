@@ -39,7 +39,7 @@ async def test_each_look_is_taken_when_it_asked_for_it_and_the_watch_ends_with_t
 
         return look
 
-    await watch([every("a", 3.0, 3), every("b", 4.0, 2)])  # type: ignore[list-item]  # a plain function is a Look
+    await watch([every("a", 3.0, 3), every("b", 4.0, 2)])
     assert taken == [("a", 0), ("b", 0), ("a", 3), ("b", 4), ("a", 6), ("b", 8), ("a", 9)]
 
 

@@ -81,7 +81,7 @@ def test_an_answer_that_lacks_a_piece_or_has_another_is_not_counted() -> None:
         requests = Requests({"api": "messages", "answer": "events=3", "requests": 1}, "key")
         ended: Any = type("Future", (), {"done": lambda self: True})()
         connection = Connection(requests, seen, ended, sampled=True)
-        connection.connection_made(Wire())  # type: ignore[arg-type] - what a connection uses of it
+        connection.connection_made(Wire())
         connection.data_received(raw)
         assert (seen.answers, seen.pieces) == (1, 0), "an answer with other text counts as one that kept every event"
 
@@ -151,7 +151,7 @@ def test_the_load_reads_an_answer_however_it_is_cut(chunked: bool, head: int, cu
     requests = Requests({"api": "messages", "answer": "events=3", "requests": 2}, "key")
     ended: Any = type("Future", (), {"done": lambda self: True})()
     connection = Connection(requests, seen, ended, sampled=True)
-    connection.connection_made(wire)  # type: ignore[arg-type] - what a connection uses of it
+    connection.connection_made(wire)
     for _ in range(2):
         for at, end in itertools.pairwise(places):
             connection.data_received(whole[at:end])

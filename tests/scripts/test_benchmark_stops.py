@@ -141,7 +141,7 @@ def test_streams_are_let_go_after_a_failure_and_not_asked_of_a_load_that_is_in_t
     orders: list[str] = []
 
     class Noted(Stand):
-        def hold(self, target: object, order: object) -> dict[str, object]:  # type: ignore[override] - no load
+        def hold(self, target: object, order: object) -> dict[str, object]:
             return {}
 
         def let_go(self) -> float:
@@ -151,6 +151,6 @@ def test_streams_are_let_go_after_a_failure_and_not_asked_of_a_load_that_is_in_t
     stand = Noted(GatewayCommand([], ROOT), None, "", True, 0, 0)
     for failure, expected in ((ValueError(), ["let go"]), (Stopped(signal.SIGINT), [])):
         orders.clear()
-        with pytest.raises(type(failure)), stand.held(None, {}):  # type: ignore[arg-type] - nothing is asked of it
+        with pytest.raises(type(failure)), stand.held(None, {}):
             raise failure
         assert orders == expected

@@ -34,7 +34,7 @@ async def dial(url: str) -> Client:
 
 
 def reset(client: Client) -> None:
-    client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # type: ignore[attr-defined]  # a socket stream
+    client.stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 async def test_start_gives_the_base_url(simulator: Simulator) -> None:
@@ -79,7 +79,7 @@ async def test_a_peer_that_leaves_is_noticed_in_every_state(
             if how == "reset":
                 reset(client)
             if how == "half-close":
-                await client.stream.send_eof()  # type: ignore[attr-defined] # a socket stream
+                await client.stream.send_eof()
             else:
                 await client.stream.aclose()
             await simulator.ledger.until(lambda ledger: ledger.streams[0].state is not State.OPEN)

@@ -134,7 +134,7 @@ def test_it_moves_from_any_engine_to_any_other_and_back(
     tmp_path_factory: pytest.TempPathFactory, postgresql: object, names: list[str]
 ) -> None:
     folder = tmp_path_factory.mktemp("move")
-    url = postgresql.migrated_database()  # type: ignore[attr-defined]
+    url = postgresql.migrated_database()
     first, second = Place("sqlite", "", folder / "one"), Place("postgresql", url, folder / "two")
     third = Place("sqlite", "", folder / "three")
     database = first.open()

@@ -70,7 +70,7 @@ def test_the_row_holds_no_word_of_the_secret(database: Database, place: Place) -
     database.writing(lambda connection: add(connection, vault, record("home", "a-refresh-token-of-mine")))
 
     def raw(connection: object) -> bytes:
-        return bytes(connection.exec_driver_sql("SELECT sealed FROM accounts").scalar())  # type: ignore[attr-defined]
+        return bytes(connection.exec_driver_sql("SELECT sealed FROM accounts").scalar())
 
     assert b"refresh" not in database.reading(raw)
 

@@ -22,8 +22,8 @@ from kirotrio.web.gateway import Gateway
 
 def gateway_on(transport: ScriptedTransport, estimator: TokenEstimator, settings: Settings | None = None) -> Gateway:
     settings, log = settings or Settings(), RecordingLog()
-    models = ModelLists(transport, settings, log)  # type: ignore[arg-type]
-    relay = Relay(settings, transport, ScriptedAccount(), models, estimator, log)  # type: ignore[arg-type]
+    models = ModelLists(transport, settings, log)
+    relay = Relay(settings, transport, ScriptedAccount(), models, estimator, log)
     # What is asked here concerns one answer; nobody looks at the pool.
     return Gateway(settings, relay, cast(Pool, None), Keyring({"test": KEY}), log)
 
@@ -70,5 +70,5 @@ async def post(
         if seen is not None:
             seen.append(message.get("body", b""))
 
-    await (app or create_app(gateway))(scope, receive, send)  # type: ignore[arg-type]
+    await (app or create_app(gateway))(scope, receive, send)
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:])

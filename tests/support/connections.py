@@ -57,7 +57,7 @@ class Front:
 @asynccontextmanager
 async def serving(answer: Callable[[Exchange], Awaitable[None]], write_deadline: float = 5.0) -> AsyncIterator[Running]:
     running = Running(answer)
-    running.server = Server(Front(running), running.log, write_deadline)  # type: ignore[arg-type]  # no ASGI here
+    running.server = Server(Front(running), running.log, write_deadline)
     async with trio.open_nursery() as nursery:
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
         running.port = listeners[0].socket.getsockname()[1]

@@ -165,7 +165,7 @@ def _serve_forks() -> None:
                 try:
                     code = _become(asked)
                 except BaseException:
-                    sys.excepthook(*sys.exc_info())  # type: ignore[arg-type] - there is one
+                    sys.excepthook(*sys.exc_info())
                 finally:
                     sys.stdout.flush()
                     sys.stderr.flush()

@@ -177,7 +177,7 @@ def watch_refreshes(simulator: Simulator, seen: list[str]) -> None:
         seen.append("rotated")
         return grant
 
-    book.refresh = watched  # type: ignore[method-assign] - this one book's
+    book.refresh = watched
 
 
 def hold_refreshes(gateway: Local) -> tuple[trio.Event, trio.Event]:
@@ -192,7 +192,7 @@ def hold_refreshes(gateway: Local) -> tuple[trio.Event, trio.Event]:
             await go_on.wait()
         return await call(method, url, **options)
 
-    http.call = held  # type: ignore[method-assign] - this one gateway's
+    http.call = held
     return began, go_on
 
 

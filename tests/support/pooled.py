@@ -228,7 +228,7 @@ async def pooled(
                 places = Places(folder / "home")
                 pool = open_pool(settings, upstream, log, own, shared, places, now=wall_clock, colleagues=colleagues)
                 await pool.look()
-                relay = Relay(settings, upstream, Lending(pool), pool.models, estimator, log)  # type: ignore[arg-type]
+                relay = Relay(settings, upstream, Lending(pool), pool.models, estimator, log)
                 scene = upstream.scene = Scene(folder, simulator, settings, shared, pool, relay, log)
                 yield scene
                 busy = {member.name: (member.gate.busy, member.gate.waiting) for member in pool.everyone()}

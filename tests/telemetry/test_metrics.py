@@ -21,7 +21,7 @@ from kirotrio.telemetry.metrics import GAP, Finished, Histogram, Metrics
 
 def one(**changes: Any) -> Finished:
     told = {"surface": "messages", "model": "claude-sonnet-5", "outcome": "finished", "cause": "end_turn"}
-    return Finished(**{**told, "seconds": 1.0, **changes})  # type: ignore[arg-type]
+    return Finished(**{**told, "seconds": 1.0, **changes})
 
 
 def scraped(*snapshots: Any, worth: Any = ()) -> dict[str, list[Any]]:

@@ -199,7 +199,7 @@ async def test_a_stream_that_takes_nothing_is_reset_and_the_others_go_on(mock_cl
         assert await client.status() == 200
         assert await client.read(h2.events.StreamEnded)
         await trio.testing.wait_all_tasks_blocked(0.02)
-        assert len(s.server.front._gateway.requests) == 0  # type: ignore[attr-defined]  # the gateway's own front
+        assert len(s.server.front._gateway.requests) == 0
         assert s.log.events("error") == []
 
 

@@ -204,4 +204,4 @@ async def texts(s: Stack, table: str) -> list[dict[str, str]]:
         rows = connection.execute(metadata.tables[table].select())
         return [{name: value for name, value in row._mapping.items() if isinstance(value, str)} for row in rows]
 
-    return await s.gateway.modes.database.read(read)  # type: ignore[union-attr]  # a running gateway has one
+    return await s.gateway.modes.database.read(read)

@@ -47,7 +47,7 @@ async def test_both_ways_answer_alike(stack, method, path, body, key):
     async with stack() as s:
         app = create_app(s.gateway)
         headers = {"x-api-key": key}
-        over_asgi = httpx.ASGITransport(app)  # type: ignore[arg-type]  # an ASGI application of another typing
+        over_asgi = httpx.ASGITransport(app)
         async with s.client(headers=headers) as short, s.client(headers=headers, transport=over_asgi) as long:
             answers = [await client.request(method, path, json=body) for client in (short, long)]
     first, second = ({name: answer.headers.get(name) for name in ("content-type", "allow")} for answer in answers)

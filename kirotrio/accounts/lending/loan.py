@@ -69,7 +69,7 @@ class Loan:
 
     @property
     def member(self) -> Member:
-        assert self._member is not None, "the loan has not been entered"  # noqa: S101
+        assert self._member is not None, "the loan has not been entered"  # noqa: S101 - a fault of ours alone
         return self._member
 
     @property
@@ -78,7 +78,7 @@ class Loan:
 
     @property
     def model(self) -> ModelProfile:
-        assert self._model is not None, "the loan has not been entered"  # noqa: S101
+        assert self._model is not None, "the loan has not been entered"  # noqa: S101 - a fault of ours alone
         return self._model
 
     @property

@@ -144,7 +144,7 @@ def _form(
         problem=problem,
         preview=preview,
         # What `rendered` gives is safe, which its own tests hold.
-        shown=Markup(rendered(preview.body)) if preview is not None else "",  # noqa: S704
+        shown=Markup(rendered(preview.body)) if preview is not None else "",  # noqa: S704 - sanitised as it is rendered
     )
 
 

@@ -146,5 +146,5 @@ def test_a_provider_is_there_where_its_client_is_set() -> None:
     found = providers_of(settings, lambda: 0.0)
     assert list(found) == ["openid", "github", "linuxdo"]
     assert [one.label for one in found.values()] == ["id.example.com", "GitHub", "LinuxDo"]
-    assert found["openid"].client.scope == "openid email groups"  # type: ignore[attr-defined]  # an OpenID one has it
+    assert found["openid"].client.scope == "openid email groups"
     assert "s3" not in repr(found)

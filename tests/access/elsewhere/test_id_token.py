@@ -116,8 +116,8 @@ def test_a_token_without_signature_is_refused(name: str, named: tuple[str, ...])
 @pytest.mark.parametrize("form", ["pem", "der", "jwk", "n"])
 def test_the_public_key_as_a_shared_secret_is_refused(form: str) -> None:
     secret = {
-        "pem": GOOD.as_pem(private=False),  # type: ignore[union-attr] - it is an RSA key
-        "der": GOOD.as_der(private=False),  # type: ignore[union-attr] - the same
+        "pem": GOOD.as_pem(private=False),
+        "der": GOOD.as_der(private=False),
         "jwk": json.dumps(public(GOOD)).encode(),
         "n": str(public(GOOD)["n"]).encode(),
     }[form]

@@ -146,7 +146,7 @@ def test_codexs_request() -> None:
     assert [turn.role for turn in subject.turns] == ["user", "user", "assistant", "user"]
     answered = subject.turns[2].parts
     assert [type(part) for part in answered] == [Thinking, Text, ToolUse]
-    assert answered[0].signature.startswith("c3R1Yi1"), "what another service signed stays as it is"  # type: ignore[union-attr]
+    assert answered[0].signature.startswith("c3R1Yi1"), "what another service signed stays as it is"
     assert subject.web_search == WebSearch(carried=False, path="tools.8")
     assert {"multi_agent_v1__spawn_agent", "exec_command"} <= {tool.name for tool in subject.tools}
     assert subject.session == ClientSession("01a1fbf3-efe2-7bf2-b2bd-fa3c5fac433b", "session-id")
@@ -259,7 +259,7 @@ def test_outputs_of_one_call_become_one_result() -> None:
 
 def test_arguments_that_are_no_object_are_carried_as_they_are() -> None:
     subject = conversation(call("a", arguments='{"a": 1'), call("b", arguments=""), call("c", arguments={"x": 1}))
-    assert [part.input for part in subject.turns[0].parts] == [{"arguments": '{"a": 1'}, {}, {"x": 1}]  # type: ignore[union-attr]
+    assert [part.input for part in subject.turns[0].parts] == [{"arguments": '{"a": 1'}, {}, {"x": 1}]
     assert notes(subject) == {"input.0.arguments": "not the text of a JSON object: carried as the text that it is"}
 
 
