@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -53,11 +53,19 @@ class PlainSealer:
 
 @define
 class PostgresServer:
-    """A server beneath `folder`, reachable by a socket there."""
+    """A server beneath `folder`, reachable by a socket there. Both are gone after `end`, and after a killed run."""
 
     folder: Path
+    _watcher: subprocess.Popen[bytes] = field(init=False)
     _server: Any = None
     _numbers: Iterator[int] = field(factory=count)
+
+    @_watcher.default
+    def _watch(self) -> subprocess.Popen[bytes]:
+        """A session of its own, so that Ctrl-C and whoever ends the run with its process group do not end it, too."""
+        program = [sys.executable, str(Path(__file__).with_name("server_end.py")), str(self.folder)]
+        nowhere = subprocess.DEVNULL
+        return subprocess.Popen(program, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
 
     def begin(self) -> None:
         """Raises whatever keeps it from starting."""
@@ -116,10 +124,9 @@ class PostgresServer:
         self._server.ensure_postgres_running()
 
     def end(self) -> None:
-        if self._server is not None:
-            with contextlib.suppress(subprocess.SubprocessError):
-                self._control("stop", "-m", "immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        assert self._watcher.stdin is not None
+        self._watcher.stdin.close()
+        self._watcher.wait(60)
 
     def _make(self, name: str, template: str = "template0") -> str:
         # The files are copied: through the log they would be written twice.
