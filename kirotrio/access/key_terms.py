@@ -13,6 +13,8 @@ from kirotrio.config.networks import read_network
 from kirotrio.errors import SettingsError
 
 NAME_LENGTH: Final = 64
+KEYS_ARE_GIVEN: Final = "operators make the keys here, and say what these may do (users.own_keys)"
+"""Told to a member who would make or change one."""
 _MOST: Final = 2**53
 _LONGEST_LIST: Final = 100
 

@@ -22,6 +22,7 @@ import trio
 from attrs import field
 
 from kirotrio.access.audit import Actor
+from kirotrio.access.key_terms import KEYS_ARE_GIVEN
 from kirotrio.access.keys import PREFIX, Key
 from kirotrio.classes import define, frozen
 from kirotrio.config.team import UserSettings
@@ -136,6 +137,8 @@ class ShortKeys:
             raise PermissionDenied("a second factor is needed first; set it up on your own page in the console")
         if session.user.role not in OWNERS:
             raise PermissionDenied("your role does not include this")
+        if not (self._users.own_keys or session.user.is_operator):
+            raise PermissionDenied(KEYS_ARE_GIVEN)  # it would be a key without the limits that operators set
 
     def _session(self, session_id: str, connection: Connection) -> Session | None:
         from kirotrio.store import sign_in_rows

@@ -45,6 +45,9 @@ class UserSettings:
     require_second_factor: bool = setting(
         False, "an operator who has no second factor can do nothing else until there is one"
     )
+    own_keys: bool = setting(
+        True, "members make keys of their own and say what these may do; false: operators do, for everybody"
+    )
     session_idle: float = setting(86_400.0, "a sign-in to the console ends unused after", unit="seconds", above=0)
     session_lifetime: float = setting(
         14 * 86_400.0, "a sign-in to the console ends in any case after", unit="seconds", above=0

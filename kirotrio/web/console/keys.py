@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from kirotrio.access.budget import COUNTED, Amount, Budget, budget_of
 from kirotrio.access.key_admin import KeyGone, MadeKey
+from kirotrio.access.key_terms import KEYS_ARE_GIVEN
 from kirotrio.access.keys import SURFACES
 from kirotrio.access.windows import Window
-from kirotrio.errors import BodyInvalid, NotFound, SettingsError
+from kirotrio.errors import BodyInvalid, NotFound, PermissionDenied, SettingsError
 from kirotrio.store.key_record import KeyRecord
 from kirotrio.store.listing import Listing
 from kirotrio.web.console.form_problems import NOTHING, Problem, problem_of
@@ -63,6 +64,7 @@ async def _list(gateway: Gateway, visit: Visit, problem: Problem = NOTHING, form
 
 
 async def create(gateway: Gateway, visit: Visit, form: Form) -> Runs:
+    require_own_keys(gateway, visit)
     (await people_of(gateway)).require_confirmed(visit.signed_in)
     try:
         made = await gateway.keys.create(visit.actor, owner_id=await _owner_id(gateway, visit, form), **_read(form))
@@ -91,6 +93,7 @@ async def key(
 
 
 async def change(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Runs:
+    require_own_keys(gateway, visit)
     try:
         changed = _changed(await _found(gateway, visit, key_id), form)
         await gateway.keys.update(visit.actor, key_id, of=_of(visit), **changed)
@@ -138,6 +141,17 @@ def _made(gateway: Gateway, visit: Visit, made: MadeKey, *, new: bool, step: int
     )
 
 
+def makes_keys(gateway: Gateway, visit: Visit) -> bool:
+    """Whether this person makes keys and says what they may do; who does not rotates and revokes their own."""
+    return gateway.settings.users.own_keys or visit.may(OPERATOR)
+
+
+def require_own_keys(gateway: Gateway, visit: Visit) -> None:
+    """Raises PermissionDenied."""
+    if not makes_keys(gateway, visit):
+        raise PermissionDenied(KEYS_ARE_GIVEN)
+
+
 def _of(visit: Visit) -> str | None:
     """Whose keys this visit may see: None is everybody's."""
     return None if visit.may(OPERATOR) else visit.user.id
@@ -162,13 +176,15 @@ async def _owner_id(gateway: Gateway, visit: Visit, form: Form) -> str:
 async def _choices(gateway: Gateway, visit: Visit) -> dict[str, Any]:
     """What a key may be bound to, as far as this visit may know of it."""
     operator = visit.may(OPERATOR)
+    kept = [one.record for one in gateway.accounts.present() if one.record is not None]
     people = await people_of(gateway)
     users = (await people.users(Listing(size=200, sort="name"))).rows if operator else ()
     return {
         # Those that are kept: a sign-in that settings name answers every key, and goes when the settings do.
-        "accounts": sorted(one.name for one in gateway.accounts.present() if one.record is not None and operator),
+        "accounts": sorted(one.name for one in kept if operator or one.owner_id == visit.user.id),
         "users": [user for user in users if user.id != visit.user.id],
         "owners": OWNERS_OF_KEYS,
+        "makes_keys": makes_keys(gateway, visit),
         "surfaces": SURFACES,
         "windows": WINDOWS,
         "counts": COUNTS,

@@ -23,6 +23,8 @@ class Place:
     """Pages that belong to it, and stand elsewhere."""
     group: str = ""
     """The name of the group that it stands in; "": it stands in the first rank."""
+    with_own_keys: bool = False
+    """Whether members go there only where they make keys of their own."""
 
     def holds(self, path: str) -> bool:
         """Whether the page at `path` is this one, or belongs to it."""
@@ -50,7 +52,7 @@ PLACES: Final = (
     Place("/console", N_("Overview"), EVERYONE),
     Place("/console/streams", N_("Running answers"), OWNERS),
     Place("/console/requests", N_("Requests"), OWNERS),
-    Place("/console/playground", N_("Playground"), OWNERS),
+    Place("/console/playground", N_("Playground"), OWNERS, with_own_keys=True),
     Place("/console/accounts", N_("Accounts"), EVERYONE),
     Place("/console/keys", N_("Keys"), OWNERS),
     Place("/console/users", N_("Users"), OPERATOR, ("/console/invitations",), group=TEAM_GROUP),
@@ -61,9 +63,13 @@ PLACES: Final = (
 )
 
 
-def places(visit: Visit) -> Rank:
-    """Those that this visit may go to, the groups last. Of a group with one place, the place alone."""
-    open_to = [place for place in PLACES if visit.may(place.roles)]
+def places(visit: Visit, *, own_keys: bool) -> Rank:
+    """Those that this visit may go to, the groups last. Of a group with one place, the place alone.
+
+    `own_keys`: whether members make keys of their own (`users.own_keys`).
+    """
+    makes_keys = own_keys or visit.may(OPERATOR)
+    open_to = [place for place in PLACES if visit.may(place.roles) and (makes_keys or not place.with_own_keys)]
     first: list[Place | Group] = [place for place in open_to if not place.group]
     for name in dict.fromkeys(place.group for place in open_to if place.group):
         inside = tuple(place for place in open_to if place.group == name)

@@ -56,7 +56,7 @@ def page(
             csrf=with_csrf(visit),
             notice=visit.notice,
             standing=gateway.modes.now,
-            places=places(visit),
+            places=places(visit, own_keys=gateway.settings.users.own_keys),
             languages=LANGUAGES,
             words=functools.partial(words, visit.speech),
             elsewhere=lambda: gateway.elsewhere.providers.values(),

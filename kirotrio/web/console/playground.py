@@ -17,6 +17,7 @@ from kirotrio.errors import NotFound
 from kirotrio.web.api.models import list_models
 from kirotrio.web.console.forms import Form
 from kirotrio.web.console.guarding import changes, reads
+from kirotrio.web.console.keys import require_own_keys
 from kirotrio.web.console.languages import N_
 from kirotrio.web.console.pages import page, page_headers
 from kirotrio.web.console.pasting import MODEL
@@ -46,6 +47,7 @@ APIS: Final = (
 
 
 async def show(gateway: Gateway, visit: Visit) -> Runs:
+    require_own_keys(gateway, visit)
     models = models_of(gateway, visit)
     return page(gateway, visit, "playground.html", apis=APIS, models=models, chosen=_chosen(gateway, models))
 

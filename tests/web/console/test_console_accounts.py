@@ -122,6 +122,9 @@ async def test_members_see_and_change_their_own_accounts_alone(stack):
         ours, mine = s.member("ours").key, s.member("mine").key
         await ben.sign_in("ben")
         assert list(cards((await ben.open(LIST)).text)) == ["mine"]
+        offered = (await ben.open("/console/keys")).text
+        assert '<option value="mine">' in offered, "a key of theirs can be bound to it"
+        assert '<option value="ours">' not in offered
         for verb in ("enable", "disable", "order", "lend", "test"):
             assert (await ben.send(f"{LIST}/{ours}/{verb}", {"priority": "1"})).status_code == 404
         assert s.member("ours").enabled

@@ -317,3 +317,31 @@ async def test_the_field_that_is_wrong_is_marked_described_and_begun_at(stack, w
     assert f'name="{name}"' in marked[0]
     assert re.search(r'aria-describedby="problem\b[^"]*" autofocus', marked[0])
     assert answer.text.count('id="problem"') == 1
+
+
+async def test_where_operators_give_the_keys_a_member_changes_none_and_has_no_playground(stack):
+    async with stack(users={"own_keys": False}) as s:
+        anna = await operator(s)
+        ben = await member(s, "ben")
+        (user,) = [one for one in (await s.gateway.people.users(Listing())).rows if one.name == "ben"]
+        made = await anna.send("/console/keys", {"name": "given", "owner": user.id, "limit-day-requests": "0"})
+        secret, path = secret_of(made), f"/console/keys/{await only_id(s)}"
+        for address in ("/console/keys", path):
+            text = (await ben.open(address)).text
+            assert "given" in text
+            assert 'name="limit-day-requests"' not in text, "there is no form for what is not taken"
+        assert "/console/playground" not in text, "the navigation leads where one may go"
+        refused = [
+            await ben.send("/console/keys", {"name": "further"}),
+            await ben.send(path, {"name": "given", "limit-day-requests": ""}),
+            await ben.send("/console/playground/key", {}),
+            await ben.open("/console/playground"),
+        ]
+        assert [one.status_code for one in refused] == [403] * 4
+        assert all("users.own_keys" in one.text for one in refused)
+        assert await asks(s, secret) == 429, "the limit holds"
+        secret = secret_of(await ben.send(f"{path}/rotate", {}))
+        assert await asks(s, secret) == 429, "it holds for another secret of the key as well"
+        assert (await ben.send(f"{path}/revoke", {})).status_code == 303
+        assert (await anna.open("/console/playground")).status_code == 200, "operators make keys, short ones too"
+        assert 'name="limit-day-requests"' in (await anna.open("/console/keys")).text
