@@ -47,6 +47,8 @@ async def test_an_import_is_looked_at_and_taken(stack, tmp_path):
     async with stack([kept("main")]) as s, s.client() as http:
         account = subscribed("fresh", email="fresh@example.com", user_id="fresh")
         s.simulator.book.accounts.append(account)
+        person, s.simulator.sign_ins.interval = s.simulator.sign_ins.person, 0.2
+        person.email, person.user_id = "fresh@example.com", "fresh"
         grant = s.simulator.book.grant(account)
         entry = {"refreshToken": grant.refresh_token, "authMethod": "social", "provider": "Google"}
         odd = {"refreshToken": "short", "label": "<script>alert(1)</script>"}
@@ -73,6 +75,8 @@ async def test_an_import_is_looked_at_and_taken(stack, tmp_path):
             page.get_by_role("link", name="Sign in anew: fresh").click()
             page.get_by_role("heading", name="Sign fresh in anew").wait_for()
             check_all_ways(page, "bring-again", known=("anna", "fresh", "Google", "GitHub"))
+            page.locator("main").get_by_role("button", name="Sign in", exact=True).click()
+            page.get_by_text("Signed in anew: fresh").wait_for()
 
         await browse(work)
         assert (await http.post("/a/fresh/v1/messages", json=question())).status_code == 200
