@@ -104,9 +104,19 @@ def picture(page: Page, name: str) -> None:
     page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
+_NAMELESS = """() => [
+  ...[...document.querySelectorAll("label[for]")].filter(one => !one.control),
+  ...[...document.querySelectorAll("input:not([type=hidden]), select, textarea, meter, progress")].filter(one =>
+    !one.closest("[aria-hidden=true]") && !one.labels.length
+    && !["aria-label", "aria-labelledby"].some(name => one.getAttribute(name))),
+].map(one => `without a name: ${one.outerHTML.slice(0, 200)}`)"""
+"""Labels of nothing, and fields and bars without one. axe takes an example in a field for its name, and asks none of
+a bar."""
+
+
 def check_accessible(page: Page, *only: str) -> None:
     """Fails where axe-core finds anything serious or critical, or two landmarks of one name: by all its rules, or by
-    those that are named."""
+    those that are named. By all of them, too, where a field or a bar has no name of its own."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text() + ";0")
     options: dict[str, Any] = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
@@ -118,6 +128,8 @@ def check_accessible(page: Page, *only: str) -> None:
         for one in found["violations"]
         if one["impact"] in ("serious", "critical") or one["id"] == "landmark-unique"
     ]
+    if not only:
+        grave += page.evaluate(_NAMELESS)
     assert not grave, f"{page.url}:\n" + "\n".join(grave)
 
 
