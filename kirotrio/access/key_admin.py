@@ -171,13 +171,15 @@ class Keys:
 
     async def list(self, listing: Listing, *, of: str | None = None) -> Listed[KeyRecord]:
         """A page of them (`key_rows.page` says what it sorts and filters by)."""
+        asked = listing
         if of is not None:
-            listing = attrs.evolve(listing, filters={**listing.filters, "owner_id": of or "gateway"})
+            asked = attrs.evolve(listing, filters={**listing.filters, "owner_id": of or "gateway"})
 
         def page(connection: Connection) -> Listed[KeyRecord]:
             from kirotrio.store import key_rows
 
-            return key_rows.page(connection, listing)
+            # Whose they are was not asked for by whoever may see no others.
+            return attrs.evolve(key_rows.page(connection, asked), listing=listing)
 
         return await self._database.read(page)
 

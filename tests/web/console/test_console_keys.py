@@ -148,6 +148,8 @@ async def test_a_member_sees_and_changes_their_own_keys_alone(stack):
         assert secret_of(await bert.send("/console/keys", {"name": "berts"}))
         page = await bert.open("/console/keys")
         assert "berts" in page.text
+        assert "owner_id" not in page.text, "its addresses can be sent to somebody, who has keys of their own"
+        assert "Show all" not in page.text, "there is nothing more to show"
         assert "berts" in (await anna.open("/console/keys?search=BERT")).text
         assert "berts" not in (await anna.open("/console/keys?search=anna")).text
 
