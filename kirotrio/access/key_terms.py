@@ -10,11 +10,9 @@ from kirotrio.access.budget import COUNTED, Amount, Budget, limits_of
 from kirotrio.access.keys import SURFACES
 from kirotrio.access.windows import Window
 from kirotrio.config.networks import read_network
-from kirotrio.errors import SettingsError
+from kirotrio.errors import PermissionDenied, SettingsError
 
 NAME_LENGTH: Final = 64
-KEYS_ARE_GIVEN: Final = "operators make the keys here, and say what these may do (users.own_keys)"
-"""Told to a member who would make or change one."""
 _MOST: Final = 2**53
 _LONGEST_LIST: Final = 100
 
@@ -33,6 +31,11 @@ def checked(terms: Mapping[str, Any]) -> dict[str, Any]:
         else:
             raise TypeError(f"a key has no field to set called {name}")
     return done
+
+
+def keys_are_given() -> PermissionDenied:
+    """For a member who would make or change a key where operators do that."""
+    return PermissionDenied("operators make the keys here, and say what these may do (users.own_keys)")
 
 
 def read_limit(text: str) -> tuple[Window, str, float]:

@@ -22,7 +22,7 @@ import trio
 from attrs import field
 
 from kirotrio.access.audit import Actor
-from kirotrio.access.key_terms import KEYS_ARE_GIVEN
+from kirotrio.access.key_terms import keys_are_given
 from kirotrio.access.keys import PREFIX, Key
 from kirotrio.classes import define, frozen
 from kirotrio.config.team import UserSettings
@@ -138,7 +138,7 @@ class ShortKeys:
         if session.user.role not in OWNERS:
             raise PermissionDenied("your role does not include this")
         if not (self._users.own_keys or session.user.is_operator):
-            raise PermissionDenied(KEYS_ARE_GIVEN)  # it would be a key without the limits that operators set
+            raise keys_are_given()  # it would be a key without the limits that operators set
 
     def _session(self, session_id: str, connection: Connection) -> Session | None:
         from kirotrio.store import sign_in_rows

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from kirotrio.access.budget import COUNTED, Amount, Budget, budget_of
 from kirotrio.access.key_admin import KeyGone, MadeKey
-from kirotrio.access.key_terms import KEYS_ARE_GIVEN
+from kirotrio.access.key_terms import keys_are_given
 from kirotrio.access.keys import SURFACES
 from kirotrio.access.windows import Window
-from kirotrio.errors import BodyInvalid, NotFound, PermissionDenied, SettingsError
+from kirotrio.errors import BodyInvalid, NotFound, SettingsError
 from kirotrio.store.key_record import KeyRecord
 from kirotrio.store.listing import Listing
 from kirotrio.web.console.form_problems import NOTHING, Problem, problem_of
@@ -149,7 +149,7 @@ def makes_keys(gateway: Gateway, visit: Visit) -> bool:
 def require_own_keys(gateway: Gateway, visit: Visit) -> None:
     """Raises PermissionDenied."""
     if not makes_keys(gateway, visit):
-        raise PermissionDenied(KEYS_ARE_GIVEN)
+        raise keys_are_given()
 
 
 def _of(visit: Visit) -> str | None:
