@@ -115,6 +115,9 @@ class Book:
         holder = self.records.get(self.digests.get(token, ""))
         return holder.name if holder is not None else None
 
+    async def is_anothers(self, record: AccountRecord) -> bool:
+        return False
+
     async def add(self, record: AccountRecord, *, former: str = "") -> AccountRecord:
         await self._writing()
         for token in filter(None, (former, *tokens_of(record))):

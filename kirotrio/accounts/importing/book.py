@@ -28,6 +28,9 @@ class AccountBook(Protocol):
     async def known(self, token: str) -> str | None:
         """The name of the account that this refresh token or API key belongs to, or once belonged to."""
 
+    async def is_anothers(self, record: AccountRecord) -> bool:
+        """Whether its person's account is there already, and is somebody's whose accounts are not seen here."""
+
     async def add(self, record: AccountRecord, *, former: str = "") -> AccountRecord:
         """Put it in, under a free name made of its own; `former` is the token that its own has replaced.
 
@@ -59,6 +62,9 @@ class StoredAccounts:
 
     async def known(self, token: str) -> str | None:
         return await self.database.read(lambda connection: rows.known_digest(connection, token))
+
+    async def is_anothers(self, record: AccountRecord) -> bool:
+        return False  # all are seen
 
     async def add(self, record: AccountRecord, *, former: str = "") -> AccountRecord:
         def work(connection: Connection) -> AccountRecord:
@@ -122,6 +128,9 @@ class Rehearsal:
 
     async def known(self, token: str) -> str | None:
         return await self.of.known(token) if self.of is not None else None
+
+    async def is_anothers(self, record: AccountRecord) -> bool:
+        return self.of is not None and await self.of.is_anothers(record)
 
     async def add(self, record: AccountRecord, *, former: str = "") -> AccountRecord:
         record = attrs.evolve(record, name=free_name(record.name, [known.name for known in await self.all()]))

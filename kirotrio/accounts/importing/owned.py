@@ -31,9 +31,13 @@ class OwnedAccounts:
             return name
         return ""
 
-    async def add(self, record: AccountRecord, *, former: str = "") -> AccountRecord:
+    async def is_anothers(self, record: AccountRecord) -> bool:
         others = [known for known in await self.book.all() if not self._sees(known)]
-        if person_among(others, record) is not None:
+        return person_among(others, record) is not None
+
+    async def add(self, record: AccountRecord, *, former: str = "") -> AccountRecord:
+        # What a refresh brought is kept, whoever's it is: the import sees to it.
+        if not former and await self.is_anothers(record):
             raise AlreadyThere("")
         try:
             return await self.book.add(with_owner(record, self.owner_id, lent=self.lent), former=former)

@@ -38,6 +38,9 @@ from kirotrio.store.accounts import AccountRecord, AlreadyThere
 AT_A_TIME: Final = 3
 """Sign-ins that are checked at one time."""
 _TRIES: Final = 3
+_ANOTHERS: Final = (
+    "it is an account already that is not yours here, so it was switched off (an operator can give you that one)"
+)
 _PAUSE: Final = 1.0
 """Seconds between two tries to keep rotated tokens in a store that does not answer."""
 
@@ -231,7 +234,13 @@ class Import:
         self._tell(index, Outcome.ALREADY_THERE, same.name, _why_not(same), good)
 
     async def _keep(self, index: int, case: _Case, found: AccountRecord, checked: Checked) -> None:
-        detail = "; ".join(filter(None, (*case.entry.notes, checked.reason)))
+        told = [*case.entry.notes, checked.reason]
+        if case.kept is not None and case.whose is None and await self._book.is_anothers(found):
+            # Whose it is showed when its refresh had used the document's own copy up, so that these tokens must not be
+            # lost; but nobody's subscription is to answer as two accounts unasked.
+            found = attrs.evolve(found, enabled=False)
+            told.append(_ANOTHERS)
+        detail = "; ".join(filter(None, told))
         if case.kept is None:
             found = attrs.evolve(found, name=_called(case.entry, found, checked.credential))
             kept = await self._book.add(found)

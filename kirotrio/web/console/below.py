@@ -34,6 +34,7 @@ AS_THEY_STAND: Final = (
     N_("not checked"),
     N_("kept with its new tokens; whose it is was not asked any more"),
     N_("it has taken these tokens, which are newer"),
+    N_("it is an account already that is not yours here, so it was switched off (an operator can give you that one)"),
     N_("the same person's; it goes on with the tokens of the store that it follows"),
     N_("interrupted; import again"),
     N_("no refresh token is there; sign in again"),

@@ -176,6 +176,44 @@ async def test_members_import_accounts_that_are_theirs_and_see_no_others(stack):
         assert s.member("ours").record == ours
 
 
+async def given_away(s: Stack) -> tuple[Account, str]:
+    """A second sign-in of a person whose account is the operator's here already; and that account's name."""
+    first, second = known(s, "fresh"), known(s, "fresh")
+    anna = browser(s)
+    await anna.set_up()
+    address = await previewed(anna, json.dumps([entry(first, email="fresh@example.com", userId="fresh")]))
+    await until(anna, address, "nothing has been changed yet")
+    await anna.send(f"{address}/answer", {"answer": "take"})
+    await until(anna, address, "The import is done")
+    return second, s.member("fresh").name
+
+
+@pytest.mark.parametrize("says", [{}, {"email": "fresh@example.com", "userId": "fresh"}], ids=["bare", "named"])
+async def test_a_refresh_token_of_anothers_account_is_kept_switched_off_and_said_to_be_another_ones(
+    stack, says: dict[str, str]
+) -> None:
+    """Whose it is shows with the first refresh, which uses the token up: the new one is not to be lost."""
+    async with stack([kept("ours")]) as s:
+        second, name = await given_away(s)
+        there = s.member(name).record
+        ben = await user(s, "ben")
+        document = [{"refreshToken": second.refresh_token, "authMethod": "social", "provider": "Google", **says}]
+        address = await previewed(ben, json.dumps(document))
+        looked = text(await until(ben, address, "nothing has been changed yet"))
+        assert "There already" not in looked, "who has no good token is told nothing of others"
+        await ben.send(f"{address}/answer", {"answer": "take"})
+        told = text(await until(ben, address, "The import is done"))
+        assert "t is an account already that is not yours here, so it was switched off" in told
+        assert "anna" not in told
+        assert s.member(name).record == there
+        members = [one.record for one in s.gateway.accounts.everyone()]
+        (bens,) = [one for one in members if one.owner_id not in ("", there.owner_id)]
+        assert not bens.enabled
+        assert s.simulator.book.identify(bens.secrets.access_token)[1] is not None, "the new tokens are lost"
+        chinese = await ben.open(address, **{"accept-language": "zh-CN"})
+        assert "它已是此处不属于您的一个账号" in chinese.text
+
+
 async def test_only_operators_look_on_the_gateways_machine(stack):
     async with stack([kept("main")]) as s:
         fresh = known(s, "fresh")
