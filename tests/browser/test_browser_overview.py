@@ -158,11 +158,15 @@ async def test_one_chooses_without_a_script(stack):
             page.get_by_role("button", name="Show", exact=True).click()
             page.wait_for_url("**model=claude-opus-4.5**")
             assert "span=week" in page.url
+            expect(page.get_by_label("Model", exact=True)).to_have_value("claude-opus-4.5")
             page.get_by_text("The numbers over time").first.click()
             page.locator("#numbers").get_by_text("UTC").first.wait_for()
             assert not page.locator(".chart").first.is_visible()
-            page.locator("table.shares").first.get_by_role("link", name="claude-opus-4.5").click()
+            account = page.locator("table.shares").nth(1).get_by_role("link").first
+            name = account.inner_text()
+            account.click()
             page.get_by_role("heading", name="Requests").wait_for()
+            expect(page.get_by_label("Account", exact=True)).to_have_value(name)
             expect(page.get_by_label("Model", exact=True)).to_have_value("claude-opus-4.5")
 
         await filled(s)
