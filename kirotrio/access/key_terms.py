@@ -35,7 +35,7 @@ def checked(terms: Mapping[str, Any]) -> dict[str, Any]:
 
 def keys_are_given() -> PermissionDenied:
     """For a member who would make or change a key where operators do that."""
-    return PermissionDenied("operators make the keys here, and say what these may do (users.own_keys)")
+    return PermissionDenied("operators make the keys here, and say what these may do")
 
 
 def read_limit(text: str) -> tuple[Window, str, float]:
