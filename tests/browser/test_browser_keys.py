@@ -29,6 +29,10 @@ async def test_a_key_is_made_in_the_dialog_and_works(stack):
             check_accessible(page)
             picture(page, "key-made")
             secrets.append(page.locator("#secret").text_content())
+            page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            page.get_by_role("button", name="Copy", exact=True).click()
+            page.get_by_role("button", name="Copied").wait_for()
+            assert page.evaluate("() => navigator.clipboard.readText()") == secrets[0]
             page.get_by_role("link", name="Go on").click()
             page.get_by_role("link", name="laptop").wait_for()
             assert secrets[0] not in page.content(), "the secret is shown a second time"

@@ -147,6 +147,21 @@ async def test_in_chinese_on_a_phone(stack):
         await browse(work, viewport=PHONE)
 
 
+async def test_a_choice_takes_effect_at_once(stack):
+    async with stack() as s:
+
+        def work(page):
+            set_up(page, s.url, KEY)
+            page.goto(f"{s.url}/console?span=week")
+            page.get_by_label("Model", exact=True).select_option("claude-opus-4.5")
+            page.wait_for_url("**model=claude-opus-4.5**")
+            assert "span=week" in page.url
+            expect(page.get_by_label("Model", exact=True)).to_have_value("claude-opus-4.5")
+
+        await filled(s)
+        await browse(work)
+
+
 async def test_one_chooses_without_a_script(stack):
     async with stack() as s:
 

@@ -22,6 +22,8 @@ _VALUE = r'"((?:\{\{.*?\}\}|\{%.*?%\}|[^"{])*)"'
 _FORM = re.compile(r'<form method="(get|post)" action=' + _VALUE)
 _BUTTON = re.compile(r'\bbutton\(row, "([a-z-]+)"')
 _LINK = re.compile(r"\bhref=" + _VALUE)
+_READ = re.compile(r'\bform(?:\.(?:raw|all|lines|number|ticked))?\("([a-z_-]+)"')
+_NAMED = re.compile(r'\bname="([a-z_-]+)"')
 _OF_A_SCRIPT = '<form id="playground"'
 """It is sent by `fetch`, and has no address."""
 _TOLD = {
@@ -81,3 +83,11 @@ def test_whatever_takes_a_form_is_led_to_by_one():
 @pytest.mark.parametrize(("name", "where"), links())
 def test_a_link_leads_to_a_page(name, where):
     assert leads(where, "GET"), f"{name}: there is no page {where}"
+
+
+def test_what_is_read_of_a_form_stands_in_one():
+    sources = [one.read_text() for one in sorted(Path(console.__file__).parent.glob("*.py"))]
+    read = {name for source in sources for name in _READ.findall(source)}
+    assert {"password", "anew", "surfaces"} <= read, "forms are not read so any more"
+    named = {name for text in TEMPLATES.values() for name in _NAMED.findall(text)}
+    assert read <= named, f"no form has a field {sorted(read - named)}"
