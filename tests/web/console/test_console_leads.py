@@ -5,6 +5,7 @@ Other tests send forms to addresses that they know; what stands in a page could 
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _BUTTON = re.compile(r'\bbutton\(row, "([a-z-]+)"')
 _LINK = re.compile(r"\bhref=" + _VALUE)
 _READ = re.compile(r'\bform(?:\.(?:raw|all|lines|number|ticked))?\("([a-z_-]+)"')
 _NAMED = re.compile(r'\bname="([a-z_-]+)"')
+_INCLUDED = re.compile(r'\{% include "([a-z_]+\.html)" %\}')
 _OF_A_SCRIPT = '<form id="playground"'
 """It is sent by `fetch`, and has no address."""
 _TOLD = {
@@ -85,9 +87,38 @@ def test_a_link_leads_to_a_page(name, where):
     assert leads(where, "GET"), f"{name}: there is no page {where}"
 
 
-def test_what_is_read_of_a_form_stands_in_one():
-    sources = [one.read_text() for one in sorted(Path(console.__file__).parent.glob("*.py"))]
-    read = {name for source in sources for name in _READ.findall(source)}
-    assert {"password", "anew", "surfaces"} <= read, "forms are not read so any more"
-    named = {name for text in TEMPLATES.values() for name in _NAMED.findall(text)}
-    assert read <= named, f"no form has a field {sorted(read - named)}"
+def fields() -> dict[str, set[str]]:
+    """The names of all fields of the forms that lead to each route and say so."""
+    found: dict[str, set[str]] = {}
+    for text in TEMPLATES.values():
+        for begin in _FORM.finditer(text):
+            method, where = begin.groups()
+            if method == "post" and not re.fullmatch(r"\{\{.*?\}\}", where):
+                whole = _INCLUDED.sub(
+                    lambda one: TEMPLATES[one[1]], text[begin.start() : text.index("</form>", begin.start())]
+                )
+                for route in leads(where, "POST"):
+                    found.setdefault(route, set()).update(_NAMED.findall(whole))
+    return found
+
+
+def taker(route):
+    """What takes a form there, behind what `changes` has put around it."""
+    around = [route.endpoint]
+    while around:
+        held = inspect.getclosurevars(around.pop()).nonlocals
+        if "takes" in held:
+            return held["takes"]
+        around += filter(inspect.isfunction, held.values())
+    raise AssertionError(f"{route.path} is not made by `changes`")
+
+
+def test_what_is_read_of_a_form_stands_in_it():
+    """As far as what takes the form reads it itself."""
+    named, seen = fields(), 0
+    for route in all_pages.routes():
+        if route.method == "POST" and route.path in named:
+            read = set(_READ.findall(inspect.getsource(taker(route))))
+            seen += len(read)
+            assert read <= named[route.path], f"{route.path}: no form has a field {sorted(read - named[route.path])}"
+    assert seen > 40, "forms are not read so any more"
