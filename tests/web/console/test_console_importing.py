@@ -211,7 +211,7 @@ async def test_a_refresh_token_of_anothers_account_is_kept_switched_off_and_said
         assert not bens.enabled
         assert s.simulator.book.identify(bens.secrets.access_token)[1] is not None, "the new tokens are lost"
         chinese = await ben.open(address, **{"accept-language": "zh-CN"})
-        assert "它已是此处不属于您的一个账号" in chinese.text
+        assert "此登录对应的账户已存在，但在这里不归您所有，因此已停用" in chinese.text
 
 
 async def test_only_operators_look_on_the_gateways_machine(stack):
