@@ -35,7 +35,10 @@ def checked(terms: Mapping[str, Any]) -> dict[str, Any]:
 
 def keys_are_given() -> PermissionDenied:
     """For a member who would make or change a key where operators do that."""
-    return PermissionDenied("operators make the keys here, and say what these may do")
+    return PermissionDenied(
+        "operators make the keys here, and say what these may do; those that are bound to an account of your own you "
+        "make yourself"
+    )
 
 
 def read_limit(text: str) -> tuple[Window, str, float]:

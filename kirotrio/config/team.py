@@ -46,7 +46,7 @@ class UserSettings:
         False, "an operator who has no second factor can do nothing else until there is one"
     )
     own_keys: bool = setting(
-        True, "members make keys of their own and say what these may do; false: operators do, for everybody"
+        False, "members make keys for any account and set their limits; false: for accounts of their own alone"
     )
     session_idle: float = setting(86_400.0, "a sign-in to the console ends unused after", unit="seconds", above=0)
     session_lifetime: float = setting(

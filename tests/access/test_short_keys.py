@@ -40,7 +40,7 @@ class Ground:
 
     @classmethod
     def on(cls, database: Database, folder: Path, **users: Any) -> Ground:
-        house = House.on(database, **users)
+        house = House.on(database, **{"own_keys": True, **users})
         folder.mkdir(parents=True, exist_ok=True)
         keys = ShortKeys(database, vault(folder), house.people.settings.users, house.clock)
         return cls(database, house, folder, keys)

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import httpx
+from sqlalchemy import Connection
 from support.stack import KEY, Stack
 
 PASSWORD = "a long pass phrase"
@@ -93,3 +94,16 @@ def kept_fields(answer: httpx.Response) -> dict[str, list[str]]:
         if name != "csrf":
             held.setdefault(name, []).append(unescape(value))
     return held
+
+
+async def give(stack: Stack, name: str, owner: str) -> None:
+    """Make the account one that this user (an id) has brought."""
+    pool = stack.gateway.accounts
+
+    def change(connection: Connection) -> None:
+        from kirotrio.store import accounts
+
+        accounts.update(connection, pool.shared.sealer, stack.member(name).key, owner_id=owner)
+
+    await pool.shared.database.write(change)
+    await pool.look()

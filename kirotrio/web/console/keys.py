@@ -64,9 +64,9 @@ async def _list(gateway: Gateway, visit: Visit, problem: Problem = NOTHING, form
 
 
 async def create(gateway: Gateway, visit: Visit, form: Form) -> Runs:
-    require_own_keys(gateway, visit)
-    (await people_of(gateway)).require_confirmed(visit.signed_in)
     try:
+        _require_making(gateway, visit, form("account", most=64))
+        (await people_of(gateway)).require_confirmed(visit.signed_in)
         made = await gateway.keys.create(visit.actor, owner_id=await _owner_id(gateway, visit, form), **_read(form))
     except (SettingsError, BodyInvalid) as error:
         return await _list(gateway, visit, problem_of(visit.speech, error.message), form)
@@ -93,9 +93,10 @@ async def key(
 
 
 async def change(gateway: Gateway, visit: Visit, form: Form, key_id: str) -> Runs:
-    require_own_keys(gateway, visit)
+    record = await _found(gateway, visit, key_id)
     try:
-        changed = _changed(await _found(gateway, visit, key_id), form)
+        _require_making(gateway, visit, record.account, form("account", most=64))
+        changed = _changed(record, form)
         await gateway.keys.update(visit.actor, key_id, of=_of(visit), **changed)
     except KeyGone as error:
         raise NotFound(error.message) from None
@@ -142,7 +143,8 @@ def _made(gateway: Gateway, visit: Visit, made: MadeKey, *, new: bool, step: int
 
 
 def makes_keys(gateway: Gateway, visit: Visit) -> bool:
-    """Whether this person makes keys and says what they may do; who does not rotates and revokes their own."""
+    """Whether this person makes keys for any account, and says what they may do. Who does not makes those that are
+    bound to an account of their own, and rotates and revokes all of theirs."""
     return gateway.settings.users.own_keys or visit.may(OPERATOR)
 
 
@@ -150,6 +152,19 @@ def require_own_keys(gateway: Gateway, visit: Visit) -> None:
     """Raises PermissionDenied."""
     if not makes_keys(gateway, visit):
         raise keys_are_given()
+
+
+def _require_making(gateway: Gateway, visit: Visit, *accounts: str) -> None:
+    """`accounts`: what the key is bound to before and after. Raises PermissionDenied."""
+    if not set(accounts) <= set(_accounts_of(gateway, visit)):
+        require_own_keys(gateway, visit)
+
+
+def _accounts_of(gateway: Gateway, visit: Visit) -> list[str]:
+    """Those that are kept and this visit's own, all of them for an operator: a sign-in that settings name answers every
+    key, and goes when the settings do."""
+    kept = [one.record for one in gateway.accounts.present() if one.record is not None]
+    return sorted(one.name for one in kept if visit.may(OPERATOR) or one.owner_id == visit.user.id)
 
 
 def _of(visit: Visit) -> str | None:
@@ -176,12 +191,10 @@ async def _owner_id(gateway: Gateway, visit: Visit, form: Form) -> str:
 async def _choices(gateway: Gateway, visit: Visit) -> dict[str, Any]:
     """What a key may be bound to, as far as this visit may know of it."""
     operator = visit.may(OPERATOR)
-    kept = [one.record for one in gateway.accounts.present() if one.record is not None]
     people = await people_of(gateway)
     users = (await people.users(Listing(size=200, sort="name"))).rows if operator else ()
     return {
-        # Those that are kept: a sign-in that settings name answers every key, and goes when the settings do.
-        "accounts": sorted(one.name for one in kept if operator or one.owner_id == visit.user.id),
+        "accounts": _accounts_of(gateway, visit),
         "users": [user for user in users if user.id != visit.user.id],
         "owners": OWNERS_OF_KEYS,
         "makes_keys": makes_keys(gateway, visit),

@@ -96,7 +96,10 @@ AS_THEY_STAND: Final = (
     N_("there is no store that the mode could be kept in"),
     N_("theme: must be light, dark or auto"),
     N_("there is no such key (any more)"),
-    N_("operators make the keys here, and say what these may do"),
+    N_(
+        "operators make the keys here, and say what these may do; those that are bound to an account of your own you "
+        "make yourself"
+    ),
     N_("there is no such user; a key belongs to the gateway or to one of its users"),
     N_("this gateway gives no keys"),
     N_("there is no such request; it may be too old to be kept, or not written yet"),

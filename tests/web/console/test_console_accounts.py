@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 import trio
-from support.console import PASSWORD, browser, notice
+from support.console import PASSWORD, browser, give, notice
 from support.several import kept
 from support.stack import question
 
@@ -118,7 +118,7 @@ async def test_members_see_and_change_their_own_accounts_alone(stack):
         anna, ben = browser(s), browser(s)
         await anna.set_up()
         user = await s.gateway.people.create_user(COMMAND_LINE, "ben", PASSWORD, Role.MEMBER)
-        await _give(s, "mine", user.id)
+        await give(s, "mine", user.id)
         ours, mine = s.member("ours").key, s.member("mine").key
         await ben.sign_in("ben")
         assert list(cards((await ben.open(LIST)).text)) == ["mine"]
@@ -156,19 +156,6 @@ async def test_an_account_that_is_gone_is_not_found(stack, verb):
         await anna.set_up()
         await anna.open(LIST)
         assert (await anna.send(f"{LIST}/gone/{verb}")).status_code == 404
-
-
-async def _give(s, name: str, owner: str) -> None:
-    """Make the account one that this user has brought."""
-    pool = s.gateway.accounts
-
-    def give(connection) -> None:
-        from kirotrio.store import accounts
-
-        accounts.update(connection, pool.shared.sealer, s.member(name).key, owner_id=owner)
-
-    await pool.shared.database.write(give)
-    await pool.look()
 
 
 async def test_the_list_is_filtered_by_what_was_met_a_moment_ago(stack):

@@ -9,7 +9,8 @@ from html import unescape
 import httpx
 import pytest
 import trio
-from support.console import PASSWORD, Browser, browser, kept_fields, let_confirmation_end, notice
+from support.console import PASSWORD, Browser, browser, give, kept_fields, let_confirmation_end, notice
+from support.several import kept
 from support.stack import Stack, question
 
 from kirotrio.access.audit import Actor
@@ -134,7 +135,7 @@ async def test_a_key_is_changed_rotated_and_revoked(stack):
 
 
 async def test_a_member_sees_and_changes_their_own_keys_alone(stack):
-    async with stack() as s:
+    async with stack(users={"own_keys": True}) as s:
         anna = await operator(s)
         await anna.send("/console/keys", {"name": "annas"})
         annas = await only_id(s)
@@ -203,7 +204,7 @@ async def test_the_last_step_of_the_setup_makes_a_key(stack):
 
 
 async def test_a_secret_is_shown_to_who_gives_the_password_again_and_nothing_entered_is_lost(stack):
-    async with stack() as s:
+    async with stack(users={"own_keys": True}) as s:
         await operator(s)
         bert = await member(s, "bert")
         await bert.open("/console/keys")
@@ -322,7 +323,7 @@ async def test_the_field_that_is_wrong_is_marked_described_and_begun_at(stack, w
 
 
 async def test_where_operators_give_the_keys_a_member_changes_none_and_has_no_playground(stack):
-    async with stack(users={"own_keys": False}) as s:
+    async with stack() as s:
         anna = await operator(s)
         ben = await member(s, "ben")
         (user,) = [one for one in (await s.gateway.people.users(Listing())).rows if one.name == "ben"]
@@ -347,3 +348,29 @@ async def test_where_operators_give_the_keys_a_member_changes_none_and_has_no_pl
         assert (await ben.send(f"{path}/revoke", {})).status_code == 303
         assert (await anna.open("/console/playground")).status_code == 200, "operators make keys, short ones too"
         assert 'name="limit-day-requests"' in (await anna.open("/console/keys")).text
+
+
+async def test_a_key_for_an_account_of_their_own_is_a_members_to_make_and_to_change(stack):
+    async with stack([kept("ours"), kept("mine", row={"owner_id": "", "lent": True})]) as s:
+        anna = await operator(s)
+        ben = await member(s, "ben")
+        (user,) = [one for one in (await s.gateway.people.users(Listing())).rows if one.name == "ben"]
+        assert "Create a key" not in (await ben.open("/console/keys")).text, "ben has no account to make one for"
+        await give(s, "mine", user.id)
+        assert "Create a key" in (await ben.open("/console/keys")).text
+        secret = secret_of(await ben.send("/console/keys", {"name": "berts", "account": "mine"}))
+        path = f"/console/keys/{await only_id(s)}"
+        assert (await ben.send(path, {"name": "bens", "account": "mine", "limit-day-requests": "0"})).status_code == 303
+        assert await asks(s, secret) == 429
+        given = await anna.send("/console/keys", {"name": "given", "owner": user.id, "limit-day-requests": "0"})
+        assert secret_of(given)
+        theirs = next(one.id for one in (await s.gateway.keys.list(Listing())).rows if one.name == "given")
+        for told in (
+            await ben.send("/console/keys", {"name": "further"}),
+            await ben.send("/console/keys", {"name": "further", "account": "ours"}),
+            await ben.send(path, {"name": "bens", "account": ""}),
+            await ben.send(path, {"name": "bens", "account": "ours"}),
+            await ben.send(f"/console/keys/{theirs}", {"name": "given", "account": "mine"}),
+        ):
+            assert told.status_code == 403, "a key that answers with more than ben's own account was ben's to make"
+        assert 'name="limit-day-requests"' not in (await ben.open(f"/console/keys/{theirs}")).text

@@ -26,6 +26,8 @@ from kirotrio.store.listing import Listing
 from kirotrio.store.user_record import Role
 
 PAGE, KEY = "/console/playground", "/console/playground/key"
+OWN_KEYS = {"own_keys": True}
+"""Where members make keys for any account they have a playground."""
 APIS = ("/v1/messages", "/cc/v1/messages", "/v1/chat/completions", "/v1/responses")
 
 
@@ -81,7 +83,7 @@ async def test_the_page_offers_every_api_and_the_gateways_models_and_holds_no_ke
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.MEMBER])
 async def test_its_key_asks_every_api_and_lists_the_models(stack, role):
-    async with stack() as s:
+    async with stack(users=OWN_KEYS) as s:
         await browser(s).set_up("anna")
         key = await key_of(await signed_in(s, "ben", role))
         async with holding(s.url, key) as http:
@@ -156,7 +158,7 @@ async def test_it_is_a_key_of_its_users(tmp_path: Path) -> None:
         kept("lent", row={"owner_id": anna.id, "lent": True}),
         kept("private", row={"owner_id": anna.id, "lent": False}),
     )
-    async with running(tmp_path, accounts) as s:
+    async with running(tmp_path, accounts, users=OWN_KEYS) as s:
         keys = {name: await key_of(await signed_in(s, name, Role.MEMBER)) for name in ("ben", "anna")}
         for name, closed in (("ben", "private"), ("anna", "mine")):
             async with holding(s.url, keys[name]) as http:
@@ -166,7 +168,7 @@ async def test_it_is_a_key_of_its_users(tmp_path: Path) -> None:
 
 
 async def test_its_requests_are_its_users_and_say_what_they_came_with(stack):
-    async with stack() as s:
+    async with stack(users=OWN_KEYS) as s:
         anna = browser(s)
         await anna.set_up("anna")
         people = {name: await signed_in(s, name, Role.MEMBER) for name in ("ben", "carla")}
@@ -190,7 +192,7 @@ async def test_its_requests_are_its_users_and_say_what_they_came_with(stack):
 
 
 async def test_maintenance_and_self_use_hold_for_it(stack):
-    async with stack() as s:
+    async with stack(users=OWN_KEYS) as s:
         anna = browser(s)
         await anna.set_up("anna")
         keys = {"anna": await key_of(anna), "ben": await key_of(await signed_in(s, "ben", Role.MEMBER))}
@@ -208,7 +210,7 @@ async def test_maintenance_and_self_use_hold_for_it(stack):
 
 
 async def test_all_keys_of_one_user_are_counted_together(stack):
-    async with stack(server={"rate_per_minute": 3}) as s:
+    async with stack(server={"rate_per_minute": 3}, users=OWN_KEYS) as s:
         anna = browser(s)
         await anna.set_up("anna")
         statuses = []
