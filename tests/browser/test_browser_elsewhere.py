@@ -65,7 +65,7 @@ async def test_a_sign_in_elsewhere_is_attached_used_and_detached(stack, provider
 
 
 async def test_who_has_no_password_confirms_in_another_tab_and_goes_on_with_the_form(stack, provider):
-    async with stack(**known_to(provider)) as s:
+    async with stack(**known_to(provider), users={"own_keys": True}) as s:
         await operator(s.gateway.people, KEY)
         token = await s.gateway.people.invite(BOSS, Role.MEMBER)
 

@@ -91,7 +91,7 @@ async def test_a_script_element_in_what_strangers_set_is_text_wherever_it_is_sho
     openid = {"openid_issuer": provider.url, "openid_client_id": client_id, "openid_client_secret": secret}
     accounts = [kept("work", row={"email": mark("email")})]
     async with stack(
-        accounts, server={"port": port}, sign_in=openid, users={"registration": "approval"},
+        accounts, server={"port": port}, sign_in=openid, users={"registration": "approval", "own_keys": True},
         access={"trusted_proxies": "127.0.0.1"},
     ) as s:  # fmt: skip
         fired = []

@@ -357,7 +357,9 @@ async def test_a_key_for_an_account_of_their_own_is_a_members_to_make_and_to_cha
         (user,) = [one for one in (await s.gateway.people.users(Listing())).rows if one.name == "ben"]
         assert "Create a key" not in (await ben.open("/console/keys")).text, "ben has no account to make one for"
         await give(s, "mine", user.id)
-        assert "Create a key" in (await ben.open("/console/keys")).text
+        page = (await ben.open("/console/keys")).text
+        assert "Create a key" in page
+        assert re.search(r'name="account"[^>]* value="mine"[^>]* required', page), "what has to be chosen is chosen"
         secret = secret_of(await ben.send("/console/keys", {"name": "berts", "account": "mine"}))
         path = f"/console/keys/{await only_id(s)}"
         assert (await ben.send(path, {"name": "bens", "account": "mine", "limit-day-requests": "0"})).status_code == 303
