@@ -267,6 +267,21 @@ async def test_the_password_again_counts_for_five_minutes(database: Database) ->
     assert not house.people.is_confirmed(again)
 
 
+async def test_strangers_who_try_a_name_keep_nobody_from_giving_the_password_again(database: Database) -> None:
+    house = House.on(database)
+    await house.add()
+    session = (await house.enter()).session
+    for _ in range(6):
+        refusal = await failure(house, "anna")
+    assert refusal.retry_after, "the name is tried too often"
+    assert house.people.is_confirmed(await house.people.confirm(session, PASSWORD))
+    for _ in range(5):
+        with pytest.raises(SignInRefused):
+            await house.people.confirm(session, "a guess of theirs")
+    with pytest.raises(SignInRefused, match="too many"):
+        await house.people.confirm(session, PASSWORD)
+
+
 async def test_changing_ones_password_keeps_this_session_and_ends_the_others(database: Database) -> None:
     house = House.on(database)
     await house.add()

@@ -91,7 +91,7 @@ class SigningIn(Ground):
 
     async def confirm(self, session: Session, password: str, address: str = "") -> Session:
         """The password again: then `is_confirmed` for five minutes. Raises SignInRefused as `sign_in` does."""
-        await self._proved(session.user.name, password, address or session.address, named=False)
+        await self._proved(session.user.name, password, address or session.address, again=session.user.id)
         now = self.now()
         await self._change(lambda link: sign_in_rows.touch(link, session.id, confirmed_at=now))
         return attrs.evolve(session, confirmed_at=now)
@@ -149,10 +149,13 @@ class SigningIn(Ground):
 
         return await self._change(work)
 
-    async def _proved(self, name: str, password: str, address: str, *, named: bool = True) -> User:
-        """The active user of this name, whose password it is. Raises SignInRefused, for people who entered a name or,
-        without `named`, whose name was known."""
-        now, slow = self.now(), slowed("name", name, address)
+    async def _proved(self, name: str, password: str, address: str, *, again: str = "") -> User:
+        """The active user of this name, whose password it is. Raises SignInRefused.
+
+        `again`: the id of the user who has signed in and gives the password once more. Their failures count apart: no
+        stranger who tries their name can keep them from it.
+        """
+        now, slow = self.now(), slowed("again", again, address) if again else slowed("name", name, address)
 
         def begin(connection: Connection) -> tuple[float, tuple[User, str] | None]:
             wait = sign_in_rows.begin_attempt(connection, slow, now)
@@ -180,7 +183,7 @@ class SigningIn(Ground):
 
         await self.database.write(end)
         if proved is None:
-            raise refused(named=named)
+            raise refused(named=not again)
         return proved
 
     def _take_code(self, connection: Connection, user: User, code: str, now: float) -> bool:

@@ -129,7 +129,7 @@ class Team(Factors, Joining):
         Raises SignInRefused where `current` is wrong, SettingsError for what is no password, ConfirmationNeeded.
         """
         if session.user.has_password:
-            await self._proved(session.user.name, current, address or session.address, named=False)
+            await self._proved(session.user.name, current, address or session.address, again=session.user.id)
         else:
             self.require_confirmed(session)
         hashed, now = await self._hashed(session.user, password), self.now()
