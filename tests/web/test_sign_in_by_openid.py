@@ -238,7 +238,7 @@ async def test_an_identity_is_attached_to_nobody_but_who_asked_for_it(provider: 
 async def test_who_has_no_password_confirms_at_the_provider_and_loses_nothing_of_a_form(
     provider: OpenIdProcess, tmp_path: Path
 ) -> None:
-    async with gate(provider, tmp_path) as stack:
+    async with gate(provider, tmp_path, own_keys=True) as stack:
         people = stack.gateway.people
         async with Visitor(stack.url, "wilma-1") as wilma:
             await wilma.go(f"{START}?invitation={await people.invite(BOSS, Role.MEMBER)}")
