@@ -136,15 +136,19 @@ async def test_members_see_and_change_their_own_accounts_alone(stack):
     assert [(entry.action, entry.actor) for entry in noted] == [("account.lend", "ben"), ("account.keep", "ben")]
 
 
-async def test_viewers_see_all_accounts_and_change_none(stack):
-    async with stack([kept("main")]) as s:
-        await browser(s).set_up()
+async def test_viewers_see_all_accounts_but_no_addresses_and_change_none(stack):
+    async with stack([kept("main", row={"email": "mia@example.com"})]) as s:
+        anna = browser(s)
+        await anna.set_up()
         await s.gateway.people.create_user(COMMAND_LINE, "cleo", PASSWORD, Role.VIEWER)
         cleo = browser(s)
         await cleo.sign_in("cleo")
         page = await cleo.open(LIST)
         assert list(cards(page.text)) == ["main"]
         assert "/disable" not in page.text
+        for path in (LIST, f"{LIST}/{s.member('main').key}"):
+            assert "mia@example.com" in (await anna.open(path)).text
+            assert "mia@example.com" not in (await cleo.open(path)).text, "numbers are what a viewer sees"
         assert (await cleo.send(f"{LIST}/{s.member('main').key}/disable")).status_code == 403
         assert s.member("main").enabled
 
