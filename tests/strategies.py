@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from hypothesis import strategies as st
+from support.arbitrary import json_of, scalars_of
 
 from kirotrio.conversation.request import (
     ClientSession,
@@ -67,12 +68,8 @@ tool_use_ids = st.one_of(
     st.from_regex(r"toolu_[a-z0-9]{1,4}", fullmatch=True),
 )
 
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts
-)
-json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
-)
+scalars = scalars_of(texts)
+json_values = json_of(texts)
 json_objects = st.dictionaries(texts, json_values, max_size=3)
 
 encoded = st.binary(min_size=1, max_size=6).map(lambda raw: base64.b64encode(raw).decode())

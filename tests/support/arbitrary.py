@@ -12,13 +12,24 @@ from hypothesis import strategies as st
 
 from kirotrio.conversation.events import Event, RedactedThinkingBlock, TextDelta, ThinkingDelta, ThinkingSignature
 
+
+def scalars_of(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """What JSON has beside lists and objects, with these texts."""
+    numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+    return st.none() | st.booleans() | numbers | texts
+
+
+def json_of(texts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """Any JSON, with these as its texts and names."""
+    return st.recursive(
+        scalars_of(texts),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+        max_leaves=8,
+    )
+
+
 words = st.text(max_size=12)
-scalars = (
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | words
-)
-json_values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=8
-)
+json_values = json_of(words)
 json_objects = st.dictionaries(words, json_values, max_size=3)
 encoded = st.binary(min_size=1, max_size=8).map(lambda raw: base64.b64encode(raw).decode())
 image_urls = encoded.map(lambda data: f"data:image/png;base64,{data}") | st.just("https://example.com/a.png")

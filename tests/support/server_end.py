@@ -28,7 +28,7 @@ def end(folder: Path) -> None:
         # Once more where a server was still about to start, or its processes about to write.
         _end_server(folder / "data" / "postmaster.pid")
         shutil.rmtree(folder, ignore_errors=True)
-        time.sleep(0.05)
+        time.sleep(0.05)  # a folder that processes still write to has no event here
 
 
 def _end_server(named: Path) -> None:
@@ -40,7 +40,7 @@ def _end_server(named: Path) -> None:
             server.send_signal(how)
             deadline = time.monotonic() + _PATIENCE
             while not has_ended(server) and time.monotonic() < deadline:
-                time.sleep(0.02)
+                time.sleep(0.02)  # nor has the end of a process of another parent
 
 
 def has_ended(process: psutil.Process) -> bool:

@@ -63,7 +63,7 @@ def test_answers_keep_their_places_however_late_and_wrong_others_are_told(
             answer = LiveAnswer(f"{number * 7 % 12:x}", "m", trio.current_time() + began, lambda _: None)
             streams = (here if is_here else there).relay.streams
             streams.add(attrs.evolve(answer, began=NOW + began))
-        await trio.sleep(0.2)
+        await trio.sleep(0.2)  # of the mock clock, as all here: every answer has begun
         orders = []
         for posts_after, told_after, wrong_by in looks:
             await trio.sleep(posts_after)

@@ -47,7 +47,7 @@ async def until(who: Browser, address: str, said: str, *, failed: bool = False) 
             if said in text(page):
                 return page
             assert failed or "failed" not in page.text, text(page)
-            await trio.sleep(0.02)
+            await trio.sleep(0.02)  # a browser without a script asks again; the page has no event for it
 
 
 async def noted(s: Stack) -> list[tuple[str, str, str]]:

@@ -62,21 +62,6 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "cause"), BROKEN, ids=[type(error).__name__ for error, *_ in BROKEN])
-async def test_a_page_that_meets_an_error_of_the_gateways_has_failed(
-    stack, monkeypatch, error: Exception, status: int, cause: str
-) -> None:
-    async with stack() as s:
-        anna = browser(s)
-        await anna.set_up()
-        monkeypatch.setattr(s.gateway.people, "sessions_of", broken(error))
-        answer = await anna.open("/console/me")
-        level, line = await line_of(s, answer)
-        assert answer.status_code == line["status"] == status
-        assert (level, line["outcome"], line["surface"]) == ("warning", cause, "console")
-        assert await counted(s) == {("failed", cause): 1}
-
-
 VISITORS = [
     (SettingsError("that cannot be"), 400, "body_invalid"),
     (LastOperator(), 400, "body_invalid"),
@@ -85,19 +70,23 @@ VISITORS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "status", "cause"), VISITORS, ids=[type(error).__name__ for error, *_ in VISITORS])
-async def test_a_page_that_says_what_its_visitor_cannot_have_is_a_refusal(
-    stack, monkeypatch, error: Exception, status: int, cause: str
+@pytest.mark.parametrize(
+    ("ending", "level", "error", "status", "cause"),
+    [("failed", "warning", *one) for one in BROKEN] + [("refused", "info", *one) for one in VISITORS],
+    ids=[type(error).__name__ for error, *_ in BROKEN + VISITORS],
+)
+async def test_a_page_that_meets_an_error_has_failed_and_what_its_visitor_cannot_have_is_a_refusal(
+    stack, monkeypatch, ending: str, level: str, error: Exception, status: int, cause: str
 ) -> None:
     async with stack() as s:
         anna = browser(s)
         await anna.set_up()
         monkeypatch.setattr(s.gateway.people, "sessions_of", broken(error))
         answer = await anna.open("/console/me")
-        level, line = await line_of(s, answer)
+        told, line = await line_of(s, answer)
         assert answer.status_code == line["status"] == status
-        assert (level, line["outcome"]) == ("info", cause)
-        assert await counted(s) == {("refused", cause): 1}
+        assert (told, line["outcome"], line["surface"]) == (level, cause, "console")
+        assert await counted(s) == {(ending, cause): 1}
 
 
 async def test_what_is_live_and_breaks_in_the_middle_has_failed(stack, monkeypatch) -> None:

@@ -137,7 +137,7 @@ async def test_a_request_stands_on_the_page_once_it_is_done(stack):
         address = f"/console/requests/{asked}"
         with trio.fail_after(60):
             while (page := await someone.open(address)).status_code != 200:  # noqa: ASYNC110 - records are written beside
-                await trio.sleep(0.02)
+                await trio.sleep(0.02)  # nobody is told when a record has been written
         assert "<rect" in page.text
         assert "claude-sonnet-4" in page.text
         assert asked in (await someone.open("/console/requests")).text
